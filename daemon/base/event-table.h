@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The one table of events. A row: id, level, mandatory fields (space-separated upper-case journald names), text with the
+ * fields in braces. From it come journald fields, readable log lines, counters and the manual page; tests/unit/test-log.c
+ * checks that every text uses only fields that its row declares. Levels: ERROR someone must act; WARNING look at it today;
+ * NOTICE rare and good to know; INFO normal work; DEBUG. No footage, no secrets in any field.
+ */
+#ifndef LIUHEN_BASE_EVENT_TABLE_H
+#define LIUHEN_BASE_EVENT_TABLE_H
+
+/* clang-format off */
+#define EVENT_TABLE(X) \
+    X(DAEMON_READY,        NOTICE,  "VERSION ARCHIVE",        "liuhend {VERSION} is ready, archive {ARCHIVE}") \
+    X(DAEMON_STOPPING,     NOTICE,  "REASON",                 "stopping: {REASON}") \
+    X(DAEMON_FATAL,        ERROR,   "REASON",                 "cannot go on: {REASON}") \
+    X(CONFIG_RELOADED,     NOTICE,  "FILE",                   "configuration reloaded from {FILE}") \
+    X(CONFIG_REFUSED,      ERROR,   "FILE REASON",            "configuration {FILE} refused, the old one stays in force: {REASON}") \
+    X(CONFIG_RESTART,      WARNING, "KEY",                    "{KEY} changed in the configuration; it takes effect at the next restart") \
+    X(INTAKE_PAUSED,       ERROR,   "REASON",                 "intake paused: {REASON}; nothing is lost, it resumes by itself") \
+    X(INTAKE_RESUMED,      NOTICE,  "REASON",                 "intake resumed: {REASON}") \
+    X(FOLDER_MISSING,      ERROR,   "FOLDER REASON",          "drop folder {FOLDER} is not there: {REASON}; watching for its return") \
+    X(FOLDER_RETURNED,     NOTICE,  "FOLDER",                 "drop folder {FOLDER} is watched") \
+    X(FOLDER_OVERFLOW,     NOTICE,  "FOLDER",                 "too many changes at once in {FOLDER}; looking through all of it") \
+    X(FILE_REFUSED,        WARNING, "FILE REASON",            "{FILE} left where it is: {REASON}") \
+    X(FILE_QUARANTINED,    ERROR,   "FILE REASON",            "{FILE} put into quarantine: {REASON}") \
+    X(RECORDING_SEALED,    INFO,    "RECORDING FILE BYTES",   "sealed {FILE} as {RECORDING} ({BYTES} bytes)") \
+    X(RECORDING_AGAIN,     INFO,    "RECORDING FILE",         "{FILE} is known already: noted as another arrival of {RECORDING}") \
+    X(RECORDING_EXAMINED,  INFO,    "RECORDING STATUS",       "examined {RECORDING}: {STATUS}") \
+    X(RECORDING_DAMAGED,   WARNING, "RECORDING REASON",       "{RECORDING} is damaged: {REASON}; kept as it came") \
+    X(RECORDING_DECIDED,   INFO,    "RECORDING CLASS UNTIL",  "{RECORDING}: {CLASS}, keep until {UNTIL}") \
+    X(SOURCE_LEFT,         WARNING, "FILE REASON",            "sealed, but the source {FILE} stays: {REASON}") \
+    X(MEDIA_WORKER_DIED,   WARNING, "RECORDING REASON",       "the media worker died on {RECORDING}: {REASON}") \
+    X(CLOCK_DOUBTFUL,      WARNING, "REASON",                 "the clock is doubtful: {REASON}") \
+    X(POLICY_ADOPTED,      NOTICE,  "POLICY VERSION",         "policy {POLICY} version {VERSION} is in force") \
+    X(POLICY_REFUSED,      ERROR,   "POLICY REASON",          "policy {POLICY} not adopted, the one before stays in force: {REASON}") \
+    X(RECOVERY_DONE,       NOTICE,  "FINISHED UNDONE KEPT",   "recovered from staging: {FINISHED} seals finished, {UNDONE} begun again, {KEPT} quarantined") \
+    X(LEDGER_CAUGHT_UP,    NOTICE,  "FROM TO",                "ledger files caught up with the catalogue, {FROM} to {TO} leaves") \
+    X(CATALOGUE_BUSY,      WARNING, "REASON",                 "the catalogue does not take writes: {REASON}") \
+    X(API_DENIED,          WARNING, "WHO ACT REASON",         "{WHO} may not {ACT}: {REASON}") \
+    X(API_FAILED,          ERROR,   "ACT REASON",             "{ACT} failed: {REASON}") \
+    X(SUPPRESSED,          NOTICE,  "EVENT COUNT",            "{COUNT} more of {EVENT} in the last minute")
+/* clang-format on */
+
+enum event {
+#define EVENT_ID(id, level, fields, text) EVENT_##id,
+    EVENT_TABLE(EVENT_ID)
+#undef EVENT_ID
+        EVENT_COUNT
+};
+
+#endif
