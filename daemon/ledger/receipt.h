@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Receipts: .tlog-proof files (C2SP tlog-proof) whose `extra` line carries the entry itself, so that one small text file and
+ * the site's verifier key prove offline that an act was in the ledger.
+ */
+#ifndef LIUHEN_LEDGER_RECEIPT_H
+#define LIUHEN_LEDGER_RECEIPT_H
+
+#include "base/digest.h"
+#include "base/error.h"
+
+#define RECEIPT_MAX (256u * 1024)
+
+struct verifier_key;
+
+struct receipt {
+    char *entry; /* NUL-terminated beyond entry_size */
+    size_t entry_size;
+    uint64_t index, size; /* leaf index, and tree size of its checkpoint */
+    struct digest root;
+    char *origin;
+};
+
+void receipt_done(struct receipt *r);
+
+/* Parses and checks: form, inclusion proof (RFC 6962 §2.1.1), checkpoint signature by key. Return: 0, -EINVAL (not a
+ * receipt), -EBADMSG (does not prove it), -ENOKEY (signed by another key); err in plain words. */
+int receipt_verify(const char *text, size_t size, const struct verifier_key *key, struct receipt *ret,
+                   struct error *err);
+
+#endif
