@@ -1,6 +1,19 @@
-# Liuhen: plain GNU make, out of tree. `make help` lists the targets.
-#   make [BUILD=build/release]    everything              make check      unit and system tests
-#   make INJECT=1 SAN=address,undefined CC=clang BUILD=build/asan …   variants (tests use INJECT=1)
+# Liuhen: plain GNU make, out of tree in build/. `make help` lists the targets.
+#
+#   make                       liuhend, liuhen, liuhen-media in build/release
+#   make check                 unit and system tests on a build with injected stops (build/test)
+#   make fuzz FUZZ_SECONDS=30  every fuzzer in tests/fuzz, clang with address and undefined sanitizers
+#   make bench                 the benchmark, side by side with other tools
+#   make install DESTDIR= PREFIX=/usr/local
+#   make deb                   a binary package for Debian in build/
+#   make format-check          .clang-format holds everywhere (make format: make it so)
+#   make clean                 removes build/
+#
+# Variables: BUILD= folder of this build · WERROR=1 · V=1 shows commands · CC=clang · SAN=address,undefined
+#            INJECT=1 stops and failures for tests (daemon/base/inject.h) · OPT= CFLAGS= LDFLAGS=
+#
+# Every path here is relative, so a checkout whose path has spaces builds too. A build folder remembers its flags
+# (BUILD/flags): other flags build everything anew instead of mixing objects.
 
 VERSION   := 0.1.0
 BUILD     ?= build/release
@@ -37,10 +50,13 @@ ifeq ($(INJECT),1)
 CSTD      += -DLIUHEN_INJECT
 endif
 
-PKGFLAGS  := $(shell pkg-config --cflags $(PKGS))
-PKGLIBS   := $(shell pkg-config --libs $(PKGS)) -lpthread
-MEDIAFLAGS:= $(shell pkg-config --cflags $(MEDIAPKGS))
-MEDIALIBS := $(shell pkg-config --libs $(MEDIAPKGS)) -lpthread
+# pkg-config is asked at the first compile command, once, and never by targets that compile nothing.
+once       = $(eval $(1) := $(2))$($(1))
+pkg        = $(or $(shell pkg-config $(1) && echo ' '),$(error pkg-config does not know all of "$(2)"; ./scripts/bootstrap installs what is needed))
+PKGFLAGS   = $(call once,PKGFLAGS,$(call pkg,--cflags $(PKGS),$(PKGS)))
+PKGLIBS    = $(call once,PKGLIBS,$(call pkg,--libs $(PKGS),$(PKGS)) -lpthread)
+MEDIAFLAGS = $(call once,MEDIAFLAGS,$(call pkg,--cflags $(MEDIAPKGS),$(MEDIAPKGS)))
+MEDIALIBS  = $(call once,MEDIALIBS,$(call pkg,--libs $(MEDIAPKGS),$(MEDIAPKGS)) -lpthread)
 CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) $(HARDEN) -Idaemon -I$(BUILD)/gen $(PKGFLAGS) $(CFLAGS) -MMD -MP
 
 # Process borders show in file names: media/worker-*.c is the only code linked into liuhen-media.
@@ -49,45 +65,57 @@ WORKER    := $(wildcard daemon/media/worker-*.c)
 LIBSRC    := $(filter-out $(WORKER),$(foreach d,$(DIRS),$(wildcard daemon/$(d)/*.c)))
 LIBOBJ    := $(LIBSRC:daemon/%.c=$(BUILD)/obj/%.o)
 LIB       := $(BUILD)/libliuhen.a
-CLISRC    := $(wildcard daemon/cli/*.c)
+CLIOBJ    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(wildcard daemon/cli/*.c))
+WORKEROBJ := $(WORKER:daemon/%.c=$(BUILD)/obj/%.o)
+PROGRAMS  := $(BUILD)/liuhend $(BUILD)/liuhen $(BUILD)/liuhen-media
 TESTS     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
 BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench-*.c))
 
-include $(wildcard make/*.mk)
-
-.PHONY: all help lib programs tests clean
+.PHONY: all help lib programs tests benches clean FORCE
 all: programs
 help:
-	@sed -n '1,3s/^# //p' $(firstword $(MAKEFILE_LIST))
+	@sed -n '3,13{s/^# \{0,1\}//;p;}' Makefile
 lib: $(LIB)
 tests: $(TESTS)
-programs: $(BUILD)/liuhend $(BUILD)/liuhen $(BUILD)/liuhen-media
+benches: $(BENCHES)
+programs: $(PROGRAMS)
 
-$(BUILD)/obj/%.o: daemon/%.c Makefile
+# Changes only when compiler or flags do.
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(CC) $(CSTD) $(OPT) $(WARN) $(HARDEN) $(LDHARDEN) $(CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
+	 printf '%s\n' '$(CC) $(CSTD) $(OPT) $(WARN) $(HARDEN) $(LDHARDEN) $(CFLAGS) $(LDFLAGS)' > $@
+
+$(BUILD)/obj/%.o: daemon/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CFLAGS_ALL) -c -o $@ $<
-$(WORKER:daemon/%.c=$(BUILD)/obj/%.o): CFLAGS_ALL += $(MEDIAFLAGS)
+$(WORKEROBJ): CFLAGS_ALL += $(MEDIAFLAGS)
+# Sources that embed files (EMBED(name, "path"), .incbin) are compiled anew when any such file changes.
+EMBEDS    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(shell grep -lw '^EMBED' $(LIBSRC) $(wildcard daemon/*.c) /dev/null))
+$(EMBEDS): $(wildcard daemon/*/*.sql daemon/*/*/*.sql policies/*.yaml retention.yaml.sample)
 
 $(LIB): $(LIBOBJ)
 	@rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
+link       = $(CC) $(OPT) -o $@ $(filter %.o %.a,$^) $(LDHARDEN) $(LDFLAGS)
 $(BUILD)/liuhend: $(BUILD)/obj/liuhend.o $(LIB)
-	$(call say,LD,$@)$(CC) -o $@ $^ $(LDHARDEN) $(LDFLAGS) $(PKGLIBS)
-$(BUILD)/liuhen: $(CLISRC:daemon/%.c=$(BUILD)/obj/%.o) $(LIB)
-	$(call say,LD,$@)$(CC) -o $@ $^ $(LDHARDEN) $(LDFLAGS) $(PKGLIBS)
-$(BUILD)/liuhen-media: $(WORKER:daemon/%.c=$(BUILD)/obj/%.o) $(LIB)
-	$(call say,LD,$@)$(CC) -o $@ $^ $(LDHARDEN) $(LDFLAGS) $(MEDIALIBS) $(PKGLIBS)
+	$(call say,LD,$@)$(link) $(PKGLIBS)
+$(BUILD)/liuhen: $(CLIOBJ) $(LIB)
+	$(call say,LD,$@)$(link) $(PKGLIBS)
+$(BUILD)/liuhen-media: $(WORKEROBJ) $(LIB)
+	$(call say,LD,$@)$(link) $(MEDIALIBS) $(PKGLIBS)
 
 # A unit test is one file tests/unit/test-x.c, linked with the whole library and cmocka.
-$(BUILD)/tests/%: tests/unit/%.c $(LIB) Makefile
+$(BUILD)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(CC) $(CFLAGS_ALL) -Itests/unit -MF $@.d -o $@ $< $(LIB) $(LDHARDEN) $(LDFLAGS) -lcmocka $(PKGLIBS)
-$(BUILD)/bench/%: tests/bench/%.c $(LIB) Makefile
+$(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,BENCH,$@)$(CC) $(CFLAGS_ALL) -MF $@.d -o $@ $< $(LIB) $(LDHARDEN) $(LDFLAGS) $(PKGLIBS)
 
 clean:
 	rm -rf build
 
--include $(LIBOBJ:.o=.d) $(CLISRC:daemon/%.c=$(BUILD)/obj/%.d) $(WORKER:daemon/%.c=$(BUILD)/obj/%.d) $(BUILD)/obj/liuhend.d $(wildcard $(BUILD)/tests/*.d)
+include make/check.mk make/install.mk make/deb.mk
+-include $(LIBOBJ:.o=.d) $(CLIOBJ:.o=.d) $(WORKEROBJ:.o=.d) $(BUILD)/obj/liuhend.d $(TESTS:=.d) $(BENCHES:=.d)

@@ -1,0 +1,45 @@
+# Tests, fuzzers, benchmark, formatting.
+
+.PHONY: check check-unit check-system fuzz fuzzers bench format format-check
+
+# The tests stop and fail the programs at chosen steps, so they use a build of their own (INJECT=1) unless BUILD is given.
+ifeq ($(origin BUILD),command line)
+CHECKBUILD := $(BUILD)
+else
+CHECKBUILD := build/test
+endif
+
+check: check-unit check-system
+check-unit:
+	$(MAKE) BUILD=$(CHECKBUILD) INJECT=1 tests
+	scripts/unit-tests $(CHECKBUILD)/tests
+check-system:
+	$(MAKE) BUILD=$(CHECKBUILD) INJECT=1 programs
+	LIUHEN_BUILD=$(CHECKBUILD) $(PYTHON) -m pytest -q tests/system
+
+# Fuzzers: tests/fuzz/fuzz-x.c (LLVMFuzzerTestOneInput) and its seeds in tests/fuzz/corpus/x/, which are only read:
+# what a run finds goes to build/fuzz. A crash leaves its input there and fails the target.
+FUZZ_SECONDS ?= 30
+FUZZBUILD    := build/fuzz
+FUZZSAN      := address,undefined
+FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
+
+$(BUILD)/fuzzers/%: tests/fuzz/%.c $(LIB)
+	@mkdir -p $(@D)
+	$(call say,FUZZ,$@)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -MF $@.d -o $@ $< $(LIB) $(LDHARDEN) $(LDFLAGS) $(PKGLIBS)
+fuzzers: $(FUZZERS:%=$(BUILD)/fuzzers/%)
+-include $(FUZZERS:%=$(BUILD)/fuzzers/%.d)
+
+fuzz:
+	$(MAKE) BUILD=$(FUZZBUILD) CC=clang SAN=$(FUZZSAN),fuzzer-no-link fuzzers
+	scripts/run-fuzzers $(FUZZBUILD) $(FUZZ_SECONDS)
+
+bench: programs benches
+	LIUHEN_BUILD=$(BUILD) tests/bench/run
+
+# Names without spaces: everything below daemon/ and tests/.
+CSOURCES = $(shell find daemon tests -name '*.[ch]' | sort)
+format:
+	clang-format -i $(CSOURCES)
+format-check:
+	clang-format --dry-run --Werror $(CSOURCES)

@@ -1,0 +1,45 @@
+# make install DESTDIR= PREFIX=: programs, manual pages, policies, unit files, completions. Nothing is started or enabled.
+#
+# liuhend finds liuhen-media in ../libexec/liuhen/ beside its own folder; the service file gets the real paths here.
+
+BINDIR     := $(PREFIX)/bin
+SBINDIR    := $(PREFIX)/sbin
+LIBEXECDIR := $(PREFIX)/libexec/liuhen
+DATADIR    := $(PREFIX)/share/liuhen
+DOCDIR     := $(PREFIX)/share/doc/liuhen
+MANDIR     := $(PREFIX)/share/man
+UNITDIR    := $(PREFIX)/lib/systemd/system
+SYSUSERS   := $(PREFIX)/lib/sysusers.d
+TMPFILES   := $(PREFIX)/lib/tmpfiles.d
+BASHCOMP   := $(PREFIX)/share/bash-completion/completions
+ZSHCOMP    := $(PREFIX)/share/zsh/vendor-completions
+FISHCOMP   := $(PREFIX)/share/fish/vendor_completions.d
+INSTALL    ?= install
+
+.PHONY: install man
+# A second build of the pages from the same sources gives the same bytes: dates come from the release, not from the clock.
+MANPAGES   := $(wildcard contrib/man/*.[1-8]) $(BUILD)/man/retention.yaml.5
+man: $(BUILD)/man/retention.yaml.5
+$(BUILD)/man/retention.yaml.5: $(BUILD)/liuhend scripts/man-from-config
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)scripts/man-from-config $(BUILD)/liuhend $(VERSION) > $@.tmp && mv $@.tmp $@
+
+# $(call into,folder,mode,files)
+into = $(if $(strip $(3)),$(INSTALL) -d "$(DESTDIR)$(1)" && $(INSTALL) -m $(2) $(3) "$(DESTDIR)$(1)/")
+
+install: programs man
+	$(call into,$(BINDIR),0755,$(BUILD)/liuhen)
+	$(call into,$(SBINDIR),0755,$(BUILD)/liuhend)
+	$(call into,$(LIBEXECDIR),0755,$(BUILD)/liuhen-media)
+	$(call into,$(DATADIR)/policies,0644,$(wildcard policies/*.yaml policies/README.md))
+	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md $(wildcard retention.yaml.sample))
+	for p in $(MANPAGES); do \
+	    $(INSTALL) -D -m 0644 "$$p" "$(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}" || exit 1; done
+	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)"
+	sed 's,@SBINDIR@,$(SBINDIR),g' contrib/systemd/liuhend.service > "$(DESTDIR)$(UNITDIR)/liuhend.service"
+	chmod 0644 "$(DESTDIR)$(UNITDIR)/liuhend.service"
+	$(INSTALL) -D -m 0644 contrib/systemd/liuhen.sysusers "$(DESTDIR)$(SYSUSERS)/liuhen.conf"
+	$(INSTALL) -D -m 0644 contrib/systemd/liuhen.tmpfiles "$(DESTDIR)$(TMPFILES)/liuhen.conf"
+	test ! -e contrib/completions/liuhen.bash || $(INSTALL) -D -m 0644 contrib/completions/liuhen.bash "$(DESTDIR)$(BASHCOMP)/liuhen"
+	test ! -e contrib/completions/_liuhen || $(INSTALL) -D -m 0644 contrib/completions/_liuhen "$(DESTDIR)$(ZSHCOMP)/_liuhen"
+	test ! -e contrib/completions/liuhen.fish || $(INSTALL) -D -m 0644 contrib/completions/liuhen.fish "$(DESTDIR)$(FISHCOMP)/liuhen.fish"
