@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Applying acts: one handler a kind turns an act into rows. This is the only code that changes the catalogue's tables, it uses
+ * nothing but the act and the rows that are there, and `liuhen rebuild` runs it over the whole ledger. A handler that is changed
+ * must go on giving the same rows for every entry ever written.
+ */
+#include "catalogue/act.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "base/digest.h"
+#include "base/ulid.h"
+#include "catalogue/sql.h"
+
+struct context {
+    struct db *db;
+    int64_t leaf;
+    const struct act *act;
+    json_t *facts;
+    struct error *err;
+};
+
+static int refuse(const struct context *c, const char *format, ...) _printf_(2, 3);
+
+static int refuse(const struct context *c, const char *format, ...)
+{
+    char why[256];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(why, sizeof why, format, ap);
+    va_end(ap);
+    return error_set(c->err, ACT_E_REFUSED, c->act->subject, "%s", why);
+}
+
+static const char *text(const struct context *c, const char *key)
+{
+    return json_get_string(c->facts, key);
+}
+
+/* Integer fact as a nullable parameter: NULL when absent. */
+static const int64_t *number(const json_t *facts, const char *key, int64_t *storage)
+{
+    if (!json_is_integer(json_object_get(facts, key)))
+        return NULL;
+    *storage = json_get_integer(facts, key, 0);
+    return storage;
+}
+
+/* A member's canonical text, NULL when absent. */
+static int member_text(const struct context *c, const char *key, char **ret)
+{
+    const json_t *value = json_object_get(c->facts, key);
+
+    *ret = NULL;
+    return value && !json_is_null(value) ? json_canonical(value, ret) : 0;
+}
+
+static int apply_nothing(const struct context *c)
+{
+    return 0;
+}
+
+static int insert_arrival(const struct context *c, const json_t *arrival, const char *arrival_text)
+{
+    return sql_run(c->db, c->err,
+                   "INSERT INTO arrivals (leaf, recording, time_usec, door, path, arrival) VALUES ($1, $2, $3, $4, $5, $6)",
+                   "itittt", c->leaf, c->act->subject, c->act->time_usec, json_get_string(arrival, "door"),
+                   json_get_string(arrival, "path"), arrival_text);
+}
+
+static int apply_sealed(const struct context *c)
+{
+    json_t *arrival = json_get_object(c->facts, "arrival");
+    const char *digest_hex = text(c, "digest"), *sm3_hex = text(c, "sm3");
+    _cleanup_free_ char *arrival_text = NULL;
+    struct digest digest, sm3;
+    int r;
+
+    if (!arrival || !digest_hex || digest_from_hex(digest_hex, &digest) < 0 ||
+        (sm3_hex && digest_from_hex(sm3_hex, &sm3) < 0) || !ulid_is_valid(c->act->subject))
+        return refuse(c, "recording.sealed lacks its id, arrival or digest");
+    r = member_text(c, "arrival", &arrival_text);
+    if (r < 0)
+        return r;
+    r = sql_run(c->db, c->err,
+                "INSERT INTO recordings (id, leaf, digest, sm3, size_bytes, name, content_name, kind, door, "
+                "received_usec, status, sort_usec, links, holds) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'new', $11, 0, 0)",
+                "tibbittttii", c->act->subject, c->leaf, digest.bytes, sizeof digest.bytes, sm3_hex ? sm3.bytes : NULL,
+                sizeof sm3.bytes, json_get_integer(c->facts, "bytes", -1), text(c, "name"), text(c, "content"),
+                text(c, "kind"), json_get_string(arrival, "door"), c->act->time_usec, c->act->time_usec);
+    if (r != 0)
+        return r;
+    r = sql_run(c->db, c->err, "INSERT INTO recording_facts (recording, arrival) VALUES ($1, $2)", "tt",
+                c->act->subject, arrival_text);
+    return r != 0 ? r : insert_arrival(c, arrival, arrival_text);
+}
+
+static int apply_arrived_again(const struct context *c)
+{
+    json_t *arrival = json_get_object(c->facts, "arrival");
+    _cleanup_free_ char *arrival_text = NULL;
+    int r = arrival ? member_text(c, "arrival", &arrival_text) : -EINVAL;
+
+    if (r < 0)
+        return refuse(c, "recording.arrived-again lacks its arrival");
+    return insert_arrival(c, arrival, arrival_text);
+}
+
+static int apply_examined(const struct context *c)
+{
+    _cleanup_free_ char *media = NULL;
+    int r = member_text(c, "media", &media);
+
+    if (r < 0)
+        return r;
+    r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                    "UPDATE recordings SET status = $2, kind = $3 WHERE id = $1", "ttt", c->act->subject,
+                    text(c, "status"), text(c, "kind"));
+    if (r == ACT_E_REFUSED)
+        return refuse(c, "no such recording");
+    if (r != 0)
+        return r;
+    return sql_run(c->db, c->err, "UPDATE recording_facts SET message = $2, media = $3 WHERE recording = $1", "ttt",
+                   c->act->subject, text(c, "message"), media);
+}
+
+/* A placed fact is {"value":…,"source":…,"certainty":…}. */
+static const json_t *placed(const json_t *place, const char *key)
+{
+    return json_object_get(json_get_object(place, key), "value");
+}
+
+static int apply_placed(const struct context *c)
+{
+    json_t *place = json_get_object(c->facts, "place");
+    const json_t *started, *ended;
+    const char *merged = text(c, "merged_take"), *certainty;
+    _cleanup_free_ char *place_text = NULL;
+    int64_t started_usec, ended_usec;
+    int r;
+
+    if (!place)
+        return refuse(c, "recording.placed lacks its place");
+    r = member_text(c, "place", &place_text);
+    if (r < 0)
+        return r;
+    started = placed(place, "started");
+    ended = placed(place, "ended");
+    started_usec = json_integer_value(started);
+    ended_usec = json_integer_value(ended);
+    certainty = json_get_string(json_get_object(place, "started"), "certainty");
+    r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                    "UPDATE recordings SET device = $2, officer = $3, unit = $4, started_usec = $5, ended_usec = $6, "
+                    "certainty = $7, take = $8, sort_usec = $9 WHERE id = $1",
+                    "ttttootti", c->act->subject, json_string_value(placed(place, "device")),
+                    json_string_value(placed(place, "officer")), json_string_value(placed(place, "unit")),
+                    started ? &started_usec : NULL, ended ? &ended_usec : NULL, certainty, text(c, "take"),
+                    json_get_integer(c->facts, "sort", c->act->time_usec));
+    if (r == ACT_E_REFUSED)
+        return refuse(c, "no such recording");
+    if (r == 0)
+        r = sql_run(c->db, c->err, "UPDATE links SET sort_usec = $2 WHERE recording = $1", "ti", c->act->subject,
+                    json_get_integer(c->facts, "sort", c->act->time_usec));
+    if (r == 0 && merged)
+        r = sql_run(c->db, c->err, "UPDATE recordings SET take = $1 WHERE take = $2", "tt", text(c, "take"), merged);
+    if (r != 0)
+        return r;
+    return sql_run(c->db, c->err, "UPDATE recording_facts SET place = $2 WHERE recording = $1", "tt", c->act->subject,
+                   place_text);
+}
+
+static int apply_decided(const struct context *c)
+{
+    _cleanup_free_ char *reasons = NULL;
+    int64_t until, disc;
+    int r = member_text(c, "reasons", &reasons);
+
+    if (r < 0)
+        return r;
+    r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                    "UPDATE recordings SET class = $2, ending = $3, until_usec = $4, disc_due_usec = $5, policy = $6, "
+                    "decided_leaf = $7 WHERE id = $1",
+                    "tttooti", c->act->subject, text(c, "class"), text(c, "ending"), number(c->facts, "until", &until),
+                    number(c->facts, "disc_due", &disc), text(c, "version"), c->leaf);
+    if (r == ACT_E_REFUSED)
+        return refuse(c, "no such recording");
+    if (r != 0)
+        return r;
+    return sql_run(c->db, c->err, "UPDATE recording_facts SET reasons = $2 WHERE recording = $1", "tt",
+                   c->act->subject, reasons);
+}
+
+static int apply_policy(const struct context *c)
+{
+    return sql_run(c->db, c->err,
+                   "INSERT INTO policies (version, name, leaf, text, adopted_usec, adopted_by) "
+                   "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (version) DO UPDATE SET leaf = excluded.leaf, "
+                   "adopted_usec = excluded.adopted_usec, adopted_by = excluded.adopted_by",
+                   "ttitit", text(c, "version"), c->act->subject, c->leaf, text(c, "text"), c->act->time_usec,
+                   c->act->actor);
+}
+
+static int apply_case_added(const struct context *c)
+{
+    const char *num = text(c, "number");
+    _cleanup_free_ char *key = num ? case_number_fold(num) : NULL;
+    int r;
+
+    if (!key || !*key)
+        return refuse(c, "a case needs a number");
+    r = sql_run(c->db, c->err,
+                "INSERT INTO cases (id, leaf, number, number_key, title, procedure, state, opened_usec) "
+                "VALUES ($1, $2, $3, $4, $5, $6, 'open', $7)",
+                "titttti", c->act->subject, c->leaf, num, key, text(c, "title"), text(c, "procedure"),
+                json_get_integer(c->facts, "opened", c->act->time_usec));
+    return r == DB_E_CONSTRAINT ? refuse(c, "a case with the number %s exists already", num) : r;
+}
+
+static int apply_case_set(const struct context *c)
+{
+    const char *num = text(c, "number");
+    _cleanup_free_ char *key = num ? case_number_fold(num) : NULL;
+    int64_t opened;
+    int r;
+
+    if (num && (!key || !*key))
+        return refuse(c, "a case needs a number");
+    r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                    "UPDATE cases SET number = COALESCE($2, number), number_key = COALESCE($3, number_key), "
+                    "title = COALESCE($4, title), procedure = COALESCE($5, procedure), "
+                    "opened_usec = COALESCE($6, opened_usec) WHERE id = $1",
+                    "ttttto", c->act->subject, num, key, text(c, "title"), text(c, "procedure"),
+                    number(c->facts, "opened", &opened));
+    if (r == DB_E_CONSTRAINT)
+        return refuse(c, "number %s is another case's, or the procedure is unknown", num ? num : "-");
+    return r == ACT_E_REFUSED ? refuse(c, "no such case") : r;
+}
+
+static int apply_case_ended(const struct context *c)
+{
+    int r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                        "UPDATE cases SET state = 'ended', ended_usec = $2 WHERE id = $1 AND state = 'open'", "ti",
+                        c->act->subject, json_get_integer(c->facts, "ended", c->act->time_usec));
+
+    return r == ACT_E_REFUSED ? refuse(c, "only an open case can be ended") : r;
+}
+
+static int apply_case_filed(const struct context *c)
+{
+    int r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                        "UPDATE cases SET state = 'filed', filed_usec = $2 WHERE id = $1 AND state = 'ended'", "ti",
+                        c->act->subject, json_get_integer(c->facts, "filed", c->act->time_usec));
+
+    return r == ACT_E_REFUSED ? refuse(c, "only an ended case can be filed") : r;
+}
+
+static int apply_case_reopened(const struct context *c)
+{
+    int r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                        "UPDATE cases SET state = 'open', ended_usec = NULL WHERE id = $1 AND state = 'ended'", "t",
+                        c->act->subject);
+
+    return r == ACT_E_REFUSED ? refuse(c, "only an ended case that is not filed yet can be reopened") : r;
+}
+
+static int apply_link_added(const struct context *c)
+{
+    int64_t before, after;
+    int r = sql_integer(c->db, &before, -1, c->err, "SELECT links FROM recordings WHERE id = $1", "t", c->act->subject);
+
+    if (r == 0 && before < 0)
+        return refuse(c, "no such recording");
+    if (r == 0)
+        r = sql_run(c->db, c->err,
+                    "INSERT INTO links (recording, case_id, role, step, sort_usec, leaf) "
+                    "SELECT r.id, $2, $3, $4, r.sort_usec, $5 FROM recordings r WHERE r.id = $1 "
+                    "ON CONFLICT (recording, case_id) DO UPDATE SET role = excluded.role, step = excluded.step, "
+                    "leaf = excluded.leaf",
+                    "tttti", c->act->subject, text(c, "case"), text(c, "role"), text(c, "step"), c->leaf);
+    if (r == DB_E_CONSTRAINT)
+        return refuse(c, "no such case, or the role is not evidence or context");
+    if (r == 0)
+        r = sql_integer(c->db, &after, 0, c->err, "SELECT count(*) FROM links WHERE recording = $1", "t",
+                        c->act->subject);
+    return r != 0 ? r
+                  : sql_run(c->db, c->err, "UPDATE recordings SET links = $2 WHERE id = $1", "ti", c->act->subject,
+                            after);
+}
+
+static int apply_link_removed(const struct context *c)
+{
+    int r = sql_run_one(c->db, ACT_E_REFUSED, c->err, "DELETE FROM links WHERE recording = $1 AND case_id = $2", "tt",
+                        c->act->subject, text(c, "case"));
+
+    if (r == ACT_E_REFUSED)
+        return refuse(c, "is not linked to that case");
+    return r != 0 ? r
+                  : sql_run(c->db, c->err, "UPDATE recordings SET links = links - 1 WHERE id = $1", "t",
+                            c->act->subject);
+}
+
+static int apply_hold_added(const struct context *c)
+{
+    const char *recording = text(c, "recording");
+    int r = sql_run(c->db, c->err,
+                    "INSERT INTO holds (id, leaf, recording, case_id, ground, matter, reason, placed_usec, placed_by) "
+                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                    "titttttit", c->act->subject, c->leaf, recording, text(c, "case"), text(c, "ground"),
+                    text(c, "matter"), text(c, "reason"), c->act->time_usec, c->act->actor);
+
+    if (r == DB_E_CONSTRAINT)
+        return refuse(c, "a hold needs one existing recording or case and, for ground other, a reason");
+    if (r == 0 && recording)
+        r = sql_run(c->db, c->err, "UPDATE recordings SET holds = holds + 1 WHERE id = $1", "t", recording);
+    return r;
+}
+
+static int apply_hold_lifted(const struct context *c)
+{
+    int r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                        "UPDATE holds SET lifted_usec = $2, lifted_by = $3, lifted_leaf = $4 WHERE id = $1 AND "
+                        "lifted_usec IS NULL",
+                        "titi", c->act->subject, c->act->time_usec, c->act->actor, c->leaf);
+
+    if (r == ACT_E_REFUSED)
+        return refuse(c, "no such hold stands");
+    if (r == 0)
+        r = sql_run(c->db, c->err,
+                    "UPDATE recordings SET holds = holds - 1 WHERE id IN (SELECT recording FROM holds WHERE id = $1)",
+                    "t", c->act->subject);
+    return r;
+}
+
+static int apply_quarantined(const struct context *c)
+{
+    return sql_run(c->db, c->err,
+                   "INSERT INTO quarantined (id, leaf, time_usec, door, path, reason) VALUES ($1, $2, $3, $4, $5, $6)",
+                   "tiittt", c->act->subject, c->leaf, c->act->time_usec, text(c, "door"), text(c, "path"),
+                   text(c, "reason"));
+}
+
+static const struct {
+    const char *kind;
+    int (*apply)(const struct context *c);
+    const char *object; /* the fact that names the other thing it is about */
+} handlers[] = {
+    {"ledger.started", apply_nothing, NULL},
+    {"recording.sealed", apply_sealed, NULL},
+    {"recording.arrived-again", apply_arrived_again, NULL},
+    {"recording.examined", apply_examined, NULL},
+    {"recording.placed", apply_placed, NULL},
+    {"recording.decided", apply_decided, NULL},
+    {"policy.adopted", apply_policy, NULL},
+    {"case.added", apply_case_added, NULL},
+    {"case.set", apply_case_set, NULL},
+    {"case.ended", apply_case_ended, NULL},
+    {"case.filed", apply_case_filed, NULL},
+    {"case.reopened", apply_case_reopened, NULL},
+    {"link.added", apply_link_added, "case"},
+    {"link.removed", apply_link_removed, "case"},
+    {"hold.added", apply_hold_added, "about"},
+    {"hold.lifted", apply_hold_lifted, "about"},
+    {"item.quarantined", apply_quarantined, NULL},
+};
+
+int act_apply(struct db *db, uint64_t index, const struct act *act, struct error *err)
+{
+    struct context c = {db, (int64_t)index, act, act->facts, err};
+    size_t i = 0;
+    int r;
+
+    while (i < ARRAY_SIZE(handlers) && strcmp(handlers[i].kind, act->kind) != 0)
+        i++;
+    if (i == ARRAY_SIZE(handlers))
+        return error_set(err, ACT_E_REFUSED, act->kind, "is not a kind of act this program knows; use a newer one");
+    r = handlers[i].apply(&c);
+    if (r != 0)
+        return r;
+    return sql_run(db, err,
+                   "INSERT INTO acts (idx, time_usec, kind, actor, subject, object) VALUES ($1, $2, $3, $4, $5, $6)",
+                   "iitttt", c.leaf, act->time_usec, act->kind, act->actor, act->subject,
+                   handlers[i].object ? json_get_string(act->facts, handlers[i].object) : NULL);
+}
