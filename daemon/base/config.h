@@ -66,6 +66,9 @@ void config_done(const struct config_table *t, void *target);
 /* Sets one scalar key outside lists from text, as a file would. Return: 0, -EINVAL (err set, target unchanged), -ENOMEM. */
 int config_set(const struct config_table *t, void *target, const char *path, const char *value, struct error *err);
 
+/* The value of one scalar key outside lists as config_set takes it; new string, NULL when there is no such key (or memory). */
+char *config_get(const struct config_table *t, const void *target, const char *path);
+
 /* Writes YAML with every key, its value and its help as comment. Return: 0 or negative errno of the stream. */
 int config_dump(const struct config_table *t, const void *target, FILE *out);
 

@@ -88,7 +88,8 @@ struct settings {
     struct settings_person *people;
     size_t n_people;
     char *policy;      /* name of a set in `policies`, or an absolute path */
-    char *policies;    /* folder of policy sets */
+    char *policies_given;
+    char *policies;    /* derived: folder of policy sets; ../share/liuhen/policies beside this program's folder when not given */
     char *policy_file; /* derived: the file that `policy` means */
     struct {
         char *worker_given;

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Rules between settings (see settings-table.h): a drop folder inside another would deliver each file twice, one inside the
+ * archive would take in the archive itself, and records name folders and people, so their names must be unique.
+ */
+#include <string.h>
+#include <sys/un.h>
+
+#include "base/settings-table.h"
+
+/* The node of list[i].key, or the nearest thing above it that stands in the file. */
+static const struct yaml_node *node_of(const struct yaml_node *root, const char *list, size_t i, const char *key)
+{
+    const struct yaml_node *l = root ? yaml_get(root, list) : NULL;
+    const struct yaml_node *item = l && i < l->n ? l->items[i] : l;
+    const struct yaml_node *value = item ? yaml_get(item, key) : NULL;
+
+    return value ? value : item;
+}
+
+/* Whether path is dir or lies below it. */
+static bool is_within(const char *path, const char *dir)
+{
+    size_t n = strlen(dir);
+
+    if (strcmp(dir, "/") == 0)
+        return true;
+    return strncmp(path, dir, n) == 0 && (path[n] == 0 || path[n] == '/');
+}
+
+static void check_folders(const struct settings *s, const struct yaml_node *root, struct yaml_faults *faults)
+{
+    for (size_t i = 0; i < s->n_folders; i++) {
+        const struct settings_folder *f = &s->folders[i];
+        const struct yaml_node *path = node_of(root, "folders", i, "path");
+
+        if (is_within(f->path, s->archive.path) || is_within(s->archive.path, f->path))
+            yaml_fault(faults, path, "folders[].path: %s and the archive %s lie in each other; keep them apart", f->path,
+                       s->archive.path);
+        for (size_t j = 0; j < i; j++) {
+            const struct settings_folder *g = &s->folders[j];
+
+            if (is_within(f->path, g->path) || is_within(g->path, f->path))
+                yaml_fault(faults, path,
+                           "folders[].path: %s and %s lie in each other; each file must belong to one folder only",
+                           f->path, g->path);
+            if (strcmp(f->name, g->name) == 0)
+                yaml_fault(faults, node_of(root, "folders", i, "name"),
+                           "folders[].name: two folders are named '%s'; give one of them another name", f->name);
+        }
+    }
+}
+
+static void check_places(const struct settings *s, const struct yaml_node *root, struct yaml_faults *faults)
+{
+    for (size_t i = 0; i < s->n_place; i++) {
+        const struct settings_place *p = &s->place[i];
+        bool found = !*p->folder;
+
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(p->name, s->place[j].name) == 0)
+                yaml_fault(faults, node_of(root, "place", i, "name"),
+                           "place[].name: two rules are named '%s'; give one of them another name", p->name);
+        for (size_t j = 0; j < s->n_folders && !found; j++)
+            found = strcmp(p->folder, s->folders[j].name) == 0;
+        if (!found)
+            yaml_fault(faults, node_of(root, "place", i, "folder"),
+                       "place[].folder: no drop folder is named '%s'; use the name of one in 'folders', or leave it out",
+                       p->folder);
+    }
+}
+
+static void check_people(const struct settings *s, const struct yaml_node *root, struct yaml_faults *faults)
+{
+    for (size_t i = 0; i < s->n_people; i++)
+        for (size_t j = 0; j < i; j++)
+            if (strcmp(s->people[i].user, s->people[j].user) == 0)
+                yaml_fault(faults, node_of(root, "people", i, "user"),
+                           "people[].user: '%s' stands twice; put all roles into one entry", s->people[i].user);
+}
+
+void settings_check(const struct settings *s, const struct yaml_node *root, struct yaml_faults *faults)
+{
+    size_t socket_max = sizeof((struct sockaddr_un *)0)->sun_path - 1;
+
+    if (strlen(s->socket.path) > socket_max)
+        yaml_fault(faults, root ? yaml_get(root, "socket") : NULL,
+                   "socket.path: %s is too long for a socket (%zu bytes at most); set a shorter one", s->socket.path,
+                   socket_max);
+    check_folders(s, root, faults);
+    check_places(s, root, faults);
+    check_people(s, root, faults);
+}
