@@ -23,6 +23,10 @@ struct receipt {
 
 void receipt_done(struct receipt *r);
 
+/* The text of a receipt from its parts, the checkpoint verbatim; new string. Return: 0 or -ENOMEM. */
+int receipt_make(uint64_t index, const void *entry, size_t entry_size, const struct digest *proof, size_t n,
+                 const char *checkpoint, char **ret);
+
 /* Parses and checks: form, inclusion proof (RFC 6962 §2.1.1), checkpoint signature by key. Return: 0, -EINVAL (not a
  * receipt), -EBADMSG (does not prove it), -ENOKEY (signed by another key); err in plain words. */
 int receipt_verify(const char *text, size_t size, const struct verifier_key *key, struct receipt *ret,
