@@ -31,12 +31,14 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/macro.h"
+#include "base/settings.h"
 #include "base/ulid.h"
 
 #define STORE_E_LOCKED  1 /* another process holds the archive */
 #define STORE_E_EXISTS  2 /* an object, staged object or intent of that name is there already */
 #define STORE_E_UNKNOWN 3 /* no such object, staged object, content or intent */
-#define STORE_E_CHANGED 4 /* the source is not, or no longer only, the file that was digested; it was left where it is */
+#define STORE_E_CHANGED                                                                                      \
+    4 /* the source is not, or no longer only, the file that was digested; it was left where it is */
 #define STORE_E_DAMAGED 5 /* what is on disk is not what its inventory says */
 #define STORE_E_STAYS   6 /* done, but the source could not be removed and is still there as well */
 
@@ -45,16 +47,10 @@ struct store_staged;
 
 /* ---- opening ---------------------------------------------------------------------------------------------------------- */
 
-enum store_immutable {
-    STORE_IMMUTABLE_AUTO, /* when not root and holding CAP_LINUX_IMMUTABLE */
-    STORE_IMMUTABLE_YES,
-    STORE_IMMUTABLE_NO,
-};
-
 struct store_options {
     bool create;                    /* make what is missing; otherwise a missing root is an error */
     bool lock;                      /* hold ARCHIVE/lock exclusively while open (the daemon) */
-    enum store_immutable immutable; /* best effort in every case */
+    enum store_immutable immutable; /* best effort in every case; AUTO: when not root and holding CAP_LINUX_IMMUTABLE */
     const char *user_name;          /* who, in each object's version block; NULL = "liuhend" */
     const char *user_address;       /* a URI; NULL = "urn:liuhen:daemon" */
 };
@@ -62,7 +58,8 @@ struct store_options {
 /* Opens the archive folder (options may be NULL: all zero). objects/, staging/, quarantine/ and cache/ must lie on one mount.
  * A root made elsewhere is taken with its own layout parameters (extension 0004). Return: also STORE_E_LOCKED, -ENOENT (no
  * archive there and not create), -EXDEV (not one file system), -EPROTO (not an OCFL 1.1 root that we can use). */
-int store_open_local(const char *archive, const struct store_options *options, struct store **ret, struct error *err);
+int store_open_local(const char *archive, const struct store_options *options, struct store **ret,
+                     struct error *err);
 struct store *store_close(struct store *s);
 DEFINE_CLEANUP(struct store *, store_close)
 
@@ -82,17 +79,19 @@ enum store_how {
 
 /* Begins the object of a recording. name: the original's name, any bytes but NUL; on disk it becomes encode_safe_name(name).
  * Return: also STORE_E_EXISTS (staged already, or in the store). */
-int store_stage_new(struct store *s, const struct recording_id *id, enum store_how how, const void *name, size_t name_size,
-                    struct store_staged **ret, struct error *err);
+int store_stage_new(struct store *s, const struct recording_id *id, enum store_how how, const void *name,
+                    size_t name_size, struct store_staged **ret, struct error *err);
 
 /* Frees the handle; what is on disk stays as it is (recovery finds it). */
 struct store_staged *store_staged_free(struct store_staged *t);
 DEFINE_CLEANUP(struct store_staged *, store_staged_free)
 
 const struct recording_id *store_staged_id(const struct store_staged *t);
-const char *store_staged_content_name(const struct store_staged *t); /* name on disk; NULL if reopened before it was known */
+const char *store_staged_content_name(
+    const struct store_staged *t); /* name on disk; NULL if reopened before it was known */
 enum store_how store_staged_how(const struct store_staged *t);
-bool store_staged_is_finished(const struct store_staged *t); /* inventories are there (content of a move perhaps not) */
+bool store_staged_is_finished(
+    const struct store_staged *t); /* inventories are there (content of a move perhaps not) */
 
 /* Copy only: makes the content file (O_EXCL, mode 0400). The fd is write-only and the caller's to close. Call once. */
 int store_stage_content(struct store_staged *t, int *ret_fd, struct error *err);
@@ -107,19 +106,21 @@ void store_stage_source(struct store_staged *t, int source_fd);
 /* Writes arrival.json, inventories, sidecars and namaste. bytes: size of the content, checked against the file of a copy.
  * arrival_json: text as it shall be on disk. created_usec: the version's time. Return: also STORE_E_CHANGED (the copied file does
  * not have that size). On failure the object is unfinished: abort it. */
-int store_stage_finish(struct store_staged *t, const struct digest_pair *digests, uint64_t bytes, const char *arrival_json,
-                       int64_t created_usec, struct error *err);
+int store_stage_finish(struct store_staged *t, const struct digest_pair *digests, uint64_t bytes,
+                       const char *arrival_json, int64_t created_usec, struct error *err);
 
 /* Makes n finished objects durable in staging, sources of moves and the intent (may be NULL) with them: fsync of each for few,
  * one syncfs for STORE_GROUP or more. */
 #define STORE_GROUP 4
-int store_stage_sync(struct store *s, struct store_staged *const *staged, size_t n, const char *intent, struct error *err);
+int store_stage_sync(struct store *s, struct store_staged *const *staged, size_t n, const char *intent,
+                     struct error *err);
 
 /* Move only: renames name below dirfd (a plain name, no '/') into the object without replacing, and makes it ours and 0400.
  * The source fd must be that very file, with one link, and have the size and mtime of *expected. Otherwise STORE_E_CHANGED and
  * the file is back under its name, or, if somebody made a new file there meanwhile, in quarantine (err says which). -EXDEV, -EPERM,
  * -EACCES: it stays where it was; copy instead. Content that is there already (recovery): 0. */
-int store_stage_adopt(struct store_staged *t, int dirfd, const char *name, const struct stat *expected, struct error *err);
+int store_stage_adopt(struct store_staged *t, int dirfd, const char *name, const struct stat *expected,
+                      struct error *err);
 
 /* Whether the content file is there. */
 int store_staged_has_content(struct store_staged *t, bool *ret, struct error *err);
@@ -142,9 +143,9 @@ int store_stage_abort(struct store_staged *t, int dirfd, const char *name, struc
 /* ---- recovery --------------------------------------------------------------------------------------------------------- */
 
 enum store_staging_kind {
-    STORE_STAGING_OBJECT,  /* name = ULID: a staged object */
-    STORE_STAGING_INTENT,  /* name = the intent's name (without ".intent") */
-    STORE_STAGING_TEMP,    /* name = file: what a killed durable write left; store_staging_remove_temp */
+    STORE_STAGING_OBJECT, /* name = ULID: a staged object */
+    STORE_STAGING_INTENT, /* name = the intent's name (without ".intent") */
+    STORE_STAGING_TEMP,   /* name = file: what a killed durable write left; store_staging_remove_temp */
     STORE_STAGING_FOREIGN, /* name = entry: not ours; quarantine it with store_quarantine(store_staging_fd …) */
 };
 
@@ -156,7 +157,8 @@ int store_staging_remove_temp(struct store *s, const char *name, struct error *e
 
 /* A handle on a staged object that a former process left. Return: also STORE_E_UNKNOWN. An object whose inventories are missing or
  * torn opens as not finished: it can only be aborted. */
-int store_stage_reopen(struct store *s, const struct recording_id *id, struct store_staged **ret, struct error *err);
+int store_stage_reopen(struct store *s, const struct recording_id *id, struct store_staged **ret,
+                       struct error *err);
 
 /* Whether an object is in its place. */
 int store_has(struct store *s, const struct recording_id *id, bool *ret, struct error *err);
@@ -170,7 +172,8 @@ int store_commit_again(struct store *s, const struct recording_id *id, struct er
 /* Plain texts staging/<name>.intent; name: 1-64 of A-Z a-z 0-9 '-' '_'. sync false: only when store_stage_sync follows with this
  * name. Replaces an older text whole. */
 int store_intent_write(struct store *s, const char *name, const char *text, bool sync, struct error *err);
-int store_intent_read(struct store *s, const char *name, char **ret_text, struct error *err); /* or STORE_E_UNKNOWN */
+int store_intent_read(struct store *s, const char *name, char **ret_text,
+                      struct error *err); /* or STORE_E_UNKNOWN */
 /* Removal is durable with the next sync of staging. Return: 0 also when it was gone. */
 int store_intent_remove(struct store *s, const char *name, struct error *err);
 /* Listing: store_each_staging gives STORE_STAGING_INTENT. */
@@ -194,7 +197,8 @@ struct store_object {
     uint8_t sm3[DIGEST_BYTES];
     uint64_t bytes; /* size of the content file */
 };
-int store_describe_object(struct store *s, const struct recording_id *id, struct store_object *ret, struct error *err);
+int store_describe_object(struct store *s, const struct recording_id *id, struct store_object *ret,
+                          struct error *err);
 
 /* Where the object lies, for messages ("objects/3f2/a01/3f2a01…"). */
 #define STORE_PATH_SIZE 512
@@ -208,12 +212,12 @@ int store_each_object(struct store *s, store_on_object on_object, store_on_forei
                       struct error *err);
 
 enum store_fault_kind {
-    STORE_FAULT_MISSING,   /* no object, or a file of it is not there */
-    STORE_FAULT_EXTRA,     /* something that the inventory does not name */
-    STORE_FAULT_WRITABLE,  /* mode not 0400/0500, not our owner, or a second hard link: somebody could write */
+    STORE_FAULT_MISSING,  /* no object, or a file of it is not there */
+    STORE_FAULT_EXTRA,    /* something that the inventory does not name */
+    STORE_FAULT_WRITABLE, /* mode not 0400/0500, not our owner, or a second hard link: somebody could write */
     STORE_FAULT_INVENTORY, /* inventory, sidecar or namaste wrong */
     STORE_FAULT_SIZE,      /* content has not the expected size */
-    STORE_FAULT_DIGEST,    /* content or arrival.json is not what the inventory says, or the inventory not what is expected */
+    STORE_FAULT_DIGEST, /* content or arrival.json is not what the inventory says, or the inventory not what is expected */
 };
 
 /* What the catalogue knows; members that are NULL / negative are not compared. */
@@ -222,14 +226,17 @@ struct store_expect {
     int64_t bytes;
     const char *content_name;
 };
-#define STORE_EXPECT_NONE { NULL, -1, NULL }
+#define STORE_EXPECT_NONE                                                                                    \
+    {                                                                                                        \
+        NULL, -1, NULL                                                                                       \
+    }
 
 typedef int (*store_on_fault)(void *userdata, enum store_fault_kind kind, const char *path, const char *text);
 
 /* Checks one object; deep reads the content again. Faults go to on_fault and are no failure: 0. A non-zero return of on_fault
  * stops and is returned. */
-int store_check_object(struct store *s, const struct recording_id *id, const struct store_expect *expect, bool deep,
-                       store_on_fault on_fault, void *userdata, struct error *err);
+int store_check_object(struct store *s, const struct recording_id *id, const struct store_expect *expect,
+                       bool deep, store_on_fault on_fault, void *userdata, struct error *err);
 
 /* ---- quarantine ------------------------------------------------------------------------------------------------------- */
 
