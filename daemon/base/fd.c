@@ -139,7 +139,11 @@ int fd_mkdir_beneath(int dirfd, const char *path, mode_t mode, bool sync)
 
     if (!copy)
         return -ENOMEM;
+    for (size_t n = strlen(copy); n > 1 && copy[n - 1] == '/';)
+        copy[--n] = 0;
     for (char *p = strchr(copy, '/'); p; p = strchr(p + 1, '/')) {
+        if (p > copy && p[-1] == '/')
+            continue; /* "a//b" is "a/b" */
         *p = 0;
         r = *copy ? mkdir_step(dirfd, copy, mode, sync) : 0;
         *p = '/';
