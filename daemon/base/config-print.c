@@ -13,8 +13,9 @@
 
 static const char *type_words(const struct config_row *row)
 {
-    return row->type == CONFIG_SECTION ? "table" : row->type == CONFIG_LIST ? "list of tables"
-                                                                            : config_type_ops(row->type)->what;
+    return row->type == CONFIG_SECTION ? "table"
+           : row->type == CONFIG_LIST  ? "list of tables"
+                                       : config_type_ops(row->type)->what;
 }
 
 /* "absolute path, default /x, taken at a restart" */
@@ -24,10 +25,15 @@ static void facts_text(const struct config_row *row, char *out, size_t size)
     char bounds[256];
 
     config_bounds_text(row, bounds, sizeof bounds);
-    snprintf(out, size, "%s%s%s%s; %s%s%s", type_words(row), bounds[0] ? " (" : "", bounds, bounds[0] ? ")" : "",
-             row->type == CONFIG_LIST ? "none by default" : row->fallback ? "default " : "must be given",
+    snprintf(out, size, "%s%s%s%s; %s%s%s", type_words(row), bounds[0] ? " (" : "", bounds,
+             bounds[0] ? ")" : "",
+             row->type == CONFIG_LIST ? "none by default"
+             : row->fallback          ? "default "
+                                      : "must be given",
              row->fallback ? row->fallback : "",
-             in_list ? "" : row->reloadable ? "; a reload takes it" : "; only a restart takes it");
+             in_list           ? ""
+             : row->reloadable ? "; a reload takes it"
+                               : "; only a restart takes it");
 }
 
 /* Each line of text as a comment, with `first` after the mark of the first and `rest` after that of the others. */
@@ -48,7 +54,8 @@ static const char *below(const struct config_row *row, char out[PREFIX_SIZE])
     return out;
 }
 
-static int dump_value(const struct config_row *row, const char *name, const void *base, int indent, const char *dash, FILE *out)
+static int dump_value(const struct config_row *row, const char *name, const void *base, int indent,
+                      const char *dash, FILE *out)
 {
     _cleanup_free_ char *value = config_value_text(row, base);
 
@@ -58,7 +65,8 @@ static int dump_value(const struct config_row *row, const char *name, const void
     return 0;
 }
 
-static int dump_list(const struct config_table *t, const struct config_row *list, const char *name, const void *base, FILE *out)
+static int dump_list(const struct config_table *t, const struct config_row *list, const char *name,
+                     const void *base, FILE *out)
 {
     char prefix[PREFIX_SIZE], facts[512];
     const char *items;
@@ -93,7 +101,8 @@ static int dump_list(const struct config_table *t, const struct config_row *list
     return r;
 }
 
-static int dump_below(const struct config_table *t, const void *base, const char *prefix, int indent, FILE *out)
+static int dump_below(const struct config_table *t, const void *base, const char *prefix, int indent,
+                      FILE *out)
 {
     char next[PREFIX_SIZE], facts[512];
     int r = 0;
@@ -113,7 +122,8 @@ static int dump_below(const struct config_table *t, const void *base, const char
         }
         facts_text(row, facts, sizeof facts);
         put_comment(out, indent, "", "", facts);
-        r = row->type == CONFIG_LIST ? dump_list(t, row, name, base, out) : dump_value(row, name, base, indent, "", out);
+        r = row->type == CONFIG_LIST ? dump_list(t, row, name, base, out)
+                                     : dump_value(row, name, base, indent, "", out);
     }
     return r;
 }

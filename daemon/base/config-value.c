@@ -146,8 +146,8 @@ static int parse_integer(const struct config_row *row, const char *text, void *s
         return WHY("'%.60s' is not a whole number; write one from %lld to %lld", text, (long long)row->min,
                    (long long)row->max);
     if (v < row->min || v > row->max)
-        return WHY("%lld is out of range; write a number from %lld to %lld", (long long)v, (long long)row->min,
-                   (long long)row->max);
+        return WHY("%lld is out of range; write a number from %lld to %lld", (long long)v,
+                   (long long)row->min, (long long)row->max);
     *(int64_t *)slot = v;
     return 0;
 }
@@ -208,7 +208,8 @@ static const struct unit size_units[] = {
     {"B", 1}, {"KiB", 1LL << 10}, {"MiB", 1LL << 20}, {"GiB", 1LL << 30}, {"TiB", 1LL << 40},
 };
 static const struct unit duration_units[] = {
-    {"ms", USEC_PER_MSEC}, {"s", USEC_PER_SEC}, {"min", USEC_PER_MIN}, {"h", USEC_PER_HOUR}, {"days", USEC_PER_DAY},
+    {"ms", USEC_PER_MSEC}, {"s", USEC_PER_SEC},    {"min", USEC_PER_MIN},
+    {"h", USEC_PER_HOUR},  {"days", USEC_PER_DAY},
 };
 
 /* In the largest unit that leaves no rest. */
@@ -217,7 +218,7 @@ static char *print_units(int64_t v, const struct unit *units, size_t n)
     size_t best = 0;
 
     for (size_t i = 0; i < n; i++)
-        if (v % units[i].factor == 0 && (v != 0 || i <= 1))
+        if (v % units[i].factor == 0 && (v != 0 || i == 0 || units[i].factor == USEC_PER_SEC))
             best = i;
     return format("%lld %s", (long long)(v / units[best].factor), units[best].name);
 }
@@ -242,7 +243,8 @@ static int parse_size(const struct config_row *row, const char *text, void *slot
             v = INT64_MAX;
     }
     if (digits == 0 || digits > 18 || !known)
-        return WHY("'%.60s' is not a size; write a number and B, KiB, MiB, GiB or TiB, such as 512 MiB", text);
+        return WHY("'%.60s' is not a size; write a number and B, KiB, MiB, GiB or TiB, such as 512 MiB",
+                   text);
     if (v < row->min || v > row->max)
         return WHY("%.60s is out of range; write a size from %s to %s", text, low, high);
     *(uint64_t *)slot = (uint64_t)v;
@@ -251,7 +253,7 @@ static int parse_size(const struct config_row *row, const char *text, void *slot
 
 static char *print_size(const struct config_row *row, const void *slot)
 {
-    return print_units((int64_t)*(const uint64_t *)slot, size_units, ARRAY_SIZE(size_units));
+    return print_units((int64_t) * (const uint64_t *)slot, size_units, ARRAY_SIZE(size_units));
 }
 
 static int parse_duration(const struct config_row *row, const char *text, void *slot, char *why)
@@ -263,7 +265,8 @@ static int parse_duration(const struct config_row *row, const char *text, void *
     if (!low || !high)
         return -ENOMEM;
     if (duration_parse(text, &v) < 0)
-        return WHY("'%.60s' is not a duration; write a number and ms, s, min, h, days or weeks, such as 2 s", text);
+        return WHY("'%.60s' is not a duration; write a number and ms, s, min, h, days or weeks, such as 2 s",
+                   text);
     if (v < row->min || v > row->max)
         return WHY("%.60s is out of range; write a duration from %s to %s", text, low, high);
     *(int64_t *)slot = v;
@@ -383,7 +386,8 @@ static void done_strings(void *slot)
     *s = (struct config_strings){0};
 }
 
-static void read_flags(const struct config_row *row, const struct yaml_node *node, unsigned *ret, struct yaml_faults *faults)
+static void read_flags(const struct config_row *row, const struct yaml_node *node, unsigned *ret,
+                       struct yaml_faults *faults)
 {
     char why[CONFIG_WHY_SIZE];
     unsigned bits = 0;
@@ -393,7 +397,8 @@ static void read_flags(const struct config_row *row, const struct yaml_node *nod
         const struct yaml_node *item = node->items[i];
 
         if (item->kind != YAML_SCALAR)
-            yaml_fault(faults, item, "%s: %s is not a name; write names only", row->path, yaml_kind_name(item));
+            yaml_fault(faults, item, "%s: %s is not a name; write names only", row->path,
+                       yaml_kind_name(item));
         else if (find_name(row, item->text, &bit, why) < 0)
             yaml_fault(faults, item, "%s: %s", row->path, why);
         else
@@ -411,7 +416,8 @@ static void read_strings(const struct config_row *row, const struct yaml_node *n
     char why[CONFIG_WHY_SIZE];
 
     if ((int64_t)node->n > row->max) {
-        yaml_fault(faults, node, "%s: %zu entries; at most %lld are allowed", row->path, node->n, (long long)row->max);
+        yaml_fault(faults, node, "%s: %zu entries; at most %lld are allowed", row->path, node->n,
+                   (long long)row->max);
         return;
     }
     done_strings(s);
@@ -441,14 +447,16 @@ static const struct config_type_ops ops[] = {
     [CONFIG_PATH] = {"absolute path", true, sizeof(char *), parse_path, print_text, equal_text, done_text},
     [CONFIG_ZONE] = {"time zone", true, sizeof(char *), parse_zone, print_text, equal_text, done_text},
     [CONFIG_BOOL] = {"true or false", true, sizeof(bool), parse_bool, print_bool, equal_bool, NULL},
-    [CONFIG_INTEGER] = {"whole number", true, sizeof(int64_t), parse_integer, print_integer, equal_integer, NULL},
+    [CONFIG_INTEGER] = {"whole number", true, sizeof(int64_t), parse_integer, print_integer, equal_integer,
+                        NULL},
     [CONFIG_MODE] = {"file mode", true, sizeof(unsigned), parse_mode, print_mode, equal_unsigned, NULL},
     [CONFIG_SIZE] = {"size", true, sizeof(uint64_t), parse_size, print_size, equal_integer, NULL},
-    [CONFIG_DURATION] = {"duration", true, sizeof(int64_t), parse_duration, print_duration, equal_integer, NULL},
+    [CONFIG_DURATION] = {"duration", true, sizeof(int64_t), parse_duration, print_duration, equal_integer,
+                         NULL},
     [CONFIG_ENUM] = {"choice", true, sizeof(int), parse_enum, print_enum, equal_enum, NULL},
     [CONFIG_FLAGS] = {"list of names", false, sizeof(unsigned), NULL, print_flags, equal_unsigned, NULL},
-    [CONFIG_STRINGS] = {"list of texts", false, sizeof(struct config_strings), NULL, print_strings, equal_strings,
-                        done_strings},
+    [CONFIG_STRINGS] = {"list of texts", false, sizeof(struct config_strings), NULL, print_strings,
+                        equal_strings, done_strings},
 };
 
 const struct config_type_ops *config_type_ops(enum config_type type)
@@ -456,7 +464,8 @@ const struct config_type_ops *config_type_ops(enum config_type type)
     return &ops[type];
 }
 
-static void read_scalar(const struct config_row *row, const struct yaml_node *node, void *slot, struct yaml_faults *faults)
+static void read_scalar(const struct config_row *row, const struct yaml_node *node, void *slot,
+                        struct yaml_faults *faults)
 {
     const struct config_type_ops *o = &ops[row->type];
     char why[CONFIG_WHY_SIZE];
@@ -476,7 +485,8 @@ static void read_scalar(const struct config_row *row, const struct yaml_node *no
     memcpy(slot, &fresh, o->size);
 }
 
-void config_value_read(const struct config_row *row, const struct yaml_node *node, void *slot, struct yaml_faults *faults)
+void config_value_read(const struct config_row *row, const struct yaml_node *node, void *slot,
+                       struct yaml_faults *faults)
 {
     const struct config_type_ops *o = &ops[row->type];
 
@@ -484,9 +494,11 @@ void config_value_read(const struct config_row *row, const struct yaml_node *nod
         yaml_fault(faults, node, "%s: no value; write %s%s or leave the key out", row->path,
                    o->is_scalar ? "a " : "[] or a ", o->what);
     else if (o->is_scalar && node->kind != YAML_SCALAR)
-        yaml_fault(faults, node, "%s: %s where one value belongs; write a %s", row->path, yaml_kind_name(node), o->what);
+        yaml_fault(faults, node, "%s: %s where one value belongs; write a %s", row->path,
+                   yaml_kind_name(node), o->what);
     else if (!o->is_scalar && node->kind != YAML_SEQUENCE)
-        yaml_fault(faults, node, "%s: %s where a list belongs; write [a, b]", row->path, yaml_kind_name(node));
+        yaml_fault(faults, node, "%s: %s where a list belongs; write [a, b]", row->path,
+                   yaml_kind_name(node));
     else if (row->type == CONFIG_FLAGS)
         read_flags(row, node, slot, faults);
     else if (row->type == CONFIG_STRINGS)

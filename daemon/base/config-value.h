@@ -34,7 +34,8 @@ struct config_type_ops {
 const struct config_type_ops *config_type_ops(enum config_type type); /* not for sections and lists */
 
 /* Reads a node into the slot, freeing what was there. Faults are reported. */
-void config_value_read(const struct config_row *row, const struct yaml_node *node, void *slot, struct yaml_faults *faults);
+void config_value_read(const struct config_row *row, const struct yaml_node *node, void *slot,
+                       struct yaml_faults *faults);
 
 /* "1 to 64", "at most 100 entries": what the bounds say, or "". */
 const char *config_bounds_text(const struct config_row *row, char *out, size_t size);

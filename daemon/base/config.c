@@ -79,7 +79,7 @@ void config_done(const struct config_table *t, void *target)
 
 static void default_value(const struct config_row *row, void *base, struct yaml_faults *faults)
 {
-    _cleanup_(yaml_freep) struct yaml_node *node = NULL;
+    _cleanup_(yaml_node_freep) struct yaml_node *node = NULL;
 
     if (!row->fallback) {
         /* must be given; until then a text is empty rather than NULL, so that freeing and faults need no special case */
@@ -95,7 +95,8 @@ static void default_value(const struct config_row *row, void *base, struct yaml_
         config_value_read(row, node, slot_of(base, row), faults);
 }
 
-static void defaults_below(const struct config_table *t, void *base, const char *prefix, struct yaml_faults *faults)
+static void defaults_below(const struct config_table *t, void *base, const char *prefix,
+                           struct yaml_faults *faults)
 {
     char next[PREFIX_SIZE];
 
@@ -151,22 +152,24 @@ static void unknown_key(const struct config_table *t, const char *prefix, const 
         yaml_fault(faults, key, "unknown key '%s%.60s'; known here: %s", prefix, key->text, all);
 }
 
-static void apply_below(const struct config_table *t, const struct yaml_node *node, void *base, const char *prefix,
-                        struct yaml_faults *faults);
+static void apply_below(const struct config_table *t, const struct yaml_node *node, void *base,
+                        const char *prefix, struct yaml_faults *faults);
 
-static void apply_list(const struct config_table *t, const struct config_row *row, const struct yaml_node *node, void *base,
-                       struct yaml_faults *faults)
+static void apply_list(const struct config_table *t, const struct config_row *row,
+                       const struct yaml_node *node, void *base, struct yaml_faults *faults)
 {
     char next[PREFIX_SIZE];
     char *items;
 
     if (node->kind != YAML_SEQUENCE) {
-        yaml_fault(faults, node, "%s: %s where a list belongs; begin each entry with '- ', or write [] for none",
-                   row->path, yaml_is_null(node) ? "nothing" : yaml_kind_name(node));
+        yaml_fault(faults, node,
+                   "%s: %s where a list belongs; begin each entry with '- ', or write [] for none", row->path,
+                   yaml_is_null(node) ? "nothing" : yaml_kind_name(node));
         return;
     }
     if ((int64_t)node->n > row->max) {
-        yaml_fault(faults, node, "%s: %zu entries; at most %lld are allowed", row->path, node->n, (long long)row->max);
+        yaml_fault(faults, node, "%s: %zu entries; at most %lld are allowed", row->path, node->n,
+                   (long long)row->max);
         return;
     }
     items = calloc(node->n + 1, row->item_size);
@@ -197,8 +200,8 @@ static void check_required(const struct config_table *t, const struct yaml_node 
     }
 }
 
-static void apply_below(const struct config_table *t, const struct yaml_node *node, void *base, const char *prefix,
-                        struct yaml_faults *faults)
+static void apply_below(const struct config_table *t, const struct yaml_node *node, void *base,
+                        const char *prefix, struct yaml_faults *faults)
 {
     char next[PREFIX_SIZE];
 
@@ -214,8 +217,9 @@ static void apply_below(const struct config_table *t, const struct yaml_node *no
         if (!row)
             unknown_key(t, prefix, node->keys[i], faults);
         else if (row->type == CONFIG_SECTION && node->items[i]->kind != YAML_MAPPING)
-            yaml_fault(faults, node->items[i], "%s: %s where 'key: value' lines belong; indent its keys below it",
-                       row->path, yaml_is_null(node->items[i]) ? "nothing" : yaml_kind_name(node->items[i]));
+            yaml_fault(faults, node->items[i],
+                       "%s: %s where 'key: value' lines belong; indent its keys below it", row->path,
+                       yaml_is_null(node->items[i]) ? "nothing" : yaml_kind_name(node->items[i]));
         else if (row->type == CONFIG_SECTION)
             apply_below(t, node->items[i], base, deeper(row, next), faults);
         else if (row->type == CONFIG_LIST)
@@ -226,7 +230,8 @@ static void apply_below(const struct config_table *t, const struct yaml_node *no
     check_required(t, node, prefix, faults);
 }
 
-void config_apply(const struct config_table *t, const struct yaml_node *root, void *target, struct yaml_faults *faults)
+void config_apply(const struct config_table *t, const struct yaml_node *root, void *target,
+                  struct yaml_faults *faults)
 {
     apply_below(t, root, target, "", faults);
 }
@@ -244,7 +249,8 @@ static const char *nearest_scalar(const struct config_table *t, const char *path
     return yaml_nearest(path, names, n);
 }
 
-int config_set(const struct config_table *t, void *target, const char *path, const char *value, struct error *err)
+int config_set(const struct config_table *t, void *target, const char *path, const char *value,
+               struct error *err)
 {
     const struct config_row *row = t->rows, *end = t->rows + t->n;
     const struct config_type_ops *o;
@@ -257,8 +263,8 @@ int config_set(const struct config_table *t, void *target, const char *path, con
         row++;
     if (row == end) {
         near = nearest_scalar(t, path);
-        return error_set(err, -EINVAL, path, "unknown key%s%s%s", near ? "; did you mean '" : "", near ? near : "",
-                         near ? "'?" : "; --dump-config lists them all");
+        return error_set(err, -EINVAL, path, "unknown key%s%s%s", near ? "; did you mean '" : "",
+                         near ? near : "", near ? "'?" : "; --dump-config lists them all");
     }
     o = row->type == CONFIG_SECTION || row->type == CONFIG_LIST ? NULL : config_type_ops(row->type);
     if (!o || !o->is_scalar || strstr(path, "[]"))
@@ -278,7 +284,8 @@ int config_set(const struct config_table *t, void *target, const char *path, con
 
 static bool equal_below(const struct config_table *t, const void *a, const void *b, const char *prefix);
 
-static bool equal_row(const struct config_table *t, const struct config_row *row, const void *a, const void *b)
+static bool equal_row(const struct config_table *t, const struct config_row *row, const void *a,
+                      const void *b)
 {
     char next[PREFIX_SIZE];
     size_t na, nb;
@@ -324,7 +331,8 @@ char *config_get(const struct config_table *t, const void *target, const char *p
     for (const struct config_row *row = t->rows; row < t->rows + t->n; row++) {
         const struct config_type_ops *o;
 
-        if (strcmp(row->path, path) != 0 || row->type == CONFIG_SECTION || row->type == CONFIG_LIST || strstr(path, "[]"))
+        if (strcmp(row->path, path) != 0 || row->type == CONFIG_SECTION || row->type == CONFIG_LIST ||
+            strstr(path, "[]"))
             continue;
         o = config_type_ops(row->type);
         if (!o->is_scalar)

@@ -37,14 +37,14 @@ enum config_type {
 struct config_row {
     const char *path; /* "archive.path", "folders[].path"; sections and lists stand before their keys */
     enum config_type type;
-    size_t offset;    /* in the root struct; for "x[].y" in the item */
+    size_t offset; /* in the root struct; for "x[].y" in the item */
     int64_t min, max;
-    const char *fallback; /* the default as YAML text; NULL: the key must be given */
-    const char *const *names; /* CONFIG_ENUM, CONFIG_FLAGS: NULL-terminated */
-    int base;             /* CONFIG_ENUM: value of names[0] */
-    bool reloadable;      /* a reload takes it; otherwise only a restart */
-    const char *help;     /* one or more plain sentences, may hold line breaks */
-    size_t count_offset, item_size; /* CONFIG_LIST */
+    const char *fallback;                    /* the default as YAML text; NULL: the key must be given */
+    const char *const *names;                /* CONFIG_ENUM, CONFIG_FLAGS: NULL-terminated */
+    int base;                                /* CONFIG_ENUM: value of names[0] */
+    bool reloadable;                         /* a reload takes it; otherwise only a restart */
+    const char *help;                        /* one or more plain sentences, may hold line breaks */
+    size_t count_offset, item_size;          /* CONFIG_LIST */
     const char *(*check)(const char *value); /* further rule for texts: NULL, or what would be right */
 };
 
@@ -58,13 +58,15 @@ struct config_table {
 int config_defaults(const struct config_table *t, void *target, struct yaml_faults *faults);
 
 /* Reads a mapping into target, which holds the defaults. Faults are collected; target may be half filled then. */
-void config_apply(const struct config_table *t, const struct yaml_node *root, void *target, struct yaml_faults *faults);
+void config_apply(const struct config_table *t, const struct yaml_node *root, void *target,
+                  struct yaml_faults *faults);
 
 /* Frees everything a table's struct owns (not the struct). */
 void config_done(const struct config_table *t, void *target);
 
 /* Sets one scalar key outside lists from text, as a file would. Return: 0, -EINVAL (err set, target unchanged), -ENOMEM. */
-int config_set(const struct config_table *t, void *target, const char *path, const char *value, struct error *err);
+int config_set(const struct config_table *t, void *target, const char *path, const char *value,
+               struct error *err);
 
 /* The value of one scalar key outside lists as config_set takes it; new string, NULL when there is no such key (or memory). */
 char *config_get(const struct config_table *t, const void *target, const char *path);

@@ -9,7 +9,8 @@
 #include "base/settings-table.h"
 
 /* The node of list[i].key, or the nearest thing above it that stands in the file. */
-static const struct yaml_node *node_of(const struct yaml_node *root, const char *list, size_t i, const char *key)
+static const struct yaml_node *node_of(const struct yaml_node *root, const char *list, size_t i,
+                                       const char *key)
 {
     const struct yaml_node *l = root ? yaml_get(root, list) : NULL;
     const struct yaml_node *item = l && i < l->n ? l->items[i] : l;
@@ -35,18 +36,21 @@ static void check_folders(const struct settings *s, const struct yaml_node *root
         const struct yaml_node *path = node_of(root, "folders", i, "path");
 
         if (is_within(f->path, s->archive.path) || is_within(s->archive.path, f->path))
-            yaml_fault(faults, path, "folders[].path: %s and the archive %s lie in each other; keep them apart", f->path,
+            yaml_fault(faults, path,
+                       "folders[].path: %s and the archive %s lie in each other; keep them apart", f->path,
                        s->archive.path);
         for (size_t j = 0; j < i; j++) {
             const struct settings_folder *g = &s->folders[j];
 
             if (is_within(f->path, g->path) || is_within(g->path, f->path))
-                yaml_fault(faults, path,
-                           "folders[].path: %s and %s lie in each other; each file must belong to one folder only",
-                           f->path, g->path);
+                yaml_fault(
+                    faults, path,
+                    "folders[].path: %s and %s lie in each other; each file must belong to one folder only",
+                    f->path, g->path);
             if (strcmp(f->name, g->name) == 0)
                 yaml_fault(faults, node_of(root, "folders", i, "name"),
-                           "folders[].name: two folders are named '%s'; give one of them another name", f->name);
+                           "folders[].name: two folders are named '%s'; give one of them another name",
+                           f->name);
         }
     }
 }
@@ -65,7 +69,8 @@ static void check_places(const struct settings *s, const struct yaml_node *root,
             found = strcmp(p->folder, s->folders[j].name) == 0;
         if (!found)
             yaml_fault(faults, node_of(root, "place", i, "folder"),
-                       "place[].folder: no drop folder is named '%s'; use the name of one in 'folders', or leave it out",
+                       "place[].folder: no drop folder is named '%s'; use the name of one in 'folders', or "
+                       "leave it out",
                        p->folder);
     }
 }
@@ -76,7 +81,8 @@ static void check_people(const struct settings *s, const struct yaml_node *root,
         for (size_t j = 0; j < i; j++)
             if (strcmp(s->people[i].user, s->people[j].user) == 0)
                 yaml_fault(faults, node_of(root, "people", i, "user"),
-                           "people[].user: '%s' stands twice; put all roles into one entry", s->people[i].user);
+                           "people[].user: '%s' stands twice; put all roles into one entry",
+                           s->people[i].user);
 }
 
 void settings_check(const struct settings *s, const struct yaml_node *root, struct yaml_faults *faults)
@@ -85,8 +91,8 @@ void settings_check(const struct settings *s, const struct yaml_node *root, stru
 
     if (strlen(s->socket.path) > socket_max)
         yaml_fault(faults, root ? yaml_get(root, "socket") : NULL,
-                   "socket.path: %s is too long for a socket (%zu bytes at most); set a shorter one", s->socket.path,
-                   socket_max);
+                   "socket.path: %s is too long for a socket (%zu bytes at most); set a shorter one",
+                   s->socket.path, socket_max);
     check_folders(s, root, faults);
     check_places(s, root, faults);
     check_people(s, root, faults);

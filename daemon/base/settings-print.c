@@ -51,18 +51,21 @@ int settings_man(char **ret)
 
     if (!out)
         return -ENOMEM;
-    fputs(".\\\" Made from the table of settings by liuhend; do not edit.\n"
-          ".TH RETENTION.YAML 5 \"\" \"Liuhen " LIUHEN_VERSION "\" \"Liuhen\"\n"
-          ".SH NAME\nretention.yaml \\- settings of the Liuhen daemon\n"
-          ".SH DESCRIPTION\n"
-          ".BR liuhend (8)\nreads this YAML file at its start and again on SIGHUP. Every key has a default; no file is needed.\n"
-          "Anchors, aliases, tags, duplicate and unknown keys are refused. All faults are reported at once as\n"
-          ".IR file : line : column ,\n"
-          "and the daemon then ends with exit code 78, or, at a reload, keeps the settings it had.\n"
-          ".PP\n"
-          "Times are written as a number and ms, s, min, h or days; sizes as a number and B, KiB, MiB, GiB or TiB.\n"
-          ".SH KEYS\n",
-          out);
+    fputs(
+        ".\\\" Made from the table of settings by liuhend; do not edit.\n"
+        ".TH RETENTION.YAML 5 \"\" \"Liuhen " LIUHEN_VERSION "\" \"Liuhen\"\n"
+        ".SH NAME\nretention.yaml \\- settings of the Liuhen daemon\n"
+        ".SH DESCRIPTION\n"
+        ".BR liuhend (8)\nreads this YAML file at its start and again on SIGHUP. Every key has a default; no "
+        "file is needed.\n"
+        "Anchors, aliases, tags, duplicate and unknown keys are refused. All faults are reported at once as\n"
+        ".IR file : line : column ,\n"
+        "and the daemon then ends with exit code 78, or, at a reload, keeps the settings it had.\n"
+        ".PP\n"
+        "Times are written as a number and ms, s, min, h or days; sizes as a number and B, KiB, MiB, GiB or "
+        "TiB.\n"
+        ".SH KEYS\n",
+        out);
     r = config_man(&settings_table, out);
     fputs(".SH SEE ALSO\n.BR liuhend (8),\n.BR liuhen (1)\n", out);
     return finish(out, &text, r, ret);

@@ -9,9 +9,9 @@
 
 #include "base/log.h"
 
-#define AT(field)              offsetof(struct settings, field)
-#define IN(item, field)        offsetof(struct item, field)
-#define LIST(pointer, count, item) \
+#define AT(field)       offsetof(struct settings, field)
+#define IN(item, field) offsetof(struct item, field)
+#define LIST(pointer, count, item)                                                                           \
     .offset = AT(pointer), .count_offset = AT(count), .item_size = sizeof(struct item)
 
 #define MIB (INT64_C(1) << 20)

@@ -17,10 +17,10 @@
 #define POLICY_BUILT_IN  "cn-health-enforcement"
 
 /* The policy set of this regulation, so that a program without any installed file still knows the law. */
-#define EMBED(name, path)                                                                                   \
+#define EMBED(name, path)                                                                                    \
     __asm__(".section .rodata\n.balign 16\n.global " #name "\n" #name ":\n.incbin \"" path                   \
-            "\"\n.byte 0\n.global " #name "_end\n" #name "_end:\n.previous\n");                             \
-    extern const char name[] __attribute__((visibility("hidden")));                                         \
+            "\"\n.byte 0\n.global " #name "_end\n" #name "_end:\n.previous\n");                              \
+    extern const char name[] __attribute__((visibility("hidden")));                                          \
     extern const char name##_end[] __attribute__((visibility("hidden")))
 EMBED(settings_policy_built_in, "policies/cn-health-enforcement.yaml");
 
@@ -116,12 +116,14 @@ static int derive_paths(struct settings *s)
     if (!folder)
         return -ENOMEM;
     r = replace_text(&s->catalogue.dsn, *dsn ? strdup(dsn) : join(s->archive.path, "/catalogue.db"));
-    r = r < 0 ? r : replace_text(&s->socket.path, *sock ? strdup(sock) : join(s->archive.path, "/liuhen.sock"));
+    r = r < 0 ? r
+              : replace_text(&s->socket.path, *sock ? strdup(sock) : join(s->archive.path, "/liuhen.sock"));
     r = r < 0 ? r
               : replace_text(&s->media.worker,
                              *s->media.worker_given ? strdup(s->media.worker_given) : find_worker(folder));
     r = r < 0 ? r
-              : replace_text(&s->policies, *policies ? strdup(policies) : join(folder, "/../share/liuhen/policies"));
+              : replace_text(&s->policies,
+                             *policies ? strdup(policies) : join(folder, "/../share/liuhen/policies"));
     if (r < 0)
         return r;
     if (s->policy[0] == '/')
@@ -179,7 +181,7 @@ static void note_places(struct settings *s, const struct yaml_node *root)
 
 static int parse_into(struct settings *s, const char *text, size_t size, struct yaml_faults *faults)
 {
-    _cleanup_(yaml_freep) struct yaml_node *root = NULL;
+    _cleanup_(yaml_node_freep) struct yaml_node *root = NULL;
     int r;
 
     r = config_defaults(&settings_table, s, faults);
@@ -222,7 +224,8 @@ static int report_unreadable(const char *path, int r, config_on_fault on_fault, 
     struct error e = ERROR_INIT;
 
     if (r == -EFBIG)
-        error_set(&e, r, path, "is larger than %u bytes; settings are never that large, is it the right file?",
+        error_set(&e, r, path,
+                  "is larger than %u bytes; settings are never that large, is it the right file?",
                   SETTINGS_BYTES_MAX);
     else if (r == -EISDIR)
         error_set(&e, r, path, "is a folder; name the file itself");
@@ -269,7 +272,8 @@ int settings_override(struct settings *s, const char *assignment, struct error *
     int r;
 
     if (!eq)
-        return error_set(err, -EINVAL, assignment, "is not an assignment; write KEY=VALUE, such as archive.path=/srv/liuhen");
+        return error_set(err, -EINVAL, assignment,
+                         "is not an assignment; write KEY=VALUE, such as archive.path=/srv/liuhen");
     if (!key)
         return error_errno(err, -ENOMEM, assignment, "cannot set it");
     old = config_get(&settings_table, s, key);
@@ -308,7 +312,8 @@ int settings_read_policy(const struct settings *s, char **ret_text, size_t *ret_
         r = text ? replace_text(&file, strdup("(built in) " POLICY_BUILT_IN ".yaml")) : -ENOMEM;
     }
     if (r == -EFBIG)
-        return error_set(err, r, file, "is larger than %u bytes; a policy is never that large, is it the right file?",
+        return error_set(err, r, file,
+                         "is larger than %u bytes; a policy is never that large, is it the right file?",
                          POLICY_BYTES_MAX);
     if (r < 0)
         return error_errno(err, r, file, "cannot read the policy");

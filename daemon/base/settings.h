@@ -16,52 +16,57 @@
 #define SETTINGS_BYTES_MAX (1u << 20) /* a larger retention.yaml is refused before it is read */
 
 enum store_immutable { STORE_IMMUTABLE_AUTO, STORE_IMMUTABLE_YES, STORE_IMMUTABLE_NO };
-enum folder_after { FOLDER_AFTER_REMOVE, FOLDER_AFTER_MOVE, FOLDER_AFTER_KEEP }; /* what becomes of a sealed source */
+enum folder_after {
+    FOLDER_AFTER_REMOVE,
+    FOLDER_AFTER_MOVE,
+    FOLDER_AFTER_KEEP
+}; /* what becomes of a sealed source */
 enum place_on { PLACE_ON_PATH, PLACE_ON_NAME };
 enum place_certainty { PLACE_CERTAIN, PLACE_PROBABLE };
 
 /* Roles of people: 执法人员, 档案管理员, 法制处, 系统管理员. Bits of settings_person.roles are 1u << enum role. */
 enum role { ROLE_OFFICER, ROLE_RECORDS, ROLE_LEGAL, ROLE_ADMINISTRATOR, ROLE_COUNT };
-const char *role_name(enum role r);                   /* "officer", "records", "legal", "administrator" */
-int role_parse(const char *name, enum role *ret);     /* 0 or -EINVAL */
-const char *folder_after_name(enum folder_after a);   /* "remove", "move", "keep" */
+const char *role_name(enum role r);                 /* "officer", "records", "legal", "administrator" */
+int role_parse(const char *name, enum role *ret);   /* 0 or -EINVAL */
+const char *folder_after_name(enum folder_after a); /* "remove", "move", "keep" */
 
 struct settings_folder {
-    char *path;     /* absolute */
-    char *name;     /* derived when not given: the last component of path; unique */
+    char *path;                    /* absolute */
+    char *name;                    /* derived when not given: the last component of path; unique */
     char *device, *unit, *officer; /* constants for what arrives here; "" = not known */
-    char *timezone; /* as given; "" = the site's */
-    struct zone *zone; /* derived, never NULL */
-    int after;      /* enum folder_after */
-    int64_t settle_usec; /* how long size and mtime must stand still where no lease can be had */
+    char *timezone;                /* as given; "" = the site's */
+    struct zone *zone;             /* derived, never NULL */
+    int after;                     /* enum folder_after */
+    int64_t settle_usec;           /* how long size and mtime must stand still where no lease can be had */
     char *complete; /* ".done" (a suffix) or "COMPLETE" (a file name in the folder); "" = none */
     struct config_strings ignore; /* shell patterns over the last name component */
     bool recursive;
-    char *sidecar;  /* suffix of a sidecar ("" = none): clip.mp4 + clip.mp4.json or clip.json */
-    bool receipts;  /* write <name>.tlog-proof beside the source */
+    char *sidecar; /* suffix of a sidecar ("" = none): clip.mp4 + clip.mp4.json or clip.json */
+    bool receipts; /* write <name>.tlog-proof beside the source */
 };
 
 struct settings_place {
     char *name;
-    char *match; /* PCRE2 pattern; compiled by cases/place-rule.c, which reports faults with settings_place_where */
-    int on;      /* enum place_on */
-    char *folder; /* name of the folder it is for; "" = all */
+    char *
+        match; /* PCRE2 pattern; compiled by cases/place-rule.c, which reports faults with settings_place_where */
+    int on;                                      /* enum place_on */
+    char *folder;                                /* name of the folder it is for; "" = all */
     char *device, *officer, *unit, *case_number; /* constants; "" = none */
-    int certainty; /* enum place_certainty */
+    int certainty;                               /* enum place_certainty */
     int line, column; /* where the rule stands in the file, of its pattern; 0 when not from a file */
 };
 
 struct settings_person {
-    char *user; /* OS user name; unique */
-    char *name; /* as people write it; derived when not given: user */
+    char *user;     /* OS user name; unique */
+    char *name;     /* as people write it; derived when not given: user */
     unsigned roles; /* bit set of 1u << enum role, never 0 */
 };
 
 struct settings {
     char *file; /* the file they came from; "(defaults)" */
     struct {
-        char *name;     /* origin of the ledger, e.g. "liuhen.local/log" */
-        char *timezone; /* IANA name */
+        char *name;        /* origin of the ledger, e.g. "liuhen.local/log" */
+        char *timezone;    /* IANA name */
         struct zone *zone; /* derived, never NULL */
     } site;
     struct {
@@ -78,7 +83,7 @@ struct settings {
     } store;
     struct {
         char *path_given;
-        char *path; /* derived: ARCHIVE/liuhen.sock when not given */
+        char *path;    /* derived: ARCHIVE/liuhen.sock when not given */
         unsigned mode; /* 0660 */
     } socket;
     struct settings_folder *folders;
@@ -87,9 +92,10 @@ struct settings {
     size_t n_place;
     struct settings_person *people;
     size_t n_people;
-    char *policy;      /* name of a set in `policies`, or an absolute path */
+    char *policy; /* name of a set in `policies`, or an absolute path */
     char *policies_given;
-    char *policies;    /* derived: folder of policy sets; ../share/liuhen/policies beside this program's folder when not given */
+    char *
+        policies; /* derived: folder of policy sets; ../share/liuhen/policies beside this program's folder when not given */
     char *policy_file; /* derived: the file that `policy` means */
     struct {
         char *worker_given;
@@ -101,7 +107,7 @@ struct settings {
     } media;
     struct {
         int64_t threads;
-        int64_t batch; /* at most so many small files share one seal */
+        int64_t batch;          /* at most so many small files share one seal */
         int64_t takes_gap_usec; /* clips of one device at most so far apart are one take */
     } intake;
     struct {
@@ -141,6 +147,7 @@ int settings_read_policy(const struct settings *s, char **ret_text, size_t *ret_
                          struct error *err);
 
 /* "file:line:column" of a place rule's pattern for faults found later. */
-void settings_place_where(const struct settings *s, const struct settings_place *rule, char *out, size_t size);
+void settings_place_where(const struct settings *s, const struct settings_place *rule, char *out,
+                          size_t size);
 
 #endif

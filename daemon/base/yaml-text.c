@@ -54,7 +54,8 @@ const char *yaml_nearest(const char *word, const char *const *candidates, size_t
 /* Whether the text may stand without quotes anywhere, also inside [ ], and is not taken for a number, a truth or nothing. */
 static bool is_safe_plain(const char *text)
 {
-    static const char *const words[] = {"true", "false", "yes", "no", "on", "off", "null", "y", "n", ".inf", ".nan"};
+    static const char *const words[] = {"true", "false", "yes", "no",   "on",  "off",
+                                        "null", "y",     "n",   ".inf", ".nan"};
     bool letter = false;
 
     for (const char *p = text; *p; p++) {

@@ -14,7 +14,6 @@
 
 #define FAULTS_MAX 200 /* more than a person reads at once */
 
-
 #define _cleanup_event_ _cleanup_(yaml_event_delete)
 
 struct builder {
@@ -40,7 +39,8 @@ static void fault_at(struct yaml_faults *f, int line, int column, const char *fo
         snprintf(where, sizeof where, "%.255s", f->file);
     vsnprintf(text, sizeof text, format, ap);
     if (f->count == FAULTS_MAX)
-        snprintf(text, sizeof text, "there are more faults than the %d above; mend those first", FAULTS_MAX - 1);
+        snprintf(text, sizeof text, "there are more faults than the %d above; mend those first",
+                 FAULTS_MAX - 1);
     error_set(&e, -EINVAL, where, "%s", text);
     f->on_fault(f->userdata, &e);
 }
@@ -82,19 +82,23 @@ static const struct {
     bool at_context; /* the place where it began is the place to look at */
 } syntax_advice[] = {
     {"mapping values are not allowed", NULL,
-     "a ':' is not expected here; put a text that holds ': ' in quotes, and each key on a line of its own", false},
+     "a ':' is not expected here; put a text that holds ': ' in quotes, and each key on a line of its own",
+     false},
     {"block sequence entries are not allowed", NULL,
      "'- ' is not expected here; begin each entry of a list on a line of its own", false},
     {"could not find expected ':'", NULL, "a key without ':'; write 'key: value'", true},
     {"did not find expected key", NULL,
-     "the indentation does not fit; the keys of one table stand in one column, deeper than the key above them", false},
+     "the indentation does not fit; the keys of one table stand in one column, deeper than the key above "
+     "them",
+     false},
     {"did not find expected '-' indicator", NULL,
      "the indentation does not fit; the entries of a list begin with '- ' in one column", false},
-    {"did not find expected ',' or ']'", NULL, "a list in [ ] is not ended; write [a, b] with a comma between entries",
-     true},
+    {"did not find expected ',' or ']'", NULL,
+     "a list in [ ] is not ended; write [a, b] with a comma between entries", true},
     {"did not find expected ',' or '}'", NULL,
      "a table in { } is not ended; write { key: value, other: value } with commas", true},
-    {"did not find expected node content", NULL, "a value is missing here; write one, or [] for an empty list", false},
+    {"did not find expected node content", NULL,
+     "a value is missing here; write one, or [] for an empty list", false},
     {"did not find expected alphabetic or numeric", NULL,
      "a text that begins with '*', '&' or '!' must stand in quotes", false},
     {"found unexpected end of stream", "quoted scalar", "the closing quote is missing", true},
@@ -102,7 +106,8 @@ static const struct {
     {"found unknown escape character", NULL,
      "unknown escape after '\\'; in double quotes write \\\\ for a backslash, or use single quotes", false},
     {"found a tab character", NULL, "a tab character; use spaces", false},
-    {"did not find expected <document start>", NULL, "text after the end of the document; one document is read", false},
+    {"did not find expected <document start>", NULL,
+     "text after the end of the document; one document is read", false},
 };
 
 /* A tab in the white space that begins the line; its column, or 0. */
@@ -140,7 +145,8 @@ static int syntax_fault(struct builder *b)
         return fault_line(b->faults, line, column, "%s", syntax_advice[i].advice);
     }
     if (strstr(problem, "cannot start any token"))
-        return fault_line(b->faults, line, column, "a value cannot begin with this character; put the value in quotes");
+        return fault_line(b->faults, line, column,
+                          "a value cannot begin with this character; put the value in quotes");
     return fault_line(b->faults, line, column, "not YAML: %s%s%s; mend it as YAML 1.1 wants it",
                       p->context ? p->context : "", p->context ? ", " : "", problem);
 }
@@ -195,14 +201,14 @@ static struct yaml_node *node_new(struct builder *b, enum yaml_kind kind, const 
     return n;
 }
 
-struct yaml_node *yaml_free(struct yaml_node *n)
+struct yaml_node *yaml_node_free(struct yaml_node *n)
 {
     if (!n)
         return NULL;
     for (size_t i = 0; i < n->n; i++) {
         if (n->keys)
-            yaml_free(n->keys[i]);
-        yaml_free(n->items[i]);
+            yaml_node_free(n->keys[i]);
+        yaml_node_free(n->items[i]);
     }
     free(n->keys);
     free(n->items);
@@ -221,15 +227,18 @@ static int next_event(struct builder *b, yaml_event_t *ev)
 }
 
 /* Anchors and tags are faults, but the tree can still be built, so that further faults are found. */
-static void check_decoration(struct builder *b, const yaml_event_t *ev, const yaml_char_t *anchor, const yaml_char_t *tag)
+static void check_decoration(struct builder *b, const yaml_event_t *ev, const yaml_char_t *anchor,
+                             const yaml_char_t *tag)
 {
     int line = (int)ev->start_mark.line + 1, column = (int)ev->start_mark.column + 1;
 
     if (anchor)
         fault_line(b->faults, line, column,
-                   "anchor '&%.60s': anchors are not used here; write the value out at each place", (const char *)anchor);
+                   "anchor '&%.60s': anchors are not used here; write the value out at each place",
+                   (const char *)anchor);
     if (tag)
-        fault_line(b->faults, line, column, "tag '%.60s': tags are not used here; leave it out, or put the text in quotes",
+        fault_line(b->faults, line, column,
+                   "tag '%.60s': tags are not used here; leave it out, or put the text in quotes",
                    (const char *)tag);
 }
 
@@ -301,13 +310,13 @@ static int build(struct builder *b, const yaml_event_t *ev, int depth, struct ya
 /* Reads a key; a key that is a list or a table is reported, read over, and replaced by an unlikely text. */
 static int build_key(struct builder *b, const yaml_event_t *ev, int depth, struct yaml_node **ret)
 {
-    _cleanup_(yaml_freep) struct yaml_node *key = NULL;
+    _cleanup_(yaml_node_freep) struct yaml_node *key = NULL;
     int r = build(b, ev, depth, &key);
 
     if (r < 0)
         return r;
     if (key->kind != YAML_SCALAR) {
-        _cleanup_(yaml_freep) struct yaml_node *complex = TAKE_PTR(key);
+        _cleanup_(yaml_node_freep) struct yaml_node *complex = TAKE_PTR(key);
         yaml_mark_t mark = {0, (size_t)complex->line - 1, (size_t)complex->column - 1};
 
         yaml_fault(b->faults, complex, "a key must be a single word, not %s", yaml_kind_name(complex));
@@ -326,7 +335,7 @@ static int build_entries(struct builder *b, struct yaml_node *n, int depth)
 {
     for (;;) {
         _cleanup_event_ yaml_event_t ev, value_ev = {0};
-        _cleanup_(yaml_freep) struct yaml_node *key = NULL;
+        _cleanup_(yaml_node_freep) struct yaml_node *key = NULL;
         int r = next_event(b, &ev);
 
         if (r < 0)
@@ -350,7 +359,7 @@ static int build_entries(struct builder *b, struct yaml_node *n, int depth)
 /* Builds the node that begins with ev. Stops (negative) where going on makes no sense: syntax, depth, number, memory. */
 static int build(struct builder *b, const yaml_event_t *ev, int depth, struct yaml_node **ret)
 {
-    _cleanup_(yaml_freep) struct yaml_node *n = NULL;
+    _cleanup_(yaml_node_freep) struct yaml_node *n = NULL;
     int line = (int)ev->start_mark.line + 1, column = (int)ev->start_mark.column + 1;
     enum yaml_kind kind = ev->type == YAML_MAPPING_START_EVENT    ? YAML_MAPPING
                           : ev->type == YAML_SEQUENCE_START_EVENT ? YAML_SEQUENCE
@@ -358,9 +367,11 @@ static int build(struct builder *b, const yaml_event_t *ev, int depth, struct ya
     int r;
 
     if (kind != YAML_SCALAR && depth >= YAML_DEPTH_MAX)
-        return fault_line(b->faults, line, column, "nested deeper than %d levels; flatten it", YAML_DEPTH_MAX);
+        return fault_line(b->faults, line, column, "nested deeper than %d levels; flatten it",
+                          YAML_DEPTH_MAX);
     if (++b->nodes > YAML_NODES_MAX)
-        return fault_line(b->faults, line, column, "more than %d values; make the file smaller", YAML_NODES_MAX);
+        return fault_line(b->faults, line, column, "more than %d values; make the file smaller",
+                          YAML_NODES_MAX);
     n = node_new(b, kind, &ev->start_mark);
     if (!n)
         return -ENOMEM;
@@ -369,9 +380,10 @@ static int build(struct builder *b, const yaml_event_t *ev, int depth, struct ya
     } else if (kind == YAML_SEQUENCE) {
         check_decoration(b, ev, ev->data.sequence_start.anchor, ev->data.sequence_start.tag);
     } else if (ev->type == YAML_ALIAS_EVENT) {
-        fault_line(b->faults, line, column,
-                   "alias '*%.60s': aliases are not used here; write the value out, or put the text in quotes",
-                   (const char *)ev->data.alias.anchor);
+        fault_line(
+            b->faults, line, column,
+            "alias '*%.60s': aliases are not used here; write the value out, or put the text in quotes",
+            (const char *)ev->data.alias.anchor);
         n->text = strdup("");
         r = n->text ? 0 : yaml_no_memory(b->faults);
     } else {
@@ -389,7 +401,7 @@ static int build(struct builder *b, const yaml_event_t *ev, int depth, struct ya
 /* Stream start, one document, stream end. */
 static int build_document(struct builder *b, struct yaml_node **ret)
 {
-    _cleanup_(yaml_freep) struct yaml_node *root = NULL;
+    _cleanup_(yaml_node_freep) struct yaml_node *root = NULL;
     int r = 0;
 
     for (;;) {
@@ -411,7 +423,7 @@ static int build_document(struct builder *b, struct yaml_node **ret)
             return r;
     }
     if (!root || yaml_is_null(root)) {
-        root = yaml_free(root);
+        root = yaml_node_free(root);
         root = node_new(b, YAML_MAPPING, &(yaml_mark_t){0});
         if (!root)
             return -ENOMEM;
@@ -422,7 +434,7 @@ static int build_document(struct builder *b, struct yaml_node **ret)
 
 int yaml_parse(const char *text, size_t size, size_t max, struct yaml_faults *faults, struct yaml_node **ret)
 {
-    _cleanup_(yaml_freep) struct yaml_node *root = NULL;
+    _cleanup_(yaml_node_freep) struct yaml_node *root = NULL;
     struct builder b = {.faults = faults};
     unsigned before = faults->count;
     int r;

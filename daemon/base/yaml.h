@@ -19,10 +19,10 @@ enum yaml_kind { YAML_SCALAR, YAML_SEQUENCE, YAML_MAPPING };
 
 struct yaml_node {
     enum yaml_kind kind;
-    int line, column; /* from 1; column in characters */
-    char *text;       /* scalar: NUL-terminated, valid UTF-8 without NUL; else NULL */
-    bool plain;       /* scalar without quotes */
-    size_t n;         /* entries of a sequence or mapping */
+    int line, column;         /* from 1; column in characters */
+    char *text;               /* scalar: NUL-terminated, valid UTF-8 without NUL; else NULL */
+    bool plain;               /* scalar without quotes */
+    size_t n;                 /* entries of a sequence or mapping */
     struct yaml_node **keys;  /* mapping: n scalars; sequence: NULL */
     struct yaml_node **items; /* sequence: n nodes; mapping: the n values */
 };
@@ -48,8 +48,8 @@ int yaml_faults_result(const struct yaml_faults *f);
 /* Parses a text of at most max bytes. An empty document gives an empty mapping.
  * Return: 0, -EINVAL (faults reported), -EFBIG (reported), -ENOMEM. */
 int yaml_parse(const char *text, size_t size, size_t max, struct yaml_faults *faults, struct yaml_node **ret);
-struct yaml_node *yaml_free(struct yaml_node *n);
-DEFINE_CLEANUP(struct yaml_node *, yaml_free)
+struct yaml_node *yaml_node_free(struct yaml_node *n);
+DEFINE_CLEANUP(struct yaml_node *, yaml_node_free)
 
 /* The value of a key; NULL when there is none or node is not a mapping. */
 const struct yaml_node *yaml_get(const struct yaml_node *node, const char *key);
