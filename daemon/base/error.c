@@ -89,6 +89,7 @@ bool error_is_resource(int code)
     case EIO:
     case EAGAIN:
     case EBUSY:
+    case ENOTCONN:
         return true;
     default:
         return false;

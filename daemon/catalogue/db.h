@@ -2,8 +2,11 @@
  *
  * The one SQL adapter: SQLite (WAL, synchronous=FULL) or PostgreSQL behind the same calls and, but for a handful of words
  * kept in db-sqlite.c and db-pg.c, the same SQL text: $1… parameters, one type a parameter, BIGINT/TEXT/SMALLINT/blob columns,
- * times in µs UTC from C. Statements are prepared once a connection and cached by the address of their text (so pass string
- * literals). One connection belongs to one thread at a time.
+ * times in µs UTC from C. Statements are prepared once a connection and cached by their text (the 256 used last). One connection
+ * belongs to one thread at a time.
+ *
+ * After an error inside a transaction (or savepoint) everything but rolling it back gives -ECANCELED, on both engines. After
+ * -ENOTCONN the next call outside a transaction connects again by itself.
  *
  * Return values: 0, DB_E_BUSY, DB_E_CONSTRAINT, or a negative errno (-EIO, -ENOSPC, -EROFS, -ENOMEM, -EBADMSG = the file is not a
  * database or is damaged, -ENOTCONN = server gone); *err has the engine's own words.
@@ -42,12 +45,12 @@ struct db_stmt; /* a cached prepared statement in use */
 int db_prepare(struct db *db, const char *sql, struct db_stmt **ret, struct error *err);
 void db_bind_integer(struct db_stmt *st, int n, int64_t value); /* n from 1; errors are sticky until db_step */
 void db_bind_text(struct db_stmt *st, int n, const char *value); /* NULL binds NULL; borrowed until db_finish */
-void db_bind_blob(struct db_stmt *st, int n, const void *data, size_t size);
+void db_bind_blob(struct db_stmt *st, int n, const void *data, size_t size); /* NULL binds NULL, also with size 0; borrowed */
 void db_bind_null(struct db_stmt *st, int n); /* of type text; for a NULL integer use db_bind_null_integer */
 void db_bind_null_integer(struct db_stmt *st, int n);
 
 /* Runs to the next row. *ret_row says whether there is one. Return: 0, DB_E_*, or negative errno. */
-int db_step(struct db_stmt *st, bool *ret_row, struct error *err);
+int db_step(struct db_stmt *st, bool *ret_row, struct error *err); /* rows come one by one: large SELECTs need little memory */
 
 int64_t db_integer(struct db_stmt *st, int column); /* from 0; NULL reads as 0 */
 const char *db_text(struct db_stmt *st, int column); /* borrowed until the next step; NULL when NULL */
@@ -65,11 +68,12 @@ int db_exec(struct db *db, const char *sql, struct error *err);
 /* How many rows the last finished INSERT/UPDATE/DELETE of this connection changed. */
 int64_t db_changes(const struct db *db);
 
-/* Write transaction (SQLite: BEGIN IMMEDIATE). Savepoints nest inside. */
+/* Write transaction (SQLite: BEGIN IMMEDIATE). Savepoints nest inside. A db_commit that fails has rolled back; -ENOTCONN from
+ * it can mean that the outcome is not known (the text says so). */
 int db_begin(struct db *db, struct error *err);
 int db_commit(struct db *db, struct error *err);
 void db_rollback(struct db *db);
-int db_savepoint(struct db *db, struct error *err);         /* one level, named by the adapter */
+int db_savepoint(struct db *db, struct error *err);         /* named by the adapter; they nest */
 int db_savepoint_release(struct db *db, struct error *err);
 void db_savepoint_rollback(struct db *db);
 
