@@ -18,18 +18,19 @@ enum probe_status {
 const char *probe_status_name(enum probe_status s);
 
 struct probe_options {
-    const char *worker;      /* path of liuhen-media */
-    int64_t deadline_usec;   /* wall clock for one file; 0 = 60 s */
-    uint64_t memory_bytes;   /* RLIMIT_AS; 0 = 1.5 GiB */
-    int nice;                /* 0 – 19; 19 also asks for SCHED_IDLE */
-    const char *name_hint;   /* file name (for the extension only), may be NULL */
+    const char *worker;    /* path of liuhen-media */
+    int64_t deadline_usec; /* wall clock for one file; 0 = 60 s */
+    uint64_t memory_bytes; /* RLIMIT_AS; 0 = 1.5 GiB */
+    int nice;              /* 0 – 19; 19 also asks for SCHED_IDLE */
+    const char *name_hint; /* file name (for the extension only), may be NULL */
 };
 
 struct probe_result {
     enum probe_status status;
     char kind[12];     /* video, audio, photo, document, data */
     char message[300]; /* why damaged or unknown; "" when ok */
-    json_t *media;     /* facts (see worker-facts.h for the keys); an object, maybe empty; no floats, at most 16 KiB canonical */
+    json_t *
+        media; /* facts (see worker-facts.h for the keys); an object, maybe empty; no floats, at most 16 KiB canonical */
 };
 
 void probe_result_done(struct probe_result *r);

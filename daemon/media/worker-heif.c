@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * HEIC and AVIF through libheif: dimensions and EXIF; pixels are not decoded, so no plugin and no thread is needed. That the
+ * picture data are there is checked on the boxes.
+ */
+#include <string.h>
+
+#include <libheif/heif.h>
+
+#include "media/worker-inspect.h"
+
+#define EXIF_BYTES_MAX (1u << 20)
+
+struct reader {
+    struct input *in;
+    int64_t at;
+};
+
+static int64_t on_position(void *userdata)
+{
+    return ((struct reader *)userdata)->at;
+}
+
+static int on_read(void *data, size_t size, void *userdata)
+{
+    struct reader *r = userdata;
+
+    if (!input_get(r->in, data, size, (uint64_t)r->at))
+        return 1;
+    r->at += (int64_t)size;
+    return 0;
+}
+
+static int on_seek(int64_t position, void *userdata)
+{
+    struct reader *r = userdata;
+
+    if (position < 0 || (uint64_t)position > r->in->size)
+        return 1;
+    r->at = position;
+    return 0;
+}
+
+static enum heif_reader_grow_status on_wait(int64_t target, void *userdata)
+{
+    const struct reader *r = userdata;
+
+    return target >= 0 && (uint64_t)target <= r->in->size ? heif_reader_grow_status_size_reached
+                                                          : heif_reader_grow_status_size_beyond_eof;
+}
+
+static const struct heif_reader reader_calls = {
+    .reader_api_version = 1,
+    .get_position = on_position,
+    .read = on_read,
+    .seek = on_seek,
+    .wait_for_file_size = on_wait,
+};
+
+static void free_context(struct heif_context **c)
+{
+    heif_context_free(*c);
+}
+
+static void release_handle(struct heif_image_handle **h)
+{
+    heif_image_handle_release(*h);
+}
+
+/* A HEIF Exif item begins with the offset of the TIFF header (ISO/IEC 23008-12 annex A.2.1). */
+static void read_exif(struct heif_image_handle *h, struct facts *f)
+{
+    _cleanup_free_ uint8_t *data = NULL;
+    heif_item_id id;
+    uint64_t skip;
+    size_t size;
+
+    if (heif_image_handle_get_list_of_metadata_block_IDs(h, "Exif", &id, 1) < 1)
+        return;
+    size = heif_image_handle_get_metadata_size(h, id);
+    if (size < 12 || size > EXIF_BYTES_MAX)
+        return;
+    data = malloc(size);
+    if (!data) {
+        f->failed = true;
+        return;
+    }
+    if (heif_image_handle_get_metadata(h, id, data).code != heif_error_Ok)
+        return;
+    skip = 4 + (uint64_t)be32_at(data);
+    if (skip + 8 > size)
+        return;
+    exif_facts(f, data + skip, size - (size_t)skip);
+}
+
+bool inspect_heif(struct input *in, struct facts *f)
+{
+    _cleanup_(free_context) struct heif_context *c = NULL;
+    _cleanup_(release_handle) struct heif_image_handle *h = NULL;
+    struct reader r = {.in = in};
+    struct heif_error e;
+
+    if (!(boxes_walk(in, f) & BOX_META)) {
+        facts_damage(f, "no meta box: nothing says what pictures the file holds");
+        return false;
+    }
+    c = heif_context_alloc();
+    if (!c) {
+        f->failed = true;
+        return false;
+    }
+    heif_context_set_max_decoding_threads(c, 0);
+    e = heif_context_read_from_reader(c, &reader_calls, &r, NULL);
+    if (e.code == heif_error_Ok)
+        e = heif_context_get_primary_image_handle(c, &h);
+    if (e.code != heif_error_Ok) {
+        facts_damage(f, "the picture's description is broken: %s", e.message);
+        return false;
+    }
+    facts_integer(f, "width", heif_image_handle_get_ispe_width(h));
+    facts_integer(f, "height", heif_image_handle_get_ispe_height(h));
+    read_exif(h, f);
+    return false;
+}

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Structure checks, one a form (see struct form): they see what demuxers pass over, above all that a file ends too early.
+ * Each reads a bounded part of the file. Return of each: whether libav should be asked as well.
+ */
+#ifndef LIUHEN_MEDIA_WORKER_INSPECT_H
+#define LIUHEN_MEDIA_WORKER_INSPECT_H
+
+#include "media/worker-facts.h"
+#include "media/worker-input.h"
+
+bool inspect_boxes(struct input *in, struct facts *f);  /* MP4, MOV, 3GP */
+bool inspect_riff(struct input *in, struct facts *f);   /* AVI, WAV */
+bool inspect_ebml(struct input *in, struct facts *f);   /* Matroska, WebM */
+bool inspect_mpegts(struct input *in, struct facts *f); /* 188, 192 and 204 byte packets */
+bool inspect_dhav(struct input *in, struct facts *f);   /* Dahua recorders */
+bool inspect_jpeg(struct input *in, struct facts *f);
+bool inspect_png(struct input *in, struct facts *f);
+bool inspect_heif(struct input *in, struct facts *f);
+bool inspect_pdf(struct input *in, struct facts *f);
+
+/* Packet size of a transport stream and where its first whole packet begins; 0 when it is none. */
+size_t mpegts_packet_size(const uint8_t *head, size_t size, size_t *ret_start);
+
+/* Walks the boxes of an ISO file: damage for what reaches past its end. The bits say what was met. */
+enum { BOX_FTYP = 1, BOX_MOOV = 2, BOX_MDAT = 4, BOX_MOOF = 8, BOX_META = 16 };
+unsigned boxes_walk(struct input *in, struct facts *f);
+
+/* EXIF as it stands in JPEG APP1, PNG eXIf and HEIF items. data begins with the TIFF header. */
+void exif_facts(struct facts *f, const uint8_t *tiff, size_t size);
+
+#endif

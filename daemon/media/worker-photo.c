@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * JPEG (ITU-T T.81 annex B) and PNG by their structure: dimensions, EXIF, and whether the picture is there to its end. Pictures
+ * are not decoded; a JPEG is walked marker by marker to its EOI, a PNG chunk by chunk with its checksums.
+ */
+#include <inttypes.h>
+#include <string.h>
+
+#include <libavutil/crc.h>
+
+#include "media/worker-inspect.h"
+
+#define SCAN_MAX     (UINT64_C(64) << 20) /* no picture needs more to be read */
+#define SEGMENTS_MAX 65536
+
+static uint8_t block[65536];
+
+/* The next marker inside entropy-coded data: 0xFF followed by neither 0 nor a restart marker. Return: its offset, in->size when
+ * there is none. */
+static uint64_t next_marker(struct input *in, uint64_t at)
+{
+    uint64_t stop = MIN(in->size, at + SCAN_MAX);
+
+    while (at + 1 < stop && !input_expired(in)) {
+        ssize_t n = input_pread(in, block, (size_t)MIN(stop - at, (uint64_t)sizeof block), at);
+        const uint8_t *p = block, *end = n > 1 ? block + n - 1 : block;
+
+        if (n < 2)
+            return in->size;
+        while (p < end && (p = memchr(p, 0xFF, (size_t)(end - p)))) {
+            if (p[1] != 0 && p[1] != 0xFF && !(p[1] >= 0xD0 && p[1] <= 0xD7))
+                return at + (uint64_t)(p - block);
+            p++;
+        }
+        at += (uint64_t)n - 1;
+    }
+    return in->size;
+}
+
+static bool is_frame_header(uint8_t marker)
+{
+    return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+}
+
+/* A segment whose payload of n bytes is in block. */
+static void take_segment(struct facts *f, uint8_t marker, size_t n)
+{
+    if (marker == 0xE1 && n > 14 && memcmp(block, "Exif\0", 6) == 0)
+        exif_facts(f, block + 6, n - 6);
+    if (is_frame_header(marker) && n >= 6 && !json_object_get(f->media, "width")) {
+        facts_integer(f, "width", be16_at(block + 3));
+        facts_integer(f, "height", be16_at(block + 1));
+    }
+}
+
+static void jpeg_end(struct input *in, struct facts *f, uint64_t end)
+{
+    uint64_t left = in->size - end;
+
+    if (left > 0 && !input_is_zero(in, end, in->size))
+        facts_integer(f, "appended_bytes", (int64_t)left);
+    else if (left > 512)
+        facts_damage(f, "%" PRIu64 " zero bytes after the picture: space set aside and never written", left);
+}
+
+static bool jpeg_cut(struct facts *f, uint64_t at)
+{
+    facts_damage(f, "the picture is cut off: no end marker, the data stop at byte %" PRIu64, at);
+    return false;
+}
+
+bool inspect_jpeg(struct input *in, struct facts *f)
+{
+    uint64_t at = 2;
+    uint8_t h[4];
+
+    for (int i = 0; i < SEGMENTS_MAX && !input_expired(in); i++) {
+        size_t n;
+
+        if (!input_get(in, h, 2, at))
+            return jpeg_cut(f, in->size);
+        if (h[0] != 0xFF) {
+            facts_damage(f, "broken at byte %" PRIu64 ": no marker where one must be", at);
+            return false;
+        }
+        if (h[1] == 0xFF) { /* fill byte */
+            at++;
+            continue;
+        }
+        if (h[1] == 0xD9) {
+            jpeg_end(in, f, at + 2);
+            return false;
+        }
+        if (!input_get(in, h, 4, at) || (n = be16_at(h + 2)) < 2 || !input_get(in, block, n - 2, at + 4))
+            return jpeg_cut(f, in->size);
+        take_segment(f, h[1], n - 2);
+        at += 2 + n;
+        if (h[1] == 0xDA)
+            at = next_marker(in, at);
+        if (at >= in->size)
+            return jpeg_cut(f, in->size);
+    }
+    return false;
+}
+
+/* CRC-32 of a chunk's type and data, the data read through block; false when it is not all there. */
+static bool png_checksum(struct input *in, uint64_t at, uint32_t size, uint32_t *ret)
+{
+    const AVCRC *table = av_crc_get_table(AV_CRC_32_IEEE_LE);
+    uint32_t crc = UINT32_MAX;
+    uint64_t end = at + 4 + size;
+
+    while (at < end) {
+        size_t n = (size_t)MIN(end - at, (uint64_t)sizeof block);
+
+        if (!input_get(in, block, n, at))
+            return false;
+        crc = av_crc(table, crc, block, n);
+        at += n;
+    }
+    *ret = ~crc;
+    return true;
+}
+
+static void take_chunk(struct input *in, struct facts *f, const uint8_t *type, uint64_t at, uint32_t size)
+{
+    if (memcmp(type, "IHDR", 4) == 0 && size >= 8 && input_get(in, block, 8, at)) {
+        facts_integer(f, "width", be32_at(block));
+        facts_integer(f, "height", be32_at(block + 4));
+    }
+    if (memcmp(type, "eXIf", 4) == 0 && size <= sizeof block && input_get(in, block, size, at))
+        exif_facts(f, block, size);
+}
+
+bool inspect_png(struct input *in, struct facts *f)
+{
+    uint64_t at = 8, read = 0;
+    uint8_t h[8], stored[4];
+
+    for (int i = 0; i < SEGMENTS_MAX && !input_expired(in); i++) {
+        uint32_t size, crc;
+
+        if (!input_get(in, h, 8, at))
+            break;
+        size = be32_at(h);
+        if (size > in->size - at - 8)
+            break;
+        read += size;
+        if (read < SCAN_MAX) {
+            if (!png_checksum(in, at + 4, size, &crc) || !input_get(in, stored, 4, at + 8 + size))
+                break;
+            if (crc != be32_at(stored))
+                facts_damage(f, "a checksum is wrong in the chunk at byte %" PRIu64, at);
+        }
+        take_chunk(in, f, h + 4, at + 8, size);
+        at += 12 + (uint64_t)size;
+        if (memcmp(h + 4, "IEND", 4) == 0) {
+            if (at < in->size)
+                facts_integer(f, "appended_bytes", (int64_t)(in->size - at));
+            return false;
+        }
+    }
+    facts_damage(f, "the picture is cut off: no end chunk, the data stop at byte %" PRIu64, in->size);
+    return false;
+}

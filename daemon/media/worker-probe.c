@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One file from its first bytes to its facts: sniff, look at the structure, ask libav where it has a say (see worker-probe.h).
+ */
+#include "media/worker-probe.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "media/worker-av.h"
+#include "media/worker-sniff.h"
+
+/* No form we know: empty, never written, or data of some other kind. */
+static void data_facts(struct input *in, struct facts *f)
+{
+    if (in->size == 0)
+        facts_damage(f, "empty file");
+    else if (input_is_zero(in, 0, in->size))
+        facts_damage(f, "nothing but zeros: the space was set aside and never written");
+    else {
+        f->unknown = true;
+        snprintf(f->message, sizeof f->message,
+                 "not a form of video, sound, picture or document that is known");
+    }
+}
+
+void worker_probe(struct input *in, struct facts *f)
+{
+    const struct form *form = sniff(in);
+
+    facts_integer(f, "bytes", (int64_t)in->size);
+    if (!form)
+        data_facts(in, f);
+    else {
+        f->kind = form->kind;
+        facts_text(f, f->media, "container", form->container, strlen(form->container));
+        if ((!form->inspect || form->inspect(in, f)) && form->demuxer)
+            av_facts(in, f, form);
+    }
+    if (in->read_errno)
+        facts_damage(f, "read error at byte %" PRIu64 ": %s", in->read_error_at, strerror(in->read_errno));
+    if (input_expired(in))
+        facts_damage(f, "the examination took too long and was not finished");
+}
