@@ -131,11 +131,15 @@ static void reason_months(const struct policy *p, const struct policy_class *c, 
     char begin[CALENDAR_TEXT_SIZE], until[CALENDAR_TEXT_SIZE], term[32];
     const char *basis = "when it was received";
 
+    if (start != f->received_usec)
+        basis = "the end of the recording";
+    else if (f->ended_usec != 0 && (!f->ended_certain || f->ended_usec > f->received_usec))
+        basis = "when it was received (its own clock is doubtful)";
     end_by_months(p, start, c->keep.months, r);
     calendar_format_date(p->zone, start, begin);
     calendar_format_date(p->zone, r->until_usec, until);
     set_text(r, "class %s keeps %s from %s, %s; kept until %s", c->name, term_text(c->keep.months, term),
-             begin, start == f->received_usec ? "when it was received" : "the end of the recording", until);
+             begin, basis, until);
 }
 
 /* Art. 17(3): as long as the case file, which has no end before it is filed. */
