@@ -113,8 +113,8 @@ int civil_to_usec(const struct zone *z, const struct civil *c, int64_t *ret)
     int64_t naive, late, early;
     int before, after;
 
-    if (c->year < 1 || c->year > 9999 || c->month < 1 || c->month > 12 || c->day < 1 || c->day > 31 || c->hour < 0 ||
-        c->hour > 23 || c->minute < 0 || c->minute > 59 || c->second < 0 || c->second > 60)
+    if (c->year < 1 || c->year > 9999 || c->month < 1 || c->month > 12 || c->day < 1 || c->day > 31 ||
+        c->hour < 0 || c->hour > 23 || c->minute < 0 || c->minute > 59 || c->second < 0 || c->second > 60)
         return -EINVAL;
     dt = g_date_time_new_utc(c->year, c->month, c->day, c->hour, c->minute, MIN(c->second, 59));
     if (!dt)
@@ -188,8 +188,8 @@ void calendar_format(const struct zone *z, int64_t usec, char out[CALENDAR_TEXT_
     struct civil c;
 
     civil_from_usec(z, usec, &c);
-    snprintf(out, CALENDAR_TEXT_SIZE, "%04d-%02d-%02d %02d:%02d:%02d %c%02d:%02d", c.year, c.month, c.day, c.hour,
-             c.minute, c.second, offset < 0 ? '-' : '+', abs(offset) / 60 % 100, abs(offset) % 60);
+    snprintf(out, CALENDAR_TEXT_SIZE, "%04d-%02d-%02d %02d:%02d:%02d %c%02d:%02d", c.year, c.month, c.day,
+             c.hour, c.minute, c.second, offset < 0 ? '-' : '+', abs(offset) / 60 % 100, abs(offset) % 60);
 }
 
 void calendar_format_date(const struct zone *z, int64_t usec, char out[CALENDAR_TEXT_SIZE])
@@ -205,8 +205,8 @@ void calendar_format_utc(int64_t usec, char out[CALENDAR_TEXT_SIZE])
     struct civil c;
 
     civil_from_usec(NULL, usec, &c);
-    snprintf(out, CALENDAR_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", c.year, c.month, c.day, c.hour, c.minute,
-             c.second, c.usec);
+    snprintf(out, CALENDAR_TEXT_SIZE, "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ", c.year, c.month, c.day, c.hour,
+             c.minute, c.second, c.usec);
 }
 
 /* Reads exactly n digits. */
@@ -336,11 +336,11 @@ int duration_parse(const char *text, int64_t *ret_usec)
     static const struct {
         const char *unit;
         int64_t usec;
-    } units[] = {{"ms", USEC_PER_MSEC},        {"s", USEC_PER_SEC},     {"second", USEC_PER_SEC},
-                 {"seconds", USEC_PER_SEC},    {"min", USEC_PER_MIN},   {"minute", USEC_PER_MIN},
-                 {"minutes", USEC_PER_MIN},    {"h", USEC_PER_HOUR},    {"hour", USEC_PER_HOUR},
-                 {"hours", USEC_PER_HOUR},     {"day", USEC_PER_DAY},   {"days", USEC_PER_DAY},
-                 {"week", 7 * USEC_PER_DAY},   {"weeks", 7 * USEC_PER_DAY}};
+    } units[] = {{"ms", USEC_PER_MSEC},      {"s", USEC_PER_SEC},        {"second", USEC_PER_SEC},
+                 {"seconds", USEC_PER_SEC},  {"min", USEC_PER_MIN},      {"minute", USEC_PER_MIN},
+                 {"minutes", USEC_PER_MIN},  {"h", USEC_PER_HOUR},       {"hour", USEC_PER_HOUR},
+                 {"hours", USEC_PER_HOUR},   {"day", USEC_PER_DAY},      {"days", USEC_PER_DAY},
+                 {"week", 7 * USEC_PER_DAY}, {"weeks", 7 * USEC_PER_DAY}};
     const char *unit;
     int64_t n;
 

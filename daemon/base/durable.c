@@ -20,7 +20,8 @@ int durable_open(struct durable *d, int dirfd, const char *target, mode_t mode)
 
     *d = (struct durable){.dirfd = dirfd, .fd = -1};
     d->target = strdup(target);
-    if (!d->target || asprintf(&d->temp, "%s.tmp-%d-%u", target, (int)getpid(), atomic_fetch_add(&counter, 1)) < 0) {
+    if (!d->target ||
+        asprintf(&d->temp, "%s.tmp-%d-%u", target, (int)getpid(), atomic_fetch_add(&counter, 1)) < 0) {
         d->temp = NULL;
         return d->status = -ENOMEM;
     }

@@ -12,15 +12,18 @@
 #include "base/macro.h"
 
 struct durable {
-    int dirfd;      /* borrowed: the folder (may be an ancestor of the target) */
-    int fd;         /* the temporary file, -1 before init or after done */
-    int status;     /* first error, negative errno */
-    bool no_sync;   /* the caller syncs a whole group (syncfs) before it relies on the file */
-    char *target;   /* relative path */
-    char *temp;     /* target + ".tmp-…" */
+    int dirfd;    /* borrowed: the folder (may be an ancestor of the target) */
+    int fd;       /* the temporary file, -1 before init or after done */
+    int status;   /* first error, negative errno */
+    bool no_sync; /* the caller syncs a whole group (syncfs) before it relies on the file */
+    char *target; /* relative path */
+    char *temp;   /* target + ".tmp-…" */
 };
 
-#define DURABLE_INIT { .dirfd = -1, .fd = -1 }
+#define DURABLE_INIT                                                                                         \
+    {                                                                                                        \
+        .dirfd = -1, .fd = -1                                                                                \
+    }
 
 /* Begins writing target below dirfd with mode. Return: 0 or negative errno (also kept in d->status). */
 int durable_open(struct durable *d, int dirfd, const char *target, mode_t mode);

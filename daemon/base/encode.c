@@ -144,8 +144,8 @@ static char *percent_encode_also(const uint8_t *s, size_t size, const char *also
     for (size_t i = 0; i < size;) {
         size_t n = utf8_sequence_length(s + i, size - i);
         /* C1 controls (U+0080 to U+009F) would act on a terminal, so they are encoded as well */
-        bool plain = n > 0 && s[i] >= 0x20 && s[i] != 0x7F && s[i] != '%' && !(n == 1 && strchr(also_bad, s[i])) &&
-                     !(n == 2 && s[i] == 0xC2 && s[i + 1] < 0xA0);
+        bool plain = n > 0 && s[i] >= 0x20 && s[i] != 0x7F && s[i] != '%' &&
+                     !(n == 1 && strchr(also_bad, s[i])) && !(n == 2 && s[i] == 0xC2 && s[i + 1] < 0xA0);
         if (plain) {
             memcpy(p, s + i, n);
             p += n;

@@ -58,7 +58,8 @@ int error_prefix(struct error *err, const char *format, ...)
     n = vsnprintf(err->text, sizeof err->text, format, ap);
     va_end(ap);
     if (n >= 0 && (size_t)n < sizeof err->text)
-        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %.*s", (int)(sizeof err->text - (size_t)n - 3), old);
+        snprintf(err->text + n, sizeof err->text - (size_t)n, ": %.*s",
+                 (int)(sizeof err->text - (size_t)n - 3), old);
     return err->code;
 }
 

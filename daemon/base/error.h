@@ -17,7 +17,10 @@ struct error {
     char text[768];   /* one plain sentence without the object: what, and what would be right */
 };
 
-#define ERROR_INIT { 0, "", "" }
+#define ERROR_INIT                                                                                           \
+    {                                                                                                        \
+        0, "", ""                                                                                            \
+    }
 
 /* Fills *err (NULL is allowed: nothing is kept) and returns code. Over-long texts are cut. */
 int error_set(struct error *err, int code, const char *object, const char *format, ...) _printf_(4, 5);

@@ -24,7 +24,8 @@ uint64_t feed_position(struct feed *f);
 
 /* Waits up to timeout_usec for line *position; gives a copy (caller frees), moves *position behind it and sets *ret_missed to how
  * many lines were skipped. Return: 1 a line, 0 none in time, -EPIPE after feed_close, -ENOMEM. */
-int feed_next(struct feed *f, uint64_t *position, int64_t timeout_usec, char **ret_line, uint64_t *ret_missed);
+int feed_next(struct feed *f, uint64_t *position, int64_t timeout_usec, char **ret_line,
+              uint64_t *ret_missed);
 
 /* Wakes all readers for good. */
 void feed_close(struct feed *f);

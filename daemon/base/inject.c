@@ -66,7 +66,8 @@ static void read_plan(void)
 int inject_point(const char *name)
 {
     pthread_once(&plan_once, read_plan);
-    if (plan.kill_at && strcmp(name, plan.kill_name) == 0 && atomic_fetch_add(&plan.kill_seen, 1) + 1 == plan.kill_at)
+    if (plan.kill_at && strcmp(name, plan.kill_name) == 0 &&
+        atomic_fetch_add(&plan.kill_seen, 1) + 1 == plan.kill_at)
         kill(getpid(), SIGKILL);
     if (plan.fail_at && strcmp(name, plan.fail_name) == 0) {
         long n = atomic_fetch_add(&plan.fail_seen, 1) + 1;

@@ -16,10 +16,10 @@ static bool has_real(const json_t *value)
 
     if (json_is_real(value))
         return true;
-    json_array_foreach(value, i, child)
+    json_array_foreach (value, i, child)
         if (has_real(child))
             return true;
-    json_object_foreach((json_t *)value, key, child)
+    json_object_foreach ((json_t *)value, key, child)
         if (has_real(child))
             return true;
     return false;
@@ -44,7 +44,8 @@ int json_parse(const char *text, size_t size, const char *object, json_t **ret, 
     json_t *value;
 
     if (size > JSON_TEXT_MAX)
-        return error_set(err, -EFBIG, object, "JSON text of %zu bytes; at most %u are read", size, JSON_TEXT_MAX);
+        return error_set(err, -EFBIG, object, "JSON text of %zu bytes; at most %u are read", size,
+                         JSON_TEXT_MAX);
     value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
     if (!value)
         return error_set(err, json_error_code(&je) == json_error_out_of_memory ? -ENOMEM : -EINVAL, object,

@@ -33,6 +33,7 @@ json_t *json_get_array(const json_t *object, const char *key);  /* borrowed */
 int json_set_string(json_t *object, const char *key, const char *value); /* NULL value: not set, 0 */
 int json_set_integer(json_t *object, const char *key, int64_t value);
 int json_set_bool(json_t *object, const char *key, bool value);
-int json_set_take(json_t *object, const char *key, json_t *value); /* takes value, also on failure; NULL = -ENOMEM */
+int json_set_take(json_t *object, const char *key,
+                  json_t *value); /* takes value, also on failure; NULL = -ENOMEM */
 
 #endif

@@ -105,8 +105,8 @@ static bool under_journal(void)
     if (known >= 0)
         return known;
     env = getenv("JOURNAL_STREAM");
-    known = env && sscanf(env, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 && st.st_dev == dev &&
-            st.st_ino == ino;
+    known = env && sscanf(env, "%llu:%llu", &dev, &ino) == 2 && fstat(STDERR_FILENO, &st) == 0 &&
+            st.st_dev == dev && st.st_ino == ino;
     return known;
 }
 

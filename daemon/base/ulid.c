@@ -44,7 +44,7 @@ void ulid_make(int64_t time_usec, char out[ULID_LENGTH + 1])
     if (ms > last_ms) {
         last_ms = ms;
         if (getrandom(last_random, sizeof last_random, 0) != sizeof last_random)
-            abort(); /* cannot happen for 10 bytes after boot (getrandom(2)) */
+            abort();            /* cannot happen for 10 bytes after boot (getrandom(2)) */
         last_random[0] &= 0x7F; /* room to grow within the millisecond */
     } else {
         increment(last_random, sizeof last_random);

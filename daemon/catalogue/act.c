@@ -31,7 +31,8 @@ int act_encode(const struct act *act, char **ret, size_t *ret_size, struct error
         return error_set(err, r, act->kind, "cannot be written down as JSON");
     size = strlen(text);
     if (size > ENTRY_MAX)
-        return error_set(err, -EMSGSIZE, act->kind, "takes %zu bytes; a ledger entry has at most %d", size, ENTRY_MAX);
+        return error_set(err, -EMSGSIZE, act->kind, "takes %zu bytes; a ledger entry has at most %d", size,
+                         ENTRY_MAX);
     *ret = TAKE_PTR(text);
     if (ret_size)
         *ret_size = size;
@@ -55,7 +56,8 @@ int act_decode(const char *entry, size_t size, struct act *ret, json_t **ret_roo
         .facts = json_get_object(root, "facts"),
     };
     if (!act.kind || !act.actor || !act.node || !act.subject || !act.facts || act.time_usec == INT64_MIN)
-        return error_set(err, -EINVAL, "ledger entry", "lacks one of kind, time, actor, node, subject, facts");
+        return error_set(err, -EINVAL, "ledger entry",
+                         "lacks one of kind, time, actor, node, subject, facts");
     *ret = act;
     *ret_root = TAKE_PTR(root);
     return 0;
@@ -64,8 +66,10 @@ int act_decode(const char *entry, size_t size, struct act *ret, json_t **ret_roo
 /* One code point of case-number folding: returns the replacement, 0 to drop it. */
 static uint32_t fold_char(uint32_t c)
 {
-    static const uint32_t open[] = {'[', '{', '<', 0x3014, 0x3010, 0x3016, 0x300A, 0x3008, 0xFF08, 0xFF3B, 0x2768},
-                          close[] = {']', '}', '>', 0x3015, 0x3011, 0x3017, 0x300B, 0x3009, 0xFF09, 0xFF3D, 0x2769};
+    static const uint32_t open[] = {'[',    '{',    '<',    0x3014, 0x3010, 0x3016,
+                                    0x300A, 0x3008, 0xFF08, 0xFF3B, 0x2768},
+                          close[] = {']',    '}',    '>',    0x3015, 0x3011, 0x3017,
+                                     0x300B, 0x3009, 0xFF09, 0xFF3D, 0x2769};
 
     if (c <= ' ' || c == 0xA0 || c == 0x3000 || c == 0x200B || c == 0xFEFF)
         return 0;

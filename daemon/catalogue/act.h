@@ -11,7 +11,8 @@
 #include "catalogue/db.h"
 
 enum {
-    ACT_E_REFUSED = 10, /* the act makes no sense here (unknown recording, case already filed …); err says what would be right */
+    ACT_E_REFUSED =
+        10, /* the act makes no sense here (unknown recording, case already filed …); err says what would be right */
 };
 
 struct act {

@@ -66,7 +66,8 @@ static int apply_nothing(const struct context *c)
 static int insert_arrival(const struct context *c, const json_t *arrival, const char *arrival_text)
 {
     return sql_run(c->db, c->err,
-                   "INSERT INTO arrivals (leaf, recording, time_usec, door, path, arrival) VALUES ($1, $2, $3, $4, $5, $6)",
+                   "INSERT INTO arrivals (leaf, recording, time_usec, door, path, arrival) VALUES ($1, $2, "
+                   "$3, $4, $5, $6)",
                    "itittt", c->leaf, c->act->subject, c->act->time_usec, json_get_string(arrival, "door"),
                    json_get_string(arrival, "path"), arrival_text);
 }
@@ -89,9 +90,10 @@ static int apply_sealed(const struct context *c)
                 "INSERT INTO recordings (id, leaf, digest, sm3, size_bytes, name, content_name, kind, door, "
                 "received_usec, status, sort_usec, links, holds) "
                 "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'new', $11, 0, 0)",
-                "tibbittttii", c->act->subject, c->leaf, digest.bytes, sizeof digest.bytes, sm3_hex ? sm3.bytes : NULL,
-                sizeof sm3.bytes, json_get_integer(c->facts, "bytes", -1), text(c, "name"), text(c, "content"),
-                text(c, "kind"), json_get_string(arrival, "door"), c->act->time_usec, c->act->time_usec);
+                "tibbittttii", c->act->subject, c->leaf, digest.bytes, sizeof digest.bytes,
+                sm3_hex ? sm3.bytes : NULL, sizeof sm3.bytes, json_get_integer(c->facts, "bytes", -1),
+                text(c, "name"), text(c, "content"), text(c, "kind"), json_get_string(arrival, "door"),
+                c->act->time_usec, c->act->time_usec);
     if (r != 0)
         return r;
     r = sql_run(c->db, c->err, "INSERT INTO recording_facts (recording, arrival) VALUES ($1, $2)", "tt",
@@ -118,14 +120,14 @@ static int apply_examined(const struct context *c)
     if (r < 0)
         return r;
     r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
-                    "UPDATE recordings SET status = $2, kind = $3 WHERE id = $1", "ttt", c->act->subject,
-                    text(c, "status"), text(c, "kind"));
+                    "UPDATE recordings SET status = $2, kind = COALESCE($3, kind) WHERE id = $1", "ttt",
+                    c->act->subject, text(c, "status"), text(c, "kind"));
     if (r == ACT_E_REFUSED)
         return refuse(c, "no such recording");
     if (r != 0)
         return r;
-    return sql_run(c->db, c->err, "UPDATE recording_facts SET message = $2, media = $3 WHERE recording = $1", "ttt",
-                   c->act->subject, text(c, "message"), media);
+    return sql_run(c->db, c->err, "UPDATE recording_facts SET message = $2, media = $3 WHERE recording = $1",
+                   "ttt", c->act->subject, text(c, "message"), media);
 }
 
 /* A placed fact is {"value":…,"source":…,"certainty":…}. */
@@ -134,43 +136,80 @@ static const json_t *placed(const json_t *place, const char *key)
     return json_object_get(json_get_object(place, key), "value");
 }
 
+/* The lower certainty of two placed facts; NULL when neither is known. */
+static const char *lower_certainty(const json_t *place)
+{
+    static const char *const names[] = {"doubtful", "probable", "certain"};
+    const char *a = json_get_string(json_get_object(place, "started"), "certainty"),
+               *b = json_get_string(json_get_object(place, "ended"), "certainty");
+
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+        if ((a && strcmp(a, names[i]) == 0) || (b && strcmp(b, names[i]) == 0))
+            return names[i];
+    return NULL;
+}
+
+/* The folded number of the case that a place names, where there is no such case yet; else NULL. */
+static int waiting_for(const struct context *c, const json_t *place, char **ret)
+{
+    const char *named = json_string_value(placed(place, "case_number"));
+    _cleanup_free_ char *key = named ? case_number_fold(named) : NULL;
+    int64_t known = 0;
+    int r = 0;
+
+    if (key && *key)
+        r = sql_integer(c->db, &known, 0, c->err, "SELECT count(*) FROM cases WHERE number_key = $1", "t",
+                        key);
+    if (r == 0)
+        *ret = known == 0 && key && *key ? TAKE_PTR(key) : NULL;
+    return r;
+}
+
+static int set_sort(const struct context *c, int64_t sort)
+{
+    return sql_run(c->db, c->err, "UPDATE links SET sort_usec = $2 WHERE recording = $1", "ti",
+                   c->act->subject, sort);
+}
+
 static int apply_placed(const struct context *c)
 {
     json_t *place = json_get_object(c->facts, "place");
-    const json_t *started, *ended;
-    const char *merged = text(c, "merged_take"), *certainty;
-    _cleanup_free_ char *place_text = NULL;
-    int64_t started_usec, ended_usec;
+    const char *merged = text(c, "merged_take");
+    _cleanup_free_ char *place_text = NULL, *waiting = NULL;
+    int64_t started_usec, ended_usec, received = 0, sort;
     int r;
 
     if (!place)
         return refuse(c, "recording.placed lacks its place");
+    if (merged && !text(c, "take"))
+        return refuse(c, "recording.placed merges a take but names none");
     r = member_text(c, "place", &place_text);
-    if (r < 0)
-        return r;
-    started = placed(place, "started");
-    ended = placed(place, "ended");
-    started_usec = json_integer_value(started);
-    ended_usec = json_integer_value(ended);
-    certainty = json_get_string(json_get_object(place, "started"), "certainty");
-    r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
-                    "UPDATE recordings SET device = $2, officer = $3, unit = $4, started_usec = $5, ended_usec = $6, "
-                    "certainty = $7, take = $8, sort_usec = $9 WHERE id = $1",
-                    "ttttootti", c->act->subject, json_string_value(placed(place, "device")),
-                    json_string_value(placed(place, "officer")), json_string_value(placed(place, "unit")),
-                    started ? &started_usec : NULL, ended ? &ended_usec : NULL, certainty, text(c, "take"),
-                    json_get_integer(c->facts, "sort", c->act->time_usec));
-    if (r == ACT_E_REFUSED)
-        return refuse(c, "no such recording");
+    r = r != 0 ? r : waiting_for(c, place, &waiting);
     if (r == 0)
-        r = sql_run(c->db, c->err, "UPDATE links SET sort_usec = $2 WHERE recording = $1", "ti", c->act->subject,
-                    json_get_integer(c->facts, "sort", c->act->time_usec));
-    if (r == 0 && merged)
-        r = sql_run(c->db, c->err, "UPDATE recordings SET take = $1 WHERE take = $2", "tt", text(c, "take"), merged);
+        r = sql_integer(c->db, &received, INT64_MIN, c->err,
+                        "SELECT received_usec FROM recordings WHERE id = $1", "t", c->act->subject);
     if (r != 0)
         return r;
-    return sql_run(c->db, c->err, "UPDATE recording_facts SET place = $2 WHERE recording = $1", "tt", c->act->subject,
-                   place_text);
+    if (received == INT64_MIN)
+        return refuse(c, "no such recording");
+    sort = json_get_integer(c->facts, "sort", received);
+    r = sql_run(
+        c->db, c->err,
+        "UPDATE recordings SET device = $2, officer = $3, unit = $4, started_usec = $5, ended_usec = $6, "
+        "certainty = $7, take = $8, sort_usec = $9, case_key = $10 WHERE id = $1",
+        "ttttoottit", c->act->subject, json_string_value(placed(place, "device")),
+        json_string_value(placed(place, "officer")), json_string_value(placed(place, "unit")),
+        number(json_get_object(place, "started"), "value", &started_usec),
+        number(json_get_object(place, "ended"), "value", &ended_usec), lower_certainty(place),
+        text(c, "take"), sort, waiting);
+    r = r != 0 ? r : set_sort(c, sort);
+    if (r == 0 && merged)
+        r = sql_run(c->db, c->err, "UPDATE recordings SET take = $1 WHERE take = $2", "tt", text(c, "take"),
+                    merged);
+    if (r != 0)
+        return r;
+    return sql_run(c->db, c->err, "UPDATE recording_facts SET place = $2 WHERE recording = $1", "tt",
+                   c->act->subject, place_text);
 }
 
 static int apply_decided(const struct context *c)
@@ -181,11 +220,12 @@ static int apply_decided(const struct context *c)
 
     if (r < 0)
         return r;
-    r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
-                    "UPDATE recordings SET class = $2, ending = $3, until_usec = $4, disc_due_usec = $5, policy = $6, "
-                    "decided_leaf = $7 WHERE id = $1",
-                    "tttooti", c->act->subject, text(c, "class"), text(c, "ending"), number(c->facts, "until", &until),
-                    number(c->facts, "disc_due", &disc), text(c, "version"), c->leaf);
+    r = sql_run_one(
+        c->db, ACT_E_REFUSED, c->err,
+        "UPDATE recordings SET class = $2, ending = $3, until_usec = $4, disc_due_usec = $5, policy = $6, "
+        "decided_leaf = $7 WHERE id = $1",
+        "tttooti", c->act->subject, text(c, "class"), text(c, "ending"), number(c->facts, "until", &until),
+        number(c->facts, "disc_due", &disc), text(c, "version"), c->leaf);
     if (r == ACT_E_REFUSED)
         return refuse(c, "no such recording");
     if (r != 0)
@@ -196,12 +236,13 @@ static int apply_decided(const struct context *c)
 
 static int apply_policy(const struct context *c)
 {
-    return sql_run(c->db, c->err,
-                   "INSERT INTO policies (version, name, leaf, text, adopted_usec, adopted_by) "
-                   "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (version) DO UPDATE SET leaf = excluded.leaf, "
-                   "adopted_usec = excluded.adopted_usec, adopted_by = excluded.adopted_by",
-                   "ttitit", text(c, "version"), c->act->subject, c->leaf, text(c, "text"), c->act->time_usec,
-                   c->act->actor);
+    return sql_run(
+        c->db, c->err,
+        "INSERT INTO policies (version, name, leaf, text, adopted_usec, adopted_by) "
+        "VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (version) DO UPDATE SET leaf = excluded.leaf, "
+        "adopted_usec = excluded.adopted_usec, adopted_by = excluded.adopted_by",
+        "ttitit", text(c, "version"), c->act->subject, c->leaf, text(c, "text"), c->act->time_usec,
+        c->act->actor);
 }
 
 static int apply_case_added(const struct context *c)
@@ -217,7 +258,11 @@ static int apply_case_added(const struct context *c)
                 "VALUES ($1, $2, $3, $4, $5, $6, 'open', $7)",
                 "titttti", c->act->subject, c->leaf, num, key, text(c, "title"), text(c, "procedure"),
                 json_get_integer(c->facts, "opened", c->act->time_usec));
-    return r == DB_E_CONSTRAINT ? refuse(c, "a case with the number %s exists already", num) : r;
+    return r == DB_E_CONSTRAINT ? refuse(c,
+                                         "a case with the number %s exists already, or its procedure is not "
+                                         "none, general or summary",
+                                         num)
+                                : r;
 }
 
 static int apply_case_set(const struct context *c)
@@ -243,8 +288,8 @@ static int apply_case_set(const struct context *c)
 static int apply_case_ended(const struct context *c)
 {
     int r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
-                        "UPDATE cases SET state = 'ended', ended_usec = $2 WHERE id = $1 AND state = 'open'", "ti",
-                        c->act->subject, json_get_integer(c->facts, "ended", c->act->time_usec));
+                        "UPDATE cases SET state = 'ended', ended_usec = $2 WHERE id = $1 AND state = 'open'",
+                        "ti", c->act->subject, json_get_integer(c->facts, "ended", c->act->time_usec));
 
     return r == ACT_E_REFUSED ? refuse(c, "only an open case can be ended") : r;
 }
@@ -252,65 +297,80 @@ static int apply_case_ended(const struct context *c)
 static int apply_case_filed(const struct context *c)
 {
     int r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
-                        "UPDATE cases SET state = 'filed', filed_usec = $2 WHERE id = $1 AND state = 'ended'", "ti",
-                        c->act->subject, json_get_integer(c->facts, "filed", c->act->time_usec));
+                        "UPDATE cases SET state = 'filed', filed_usec = $2 WHERE id = $1 AND state = 'ended'",
+                        "ti", c->act->subject, json_get_integer(c->facts, "filed", c->act->time_usec));
 
     return r == ACT_E_REFUSED ? refuse(c, "only an ended case can be filed") : r;
 }
 
 static int apply_case_reopened(const struct context *c)
 {
-    int r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
-                        "UPDATE cases SET state = 'open', ended_usec = NULL WHERE id = $1 AND state = 'ended'", "t",
-                        c->act->subject);
+    int r =
+        sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                    "UPDATE cases SET state = 'open', ended_usec = NULL WHERE id = $1 AND state = 'ended'",
+                    "t", c->act->subject);
 
     return r == ACT_E_REFUSED ? refuse(c, "only an ended case that is not filed yet can be reopened") : r;
 }
 
+static int count_links(const struct context *c)
+{
+    int64_t n;
+    int r = sql_integer(c->db, &n, 0, c->err, "SELECT count(*) FROM links WHERE recording = $1", "t",
+                        c->act->subject);
+
+    return r != 0 ? r
+                  : sql_run(c->db, c->err, "UPDATE recordings SET links = $2 WHERE id = $1", "ti",
+                            c->act->subject, n);
+}
+
 static int apply_link_added(const struct context *c)
 {
-    int64_t before, after;
-    int r = sql_integer(c->db, &before, -1, c->err, "SELECT links FROM recordings WHERE id = $1", "t", c->act->subject);
+    int64_t sort;
+    int r = sql_integer(c->db, &sort, INT64_MIN, c->err, "SELECT sort_usec FROM recordings WHERE id = $1",
+                        "t", c->act->subject);
 
-    if (r == 0 && before < 0)
+    if (r == 0 && sort == INT64_MIN)
         return refuse(c, "no such recording");
     if (r == 0)
-        r = sql_run(c->db, c->err,
-                    "INSERT INTO links (recording, case_id, role, step, sort_usec, leaf) "
-                    "SELECT r.id, $2, $3, $4, r.sort_usec, $5 FROM recordings r WHERE r.id = $1 "
-                    "ON CONFLICT (recording, case_id) DO UPDATE SET role = excluded.role, step = excluded.step, "
-                    "leaf = excluded.leaf",
-                    "tttti", c->act->subject, text(c, "case"), text(c, "role"), text(c, "step"), c->leaf);
+        r = sql_run(
+            c->db, c->err,
+            "INSERT INTO links (recording, case_id, role, step, sort_usec, leaf) VALUES ($1, $2, $3, $4, $5, "
+            "$6) "
+            "ON CONFLICT (recording, case_id) DO UPDATE SET role = excluded.role, step = excluded.step, "
+            "leaf = excluded.leaf",
+            "ttttii", c->act->subject, text(c, "case"), text(c, "role"), text(c, "step"), sort, c->leaf);
     if (r == DB_E_CONSTRAINT)
         return refuse(c, "no such case, or the role is not evidence or context");
-    if (r == 0)
-        r = sql_integer(c->db, &after, 0, c->err, "SELECT count(*) FROM links WHERE recording = $1", "t",
-                        c->act->subject);
-    return r != 0 ? r
-                  : sql_run(c->db, c->err, "UPDATE recordings SET links = $2 WHERE id = $1", "ti", c->act->subject,
-                            after);
+    if (r == 0) /* it waits for this case no longer */
+        r = sql_run(c->db, c->err,
+                    "UPDATE recordings SET case_key = NULL WHERE id = $1 AND case_key IN (SELECT number_key "
+                    "FROM cases "
+                    "WHERE id = $2)",
+                    "tt", c->act->subject, text(c, "case"));
+    return r != 0 ? r : count_links(c);
 }
 
 static int apply_link_removed(const struct context *c)
 {
-    int r = sql_run_one(c->db, ACT_E_REFUSED, c->err, "DELETE FROM links WHERE recording = $1 AND case_id = $2", "tt",
-                        c->act->subject, text(c, "case"));
+    int r =
+        sql_run_one(c->db, ACT_E_REFUSED, c->err, "DELETE FROM links WHERE recording = $1 AND case_id = $2",
+                    "tt", c->act->subject, text(c, "case"));
 
     if (r == ACT_E_REFUSED)
         return refuse(c, "is not linked to that case");
-    return r != 0 ? r
-                  : sql_run(c->db, c->err, "UPDATE recordings SET links = links - 1 WHERE id = $1", "t",
-                            c->act->subject);
+    return r != 0 ? r : count_links(c);
 }
 
 static int apply_hold_added(const struct context *c)
 {
     const char *recording = text(c, "recording");
-    int r = sql_run(c->db, c->err,
-                    "INSERT INTO holds (id, leaf, recording, case_id, ground, matter, reason, placed_usec, placed_by) "
-                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-                    "titttttit", c->act->subject, c->leaf, recording, text(c, "case"), text(c, "ground"),
-                    text(c, "matter"), text(c, "reason"), c->act->time_usec, c->act->actor);
+    int r = sql_run(
+        c->db, c->err,
+        "INSERT INTO holds (id, leaf, recording, case_id, ground, matter, reason, placed_usec, placed_by) "
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "titttttit", c->act->subject, c->leaf, recording, text(c, "case"), text(c, "ground"),
+        text(c, "matter"), text(c, "reason"), c->act->time_usec, c->act->actor);
 
     if (r == DB_E_CONSTRAINT)
         return refuse(c, "a hold needs one existing recording or case and, for ground other, a reason");
@@ -321,26 +381,29 @@ static int apply_hold_added(const struct context *c)
 
 static int apply_hold_lifted(const struct context *c)
 {
-    int r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
-                        "UPDATE holds SET lifted_usec = $2, lifted_by = $3, lifted_leaf = $4 WHERE id = $1 AND "
-                        "lifted_usec IS NULL",
-                        "titi", c->act->subject, c->act->time_usec, c->act->actor, c->leaf);
+    int r =
+        sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                    "UPDATE holds SET lifted_usec = $2, lifted_by = $3, lifted_leaf = $4 WHERE id = $1 AND "
+                    "lifted_usec IS NULL",
+                    "titi", c->act->subject, c->act->time_usec, c->act->actor, c->leaf);
 
     if (r == ACT_E_REFUSED)
         return refuse(c, "no such hold stands");
     if (r == 0)
-        r = sql_run(c->db, c->err,
-                    "UPDATE recordings SET holds = holds - 1 WHERE id IN (SELECT recording FROM holds WHERE id = $1)",
-                    "t", c->act->subject);
+        r = sql_run(
+            c->db, c->err,
+            "UPDATE recordings SET holds = holds - 1 WHERE id IN (SELECT recording FROM holds WHERE id = $1)",
+            "t", c->act->subject);
     return r;
 }
 
 static int apply_quarantined(const struct context *c)
 {
-    return sql_run(c->db, c->err,
-                   "INSERT INTO quarantined (id, leaf, time_usec, door, path, reason) VALUES ($1, $2, $3, $4, $5, $6)",
-                   "tiittt", c->act->subject, c->leaf, c->act->time_usec, text(c, "door"), text(c, "path"),
-                   text(c, "reason"));
+    return sql_run(
+        c->db, c->err,
+        "INSERT INTO quarantined (id, leaf, time_usec, door, path, reason) VALUES ($1, $2, $3, $4, $5, $6)",
+        "tiittt", c->act->subject, c->leaf, c->act->time_usec, text(c, "door"), text(c, "path"),
+        text(c, "reason"));
 }
 
 static const struct {
@@ -376,12 +439,14 @@ int act_apply(struct db *db, uint64_t index, const struct act *act, struct error
     while (i < ARRAY_SIZE(handlers) && strcmp(handlers[i].kind, act->kind) != 0)
         i++;
     if (i == ARRAY_SIZE(handlers))
-        return error_set(err, ACT_E_REFUSED, act->kind, "is not a kind of act this program knows; use a newer one");
+        return error_set(err, ACT_E_REFUSED, act->kind,
+                         "is not a kind of act this program knows; use a newer one");
     r = handlers[i].apply(&c);
     if (r != 0)
         return r;
-    return sql_run(db, err,
-                   "INSERT INTO acts (idx, time_usec, kind, actor, subject, object) VALUES ($1, $2, $3, $4, $5, $6)",
-                   "iitttt", c.leaf, act->time_usec, act->kind, act->actor, act->subject,
-                   handlers[i].object ? json_get_string(act->facts, handlers[i].object) : NULL);
+    return sql_run(
+        db, err,
+        "INSERT INTO acts (idx, time_usec, kind, actor, subject, object) VALUES ($1, $2, $3, $4, $5, $6)",
+        "iitttt", c.leaf, act->time_usec, act->kind, act->actor, act->subject,
+        handlers[i].object ? json_get_string(act->facts, handlers[i].object) : NULL);
 }

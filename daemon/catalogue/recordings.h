@@ -23,7 +23,8 @@ enum {
 struct recordings_filter {
     const char *case_id, *device, *officer, *unit, *kind, *class_name, *take;
     int64_t from_usec, to_usec; /* sort time in [from, to) */
-    bool damaged, unlinked, held, undecided;
+    bool damaged, unlinked, undecided;
+    bool held; /* a hold of its own or of a case it is linked to stands */
 };
 
 /* A page of at most limit recordings as an array of objects (the columns of table recordings; digest in hex). *ret_next is a
@@ -37,8 +38,20 @@ int recordings_show(struct db *db, const struct recording_id *id, json_t **ret, 
 /* Whole id, or its beginning (at least 4 characters), where it fits only one. */
 int recordings_resolve(struct db *db, const char *text, struct recording_id *ret, struct error *err);
 
+/* The smallest and the largest ULID that begin with text (at least 4 characters, either case). Return: false when no ULID does. */
+bool ulid_range(const char *text, char ret_low[ULID_LENGTH + 1], char ret_high[ULID_LENGTH + 1]);
+
 /* The recording here (not disposed of) that has these bytes. Return: 0 or RECORDINGS_E_NONE. */
-int recordings_by_digest(struct db *db, const struct digest *digest, struct recording_id *ret, struct error *err);
+int recordings_by_digest(struct db *db, const struct digest *digest, struct recording_id *ret,
+                         struct error *err);
+
+/* Whether an arrival with this arrival id of the recording is recorded (recovery asks before it does anything twice). */
+int recordings_has_arrival(struct db *db, const char *recording, const char *arrival_id, bool *ret,
+                           struct error *err);
+
+/* Whether the last arrival from this source path had this size and mtime: a kept source that was taken before. */
+int recordings_source_is_known(struct db *db, const char *door, const char *path, int64_t bytes,
+                               int64_t mtime_usec, bool *ret, struct error *err);
 
 /* Acts about an id (as subject or object), oldest first, after index `after` (-1 = all): array of {index, time, kind, actor,
  * subject, object}. */
@@ -46,8 +59,8 @@ int acts_about(struct db *db, const char *id, int64_t after, int limit, json_t *
 
 /* The next recordings that are still to be examined, in the order they came, after id `after` ("" = from the start).
  * Return: 0 and *ret_n of at most max. */
-int recordings_to_examine(struct db *db, const char *after, struct recording_id *ret, size_t max, size_t *ret_n,
-                          struct error *err);
+int recordings_to_examine(struct db *db, const char *after, struct recording_id *ret, size_t max,
+                          size_t *ret_n, struct error *err);
 
 /* Counts for status: recordings, bytes, new, damaged, unlinked, held, quarantined, cases. */
 int catalogue_counts(struct db *db, json_t **ret, struct error *err);

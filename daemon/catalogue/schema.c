@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define EMBED(symbol, file)                                                       \
-    __asm__(".section .rodata\n.global " #symbol "\n" #symbol ":\n.incbin \"" file \
-            "\"\n.byte 0\n.previous\n");                                          \
+#define EMBED(symbol, file)                                                                                  \
+    __asm__(".section .rodata\n.global " #symbol "\n" #symbol ":\n.incbin \"" file                           \
+            "\"\n.byte 0\n.previous\n");                                                                     \
     extern const char symbol[]
 
 EMBED(catalogue_schema_001, "daemon/catalogue/schema/001.sql");
@@ -61,10 +61,11 @@ static int has_meta(struct db *db, bool *ret, struct error *err)
     int r;
 
     if (db_is_postgres(db))
-        r = db_prepare(db,
-                       "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-                       "WHERE c.relname = 'meta' AND n.nspname = current_schema()",
-                       &st, err);
+        r = db_prepare(
+            db,
+            "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relname = 'meta' AND n.nspname = current_schema()",
+            &st, err);
     else
         r = db_prepare(db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'", &st, err);
     return r != 0 ? r : db_step(st, ret, err);
@@ -83,7 +84,8 @@ static int read_version(struct db *db, int *ret, struct error *err)
     if (r != 0)
         return r;
     if (!text)
-        return error_set(err, -EPROTO, "catalogue", "has a table named meta but no schema version: not a Liuhen catalogue");
+        return error_set(err, -EPROTO, "catalogue",
+                         "has a table named meta but no schema version: not a Liuhen catalogue");
     *ret = atoi(text);
     return 0;
 }
@@ -120,10 +122,11 @@ int catalogue_open(const char *dsn, enum db_mode mode, struct db **ret, struct e
     if (r != 0)
         return r;
     if (version > SCHEMA_VERSION || (mode == DB_READ && version != SCHEMA_VERSION))
-        return error_set(err, -EPROTO, "catalogue",
-                         "has schema version %d, this program knows %d; use the matching program, or start liuhend "
-                         "once to migrate an older one",
-                         version, SCHEMA_VERSION);
+        return error_set(
+            err, -EPROTO, "catalogue",
+            "has schema version %d, this program knows %d; use the matching program, or start liuhend "
+            "once to migrate an older one",
+            version, SCHEMA_VERSION);
     if (version < SCHEMA_VERSION) {
         r = migrate(db, err);
         if (r != 0)

@@ -95,8 +95,8 @@ int sql_run_one(struct db *db, int missing, struct error *err, const char *sql, 
     return db_changes(db) == 1 ? 0 : missing;
 }
 
-int sql_integer(struct db *db, int64_t *ret, int64_t fallback, struct error *err, const char *sql, const char *types,
-                ...)
+int sql_integer(struct db *db, int64_t *ret, int64_t fallback, struct error *err, const char *sql,
+                const char *types, ...)
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
     bool row;

@@ -20,7 +20,7 @@ int sql_query(struct db *db, struct db_stmt **ret_st, bool *ret_row, struct erro
               const char *types, ...);
 
 /* The first column of the first row; fallback when there is none. */
-int sql_integer(struct db *db, int64_t *ret, int64_t fallback, struct error *err, const char *sql, const char *types,
-                ...);
+int sql_integer(struct db *db, int64_t *ret, int64_t fallback, struct error *err, const char *sql,
+                const char *types, ...);
 
 #endif

@@ -16,9 +16,10 @@
 #include "catalogue/schema.h"
 #include "catalogue/sql.h"
 
-#define ROUND_JOBS_MAX    512
-#define RETRY_PAUSE_USEC  (500 * USEC_PER_MSEC)
-#define CATCH_UP_AT_ONCE  1024
+#define ROUND_JOBS_MAX   512
+#define RETRY_PAUSE_USEC (500 * USEC_PER_MSEC)
+#define CATCH_UP_AT_ONCE 1024
+#define ROUND_STANDS     1 /* the commit before had been done after all */
 
 struct job {
     struct job *next;
@@ -52,6 +53,8 @@ struct writer {
     uint64_t next_index;
     struct entry *entries; /* leaves of this round, from next_index of its begin */
     size_t n_entries, allocated;
+    bool
+        unsettled; /* a commit failed and may have been done all the same; the entries are kept until that is known */
 };
 
 struct txn {
@@ -83,8 +86,8 @@ static int keep_entry(struct writer *w, char *data, size_t size)
     return 0;
 }
 
-int txn_act(struct txn *t, const char *kind, const char *actor, const char *subject, int64_t time_usec, json_t *facts,
-            uint64_t *ret_index, struct error *err)
+int txn_act(struct txn *t, const char *kind, const char *actor, const char *subject, int64_t time_usec,
+            json_t *facts, uint64_t *ret_index, struct error *err)
 {
     _cleanup_json_ json_t *owned = facts;
     struct act act = {kind, time_usec ? time_usec : clock_now_usec(), actor, t->w->node, subject, facts};
@@ -99,8 +102,8 @@ int txn_act(struct txn *t, const char *kind, const char *actor, const char *subj
     if (r == 0)
         r = act_apply(t->w->db, index, &act, err);
     if (r == 0)
-        r = sql_run(t->w->db, err, "INSERT INTO pending_leaves (idx, entry) VALUES ($1, $2)", "ib", (int64_t)index,
-                    entry, size);
+        r = sql_run(t->w->db, err, "INSERT INTO pending_leaves (idx, entry) VALUES ($1, $2)", "ib",
+                    (int64_t)index, entry, size);
     if (r == 0)
         r = keep_entry(t->w, entry, size);
     if (r != 0)
@@ -155,21 +158,47 @@ static int run_job(struct writer *w, struct job *job, struct error *err)
     return 0;
 }
 
-static int run_round(struct writer *w, struct job *jobs, struct error *err)
+/* Whether the commit whose outcome is not known (the server went away while committing) was done after all: then the acts of
+ * this round stand in the table. */
+static int settle_commit(struct writer *w, struct error *err)
 {
-    int r = db_begin(w->db, err);
+    int64_t acts;
+    int r = sql_integer(w->db, &acts, 0, err, "SELECT MAX(idx) + 1 FROM acts", "");
 
     if (r != 0)
         return r;
-    r = sql_run(w->db, err, "DELETE FROM pending_leaves WHERE idx < $1", "i", (int64_t)ledger_size(w->ledger));
+    w->unsettled = false;
+    if (w->n_entries > 0 && (uint64_t)acts == w->next_index + w->n_entries)
+        return ROUND_STANDS;
+    drop_entries(w, 0);
+    return 0;
+}
+
+/* Return: 0 (committed; results in the jobs), or the trouble that stopped it. */
+static int run_round(struct writer *w, struct job *jobs, struct error *err)
+{
+    int r = w->unsettled ? settle_commit(w, err) : 0;
+
+    if (r != 0)
+        return r == ROUND_STANDS ? 0 : r;
+    r = db_begin(w->db, err);
+    if (r != 0)
+        return r;
+    r = sql_run(w->db, err, "DELETE FROM pending_leaves WHERE idx < $1", "i",
+                (int64_t)ledger_size(w->ledger));
     for (struct job *job = jobs; job && r == 0; job = job->next)
         r = run_job(w, job, err);
-    if (r == 0)
+    if (r == 0) {
         r = db_commit(w->db, err);
-    if (r == 0)
-        return inject_point("seal.committed");
+        w->unsettled = r != 0;
+    }
+    if (r == 0) {
+        (void)inject_point("seal.committed"); /* only to stop here: what is committed cannot fail any more */
+        return 0;
+    }
     db_rollback(w->db);
-    drop_entries(w, 0);
+    if (!w->unsettled)
+        drop_entries(w, 0);
     return r;
 }
 
@@ -222,7 +251,8 @@ static void finish(struct job *job, int result)
         job->result = result;
         if (!err->text[0])
             error_set(err, result, "catalogue", "%s",
-                      result == -ECANCELED ? "the daemon is stopping" : "does not take writes at the moment; try again");
+                      result == -ECANCELED ? "the daemon is stopping"
+                                           : "does not take writes at the moment; try again");
     }
     job->on_done(job->userdata, job->result, err);
     free(job);
@@ -262,7 +292,8 @@ static void do_round(struct writer *w, struct job *jobs)
     int r;
 
     while ((r = run_round(w, jobs, &err)) != 0) {
-        jobs = keep_patient(jobs, &err);
+        if (!w->unsettled)
+            jobs = keep_patient(jobs, &err);
         if (!jobs || !pause_and_say(w, r, &err)) {
             finish_all(jobs, -ECANCELED);
             return;
@@ -326,10 +357,11 @@ static int catch_up(struct writer *w, struct error *err)
     if (r != 0)
         return r;
     if ((uint64_t)rows < from)
-        return error_set(err, -ESTALE, "catalogue",
-                         "knows %lld acts, the ledger %llu: an old copy of the catalogue? Put the newer one back or run "
-                         "`liuhen rebuild`",
-                         (long long)rows, (unsigned long long)from);
+        return error_set(
+            err, -ESTALE, "catalogue",
+            "knows %lld acts, the ledger %llu: an old copy of the catalogue? Put the newer one back or run "
+            "`liuhen rebuild`",
+            (long long)rows, (unsigned long long)from);
     for (w->next_index = from; w->next_index < (uint64_t)rows;) {
         _cleanup_stmt_ struct db_stmt *st = NULL;
         bool row;
@@ -344,9 +376,11 @@ static int catch_up(struct writer *w, struct error *err)
             if (!copy)
                 return -ENOMEM;
             memcpy(copy, data, size);
-            if ((uint64_t)db_integer(st, 0) != w->next_index + w->n_entries || keep_entry(w, copy, size) < 0) {
+            if ((uint64_t)db_integer(st, 0) != w->next_index + w->n_entries ||
+                keep_entry(w, copy, size) < 0) {
                 free(copy);
-                return error_set(err, -EBADMSG, "catalogue", "lacks the pending leaf %llu; run `liuhen rebuild`",
+                return error_set(err, -EBADMSG, "catalogue",
+                                 "lacks the pending leaf %llu; run `liuhen rebuild`",
                                  (unsigned long long)(w->next_index + w->n_entries));
             }
         }
@@ -366,7 +400,8 @@ static int catch_up(struct writer *w, struct error *err)
     return 0;
 }
 
-int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct writer **ret, struct error *err)
+int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct writer **ret,
+               struct error *err)
 {
     _cleanup_(writer_freep) struct writer *w = calloc(1, sizeof *w);
     pthread_condattr_t monotonic;

@@ -25,7 +25,8 @@ typedef void (*writer_done_fn)(void *userdata, int result, const struct error *e
 
 /* Opens and migrates the catalogue, publishes leaves that the ledger's files lack, starts the thread. The ledger is borrowed.
  * Return: 0, -ESTALE (the ledger knows more than the catalogue: it must be rebuilt), else as catalogue_open and ledger_publish. */
-int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct writer **ret, struct error *err);
+int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct writer **ret,
+               struct error *err);
 
 /* Finishes the round in hand, fails what still waits with -ECANCELED, stops the thread. */
 struct writer *writer_free(struct writer *w);
@@ -47,7 +48,7 @@ struct db *txn_db(struct txn *t);
 
 /* Records an act: leaf and rows. Takes facts (NULL = out of memory). time_usec 0 = now; actor "system", "user:li", "door:dock".
  * *ret_index may be NULL. Return: 0, ACT_E_REFUSED, DB_E_*, negative errno. */
-int txn_act(struct txn *t, const char *kind, const char *actor, const char *subject, int64_t time_usec, json_t *facts,
-            uint64_t *ret_index, struct error *err);
+int txn_act(struct txn *t, const char *kind, const char *actor, const char *subject, int64_t time_usec,
+            json_t *facts, uint64_t *ret_index, struct error *err);
 
 #endif

@@ -50,6 +50,7 @@ CREATE TABLE recordings (
     certainty     TEXT CHECK (certainty IN ('certain', 'probable', 'doubtful')), -- of the recorded times
     sort_usec     BIGINT NOT NULL,                           -- recorded start, or receipt where there is none or it is doubtful
     take          TEXT,                                      -- ULID shared by consecutive recordings of one device
+    case_key      TEXT,                                      -- folded number of a case that its place names and nobody has added yet
     links         BIGINT NOT NULL CHECK (links >= 0),        -- how many cases it is linked to
     holds         BIGINT NOT NULL CHECK (holds >= 0),        -- how many holds of its own stand
     class         TEXT,                                      -- retention class; NULL = not decided yet
@@ -70,6 +71,10 @@ CREATE INDEX recordings_class ON recordings (class, sort_usec, id);
 CREATE INDEX recordings_damaged ON recordings (sort_usec, id) WHERE status = 'damaged';
 CREATE INDEX recordings_new ON recordings (id) WHERE status = 'new';
 CREATE INDEX recordings_unlinked ON recordings (sort_usec, id) WHERE links = 0;
+CREATE INDEX recordings_unit ON recordings (unit, sort_usec, id);
+CREATE INDEX recordings_undecided ON recordings (sort_usec, id) WHERE class IS NULL;
+CREATE INDEX recordings_waiting ON recordings (case_key, id) WHERE case_key IS NOT NULL;
+CREATE INDEX recordings_policy ON recordings (policy) WHERE disposed_leaf IS NULL;
 CREATE INDEX recordings_take ON recordings (take) WHERE take IS NOT NULL;
 
 -- Facts of a recording that are read one at a time: JSON as in the acts.
@@ -92,6 +97,7 @@ CREATE TABLE arrivals (
     arrival   TEXT NOT NULL                            -- JSON
 );
 CREATE INDEX arrivals_recording ON arrivals (recording, leaf);
+CREATE INDEX arrivals_path ON arrivals (path, leaf);
 
 -- Case files (案件).
 CREATE TABLE cases (
@@ -142,6 +148,7 @@ CREATE TABLE holds (
 );
 CREATE INDEX holds_recording ON holds (recording) WHERE recording IS NOT NULL;
 CREATE INDEX holds_case ON holds (case_id) WHERE case_id IS NOT NULL;
+CREATE INDEX holds_standing ON holds (id) WHERE lifted_usec IS NULL;
 
 -- Policy versions; the one with the highest leaf is in force.
 CREATE TABLE policies (

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What the parts of intake share. An item is one file on its way through the seal; it is owned by exactly one stage at a time
+ * (watcher → pool → sealer) and goes back to the watcher with its outcome.
+ */
+#ifndef LIUHEN_INTAKE_INTERNAL_H
+#define LIUHEN_INTAKE_INTERNAL_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "intake/intake.h"
+#include "intake/pool.h"
+
+struct drop;
+struct sealer;
+struct examiner;
+
+struct intake {
+    struct store *store;
+    struct writer *writer;
+    struct policy_keeper *policy;
+    struct ledger *ledger;
+    struct feed *feed;
+    _Atomic(const struct settings *) settings;
+    _Atomic(const struct placer *) placer;
+    char *dsn;
+    dev_t archive_dev;
+    bool may_chown; /* CAP_CHOWN and CAP_FOWNER, or root */
+    atomic_bool stopping;
+    atomic_int in_hand; /* items between the watcher and their outcome */
+
+    pthread_mutex_t lock; /* the pause */
+    bool paused;
+    char pause_reason[300];
+
+    pthread_mutex_t db_lock;
+    struct db *db; /* read connection shared under db_lock; opened on first use */
+
+    struct pool *pool;
+    struct sealer *sealer;
+    struct drop *drop;
+    struct examiner *examiner;
+};
+
+/* What became of an item. */
+enum outcome {
+    OUTCOME_DONE,     /* sealed or noted, source dealt with */
+    OUTCOME_GONE,     /* the source is not there any more */
+    OUTCOME_LATER,    /* not ready (being written, changed under us): look again after the settle time */
+    OUTCOME_RESOURCE, /* a resource is short: intake pauses, then again */
+    OUTCOME_LEAVE,    /* cannot be taken and stays where it is; look again only when it changes */
+};
+
+struct source_stat {
+    dev_t dev;
+    ino_t ino;
+    int64_t bytes;
+    int64_t mtime_nsec;
+};
+
+struct item {
+    struct item *next; /* in the sealer's queue */
+    struct intake *in;
+    const struct settings_folder *folder;
+    char *path;  /* below the folder, raw bytes */
+    void *token; /* the watcher's own */
+
+    /* by take.c */
+    struct recording_id id;
+    bool is_move;
+    int source_fd;           /* open on the file, with the lease where there is one */
+    int source_dirfd;        /* the folder that holds it */
+    const char *source_name; /* last component, inside path */
+    struct stat st;
+    struct digest_pair digests;
+    int64_t received_usec;
+    json_t *facts; /* of recording.sealed */
+    struct store_staged *staged;
+
+    /* by the sealer */
+    struct recording_id known; /* the recording that has these bytes already, or "" */
+    uint64_t leaf;             /* of its act */
+    bool stored, committed;
+    enum outcome outcome;
+    struct error err;
+};
+
+struct item *item_free(struct item *item);
+DEFINE_CLEANUP(struct item *, item_free)
+
+void source_stat_of(const struct stat *st, struct source_stat *ret);
+
+/* quarantine.c: moves the source into quarantine and records item.quarantined. 0 or negative errno (err set). */
+int intake_quarantine_source(struct item *item, const char *reason);
+
+/* Whether a kept source (after: keep) was taken before and has not changed since, by the catalogue. */
+bool intake_source_is_known(struct item *item);
+
+/* take.c: opens, leases, digests, stages. Runs in the pool. */
+void take_item(struct item *item);
+/* Whether the lease is still ours, or there never was one. */
+bool take_lease_holds(const struct item *item);
+
+/* seal.c */
+int sealer_new(struct intake *in, struct sealer **ret, struct error *err);
+struct sealer *sealer_free(struct sealer *s);
+void sealer_add(struct sealer *s, struct item *item);
+/* The act of a sealed recording; facts are borrowed. */
+int seal_record(struct txn *t, const char *id, json_t *facts, int64_t received_usec, uint64_t *ret_leaf,
+                struct error *err);
+
+/* source.c: what happens to the source after the seal. Opens the folder itself, so that recovery can use it.
+ * Return: 0 (also when it is gone already), negative errno; *err says why it stays. */
+int source_finish(const struct settings_folder *folder, const char *path, const struct source_stat *was,
+                  const char *tag, struct error *err);
+
+/* Writes <name>.tlog-proof beside the source (in done/ for after: move); a failure is only logged: a receipt can be had any
+ * time. */
+void source_write_receipt(struct item *item);
+
+/* recover.c */
+int recover_staging(struct intake *in, struct error *err);
+
+/* drop.c: the watcher. */
+int drop_new(struct intake *in, struct drop **ret, struct error *err);
+void drop_stop(struct drop *d); /* joins the thread */
+struct drop *drop_free(struct drop *d);
+void drop_reload(struct drop *d);
+void drop_done(struct drop *d, struct item *item); /* any thread; takes the item with its outcome */
+void drop_status(struct drop *d, json_t *status);
+void drop_kick(struct drop *d);
+
+/* examine.c */
+int examiner_new(struct intake *in, struct examiner **ret, struct error *err);
+struct examiner *examiner_free(struct examiner *x);
+void examiner_kick(struct examiner *x); /* something new to examine */
+
+/* intake.c: the pause. */
+void intake_pause(struct intake *in, const struct error *err);
+void intake_resume(struct intake *in);
+bool intake_is_paused(struct intake *in);
+/* Whether there is room above the reserve (and 64 inodes) for bytes more; otherwise err says what is short. */
+bool intake_has_room(struct intake *in, uint64_t bytes, struct error *err);
+const char *actor_of_door(const char *door, char *buf, size_t size);
+
+#endif

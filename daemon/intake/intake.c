@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Intake as a whole (see intake.h): start and stop in the right order, the pause, and what `status` shows of it.
+ */
+#include "intake/intake.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/capability.h>
+#include <unistd.h>
+
+#include "base/encode.h"
+#include "base/inject.h"
+#include "base/log.h"
+#include "catalogue/recordings.h"
+#include "catalogue/schema.h"
+#include "intake/intake-internal.h"
+
+#define INODES_RESERVE 64
+
+void intake_pause(struct intake *in, const struct error *err)
+{
+    bool first;
+
+    pthread_mutex_lock(&in->lock);
+    first = !in->paused;
+    in->paused = true;
+    error_format(err, in->pause_reason, sizeof in->pause_reason);
+    pthread_mutex_unlock(&in->lock);
+    if (first) {
+        json_t *line = json_object();
+        log_event(EVENT_INTAKE_PAUSED, "REASON", err->text, NULL);
+        if (line && json_set_string(line, "event", "paused") == 0 &&
+            json_set_string(line, "reason", err->text) == 0)
+            feed_add(in->feed, TAKE_PTR(line));
+        json_decref(line);
+    }
+}
+
+void intake_resume(struct intake *in)
+{
+    char was[sizeof in->pause_reason];
+    bool first;
+
+    pthread_mutex_lock(&in->lock);
+    first = in->paused;
+    in->paused = false;
+    memcpy(was, in->pause_reason, sizeof was);
+    in->pause_reason[0] = 0;
+    pthread_mutex_unlock(&in->lock);
+    if (first) {
+        json_t *line = json_object();
+        log_event(EVENT_INTAKE_RESUMED, "REASON", was, NULL);
+        if (line && json_set_string(line, "event", "resumed") == 0)
+            feed_add(in->feed, TAKE_PTR(line));
+        json_decref(line);
+    }
+}
+
+bool intake_is_paused(struct intake *in)
+{
+    bool paused;
+
+    pthread_mutex_lock(&in->lock);
+    paused = in->paused;
+    pthread_mutex_unlock(&in->lock);
+    return paused;
+}
+
+bool intake_has_room(struct intake *in, uint64_t bytes, struct error *err)
+{
+    uint64_t reserve = atomic_load(&in->settings)->store.reserve_bytes, free_bytes, free_inodes;
+
+    if (store_space(in->store, &free_bytes, &free_inodes, err) < 0)
+        return false;
+    if (free_bytes < reserve || free_bytes - reserve < bytes) {
+        error_set(err, -ENOSPC, "archive",
+                  "disk nearly full: %llu MiB are free, %llu MiB are kept in reserve, %llu MiB are needed; "
+                  "make room or "
+                  "enlarge the disk. Nothing is erased to make space",
+                  (unsigned long long)(free_bytes >> 20), (unsigned long long)(reserve >> 20),
+                  (unsigned long long)((bytes + 1048575) >> 20));
+        return false;
+    }
+    if (free_inodes < INODES_RESERVE) {
+        error_set(err, -ENOSPC, "archive",
+                  "the file system has no free inodes left; make room for more files");
+        return false;
+    }
+    return true;
+}
+
+bool intake_source_is_known(struct item *item)
+{
+    _cleanup_free_ char *path = encode_percent(item->path, strlen(item->path)), *door = NULL;
+    int64_t mtime_usec = (int64_t)item->st.st_mtim.tv_sec * USEC_PER_SEC + item->st.st_mtim.tv_nsec / 1000;
+    struct intake *in = item->in;
+    struct error err = ERROR_INIT;
+    bool known = false;
+    int r = 0;
+
+    if (!path || asprintf(&door, "drop:%s", item->folder->name) < 0)
+        return false;
+    pthread_mutex_lock(&in->db_lock);
+    if (!in->db)
+        r = catalogue_open(in->dsn, DB_READ, &in->db, &err);
+    if (r == 0 &&
+        recordings_source_is_known(in->db, door, path, item->st.st_size, mtime_usec, &known, &err) != 0)
+        known = false;
+    pthread_mutex_unlock(&in->db_lock);
+    return known;
+}
+
+static bool has_capability(cap_value_t which)
+{
+    cap_t caps = cap_get_proc();
+    cap_flag_value_t value = CAP_CLEAR;
+
+    if (caps)
+        cap_get_flag(caps, which, CAP_EFFECTIVE, &value);
+    cap_free(caps);
+    return value == CAP_SET;
+}
+
+int intake_new(const struct intake_context *context, struct intake **ret, struct error *err)
+{
+    _cleanup_(intake_freep) struct intake *in = calloc(1, sizeof *in);
+    struct stat st;
+    int r;
+
+    if (!in)
+        return -ENOMEM;
+    in->store = context->store;
+    in->writer = context->writer;
+    in->ledger = context->ledger;
+    in->policy = context->policy;
+    in->feed = context->feed;
+    atomic_store(&in->settings, context->settings);
+    atomic_store(&in->placer, context->placer);
+    pthread_mutex_init(&in->lock, NULL);
+    pthread_mutex_init(&in->db_lock, NULL);
+    in->dsn = strdup(context->settings->catalogue.dsn);
+    if (!in->dsn || fstat(store_staging_fd(in->store), &st) < 0)
+        return -ENOMEM;
+    in->archive_dev = st.st_dev;
+    in->may_chown = has_capability(CAP_CHOWN) && has_capability(CAP_FOWNER);
+    r = recover_staging(in, err);
+    r = r < 0 ? r : pool_new((unsigned)context->settings->intake.threads, &in->pool);
+    r = r < 0 ? r : examiner_new(in, &in->examiner, err);
+    r = r < 0 ? r : sealer_new(in, &in->sealer, err);
+    r = r < 0 ? r : drop_new(in, &in->drop, err);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(in);
+    return 0;
+}
+
+struct intake *intake_free(struct intake *in)
+{
+    if (!in)
+        return NULL;
+    atomic_store(&in->stopping, true);
+    drop_stop(in->drop);
+    in->pool = pool_free(in->pool);       /* what is being hashed stops at the next block */
+    in->sealer = sealer_free(in->sealer); /* what is staged is sealed */
+    in->examiner = examiner_free(in->examiner);
+    in->drop = drop_free(in->drop);
+    db_close(in->db);
+    pthread_mutex_destroy(&in->lock);
+    pthread_mutex_destroy(&in->db_lock);
+    free(in->dsn);
+    free(in);
+    return NULL;
+}
+
+void intake_reload(struct intake *in, const struct settings *settings, const struct placer *placer)
+{
+    atomic_store(&in->settings, settings);
+    atomic_store(&in->placer, placer);
+    drop_reload(in->drop);
+}
+
+json_t *intake_status(struct intake *in)
+{
+    json_t *o = json_object();
+
+    if (!o)
+        return NULL;
+    drop_status(in->drop, o);
+    pthread_mutex_lock(&in->lock);
+    (void)json_set_string(o, "state", in->paused ? "paused" : "running");
+    if (in->paused)
+        (void)json_set_string(o, "reason", in->pause_reason);
+    pthread_mutex_unlock(&in->lock);
+    return o;
+}

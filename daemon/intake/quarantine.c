@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Quarantine of items (failure tier "item"): the file goes to quarantine/ with its reason, and the act says so. Nothing is
+ * deleted.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/log.h"
+#include "intake/intake-internal.h"
+
+struct note {
+    char id[ULID_LENGTH + 1];
+    const char *door, *path, *reason;
+};
+
+static int record(struct txn *t, void *userdata, struct error *err)
+{
+    const struct note *n = userdata;
+    _cleanup_json_ json_t *facts = json_object();
+    char actor[80];
+    int r = facts ? 0 : -ENOMEM;
+
+    r = r < 0 ? r : json_set_string(facts, "door", n->door);
+    r = r < 0 ? r : json_set_string(facts, "path", n->path);
+    r = r < 0 ? r : json_set_string(facts, "reason", n->reason);
+    if (r < 0)
+        return r;
+    return txn_act(t, "item.quarantined", actor_of_door(n->door, actor, sizeof actor), n->id, 0,
+                   TAKE_PTR(facts), NULL, err);
+}
+
+static int reason_text(const struct note *n, char **ret)
+{
+    _cleanup_json_ json_t *o = json_object();
+    int r = o ? 0 : -ENOMEM;
+
+    r = r < 0 ? r : json_set_string(o, "door", n->door);
+    r = r < 0 ? r : json_set_string(o, "path", n->path);
+    r = r < 0 ? r : json_set_string(o, "reason", n->reason);
+    r = r < 0 ? r : json_set_integer(o, "time", clock_now_usec());
+    return r < 0 ? r : json_canonical(o, ret);
+}
+
+int intake_quarantine_source(struct item *item, const char *reason)
+{
+    _cleanup_free_ char *door = NULL, *path = encode_percent(item->path, strlen(item->path)), *text = NULL,
+                        *name = NULL;
+    struct note note = {"", NULL, path, reason};
+    int r;
+
+    if (!path || asprintf(&door, "drop:%s", item->folder->name) < 0)
+        return -ENOMEM;
+    note.door = door;
+    r = reason_text(&note, &text);
+    if (r < 0)
+        return r;
+    r = store_quarantine(item->in->store, item->source_dirfd, item->source_name, text, &name, &item->err);
+    if (r != 0 && r != STORE_E_STAYS)
+        return r > 0 ? -EIO : r;
+    snprintf(note.id, sizeof note.id, "%.26s", name);
+    r = writer_run(item->in->writer, true, record, &note, &item->err);
+    log_event(EVENT_FILE_QUARANTINED, "FILE", path, "REASON", reason, NULL);
+    return r > 0 ? -EIO : r;
+}

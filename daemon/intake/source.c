@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * What happens to a source after its bytes are safe: removed, moved to done/, or kept. Somebody may put a new file under the same
+ * name at any moment, so a source is first renamed to a name of ours, looked at, and only then removed; anything else is put
+ * back.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/durable.h"
+#include "base/fd.h"
+#include "base/inject.h"
+#include "base/log.h"
+#include "intake/intake-internal.h"
+
+static bool is_same(int dirfd, const char *name, const struct source_stat *was)
+{
+    struct source_stat now;
+    struct stat st;
+
+    if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+        return false;
+    source_stat_of(&st, &now);
+    return now.dev == was->dev && now.ino == was->ino && now.bytes == was->bytes &&
+           now.mtime_nsec == was->mtime_nsec;
+}
+
+/* Takes the name away from whoever might still use it. Return: 0 *ret_temp holds the very file, 1 it is gone or another one. */
+static int take_aside(int dirfd, const char *name, const struct source_stat *was, const char *tag,
+                      char **ret_temp)
+{
+    char *temp = NULL;
+    int r;
+
+    if (asprintf(&temp, ".liuhen-%s.part", tag) < 0)
+        return -ENOMEM;
+    if (is_same(dirfd, temp, was)) { /* a former process got this far */
+        *ret_temp = temp;
+        return 0;
+    }
+    r = is_same(dirfd, name, was) ? fd_rename_noreplace(dirfd, name, dirfd, temp) : 1;
+    if (r == 0 && !is_same(dirfd, temp, was)) {
+        r = fd_rename_noreplace(dirfd, temp, dirfd, name); /* it was swapped in between: back with it */
+        r = r < 0 ? r : 1;
+    }
+    if (r == 0)
+        *ret_temp = TAKE_PTR(temp);
+    free(temp);
+    return r == -ENOENT ? 1 : r;
+}
+
+static int move_to_done(int rootfd, int dirfd, const char *temp, const char *path, const char *tag)
+{
+    _cleanup_free_ char *target = NULL, *other = NULL, *folder = NULL;
+    char *slash;
+    int r;
+
+    if (asprintf(&target, "done/%s", path) < 0)
+        return -ENOMEM;
+    folder = strdup(target);
+    if (!folder)
+        return -ENOMEM;
+    slash = strrchr(folder, '/');
+    *slash = 0;
+    r = fd_mkdir_beneath(rootfd, folder, 0755, false);
+    if (r < 0)
+        return r;
+    r = fd_rename_noreplace(dirfd, temp, rootfd, target);
+    if (r == -EEXIST) {
+        if (asprintf(&other, "%s/%s-%.150s", folder, tag, strrchr(target, '/') + 1) < 0)
+            return -ENOMEM;
+        r = fd_rename_noreplace(dirfd, temp, rootfd, other);
+    }
+    return r;
+}
+
+static int open_parent(int rootfd, const char *path, const char **ret_name)
+{
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *folder = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+
+    if (!folder)
+        return -ENOMEM;
+    *ret_name = slash ? slash + 1 : path;
+    return fd_open_beneath(rootfd, folder, O_RDONLY | O_DIRECTORY, 0);
+}
+
+int source_finish(const struct settings_folder *folder, const char *path, const struct source_stat *was,
+                  const char *tag, struct error *err)
+{
+    _cleanup_close_ int rootfd = -1, dirfd = -1;
+    _cleanup_free_ char *temp = NULL;
+    const char *name;
+    int r;
+
+    if (folder->after == FOLDER_AFTER_KEEP)
+        return 0;
+    r = inject_point("source.finish");
+    if (r < 0)
+        return error_errno(err, r, path, "cannot take the source away");
+    rootfd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    dirfd = rootfd < 0 ? -errno : open_parent(rootfd, path, &name);
+    if (dirfd < 0)
+        return dirfd == -ENOENT ? 0 : error_errno(err, dirfd, path, "cannot open the source's folder");
+    r = take_aside(dirfd, name, was, tag, &temp);
+    if (r == 1)
+        return 0;
+    if (r == 0 && folder->after == FOLDER_AFTER_MOVE) {
+        r = move_to_done(rootfd, dirfd, temp, path, tag);
+        if (r < 0)
+            (void)fd_rename_noreplace(dirfd, temp, dirfd, name);
+    } else if (r == 0 && unlinkat(dirfd, temp, 0) < 0) {
+        r = -errno;
+    }
+    return r < 0 ? error_errno(err, r, path, "cannot take the source away") : 0;
+}
+
+void source_write_receipt(struct item *item)
+{
+    bool done = item->folder->after == FOLDER_AFTER_MOVE;
+    _cleanup_close_ int rootfd = open(item->folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), dirfd = -1;
+    _cleanup_free_ char *text = NULL, *target = NULL, *path = NULL;
+    const char *name;
+    struct error err = ERROR_INIT;
+    int r = ledger_receipt(item->in->ledger, item->leaf, &text, &err);
+
+    if (r == 0 && asprintf(&path, "%s%s", done ? "done/" : "", item->path) < 0)
+        r = -ENOMEM;
+    dirfd = r < 0 ? r : rootfd < 0 ? -errno : open_parent(rootfd, path, &name);
+    if (dirfd < 0)
+        r = dirfd;
+    else if (asprintf(&target, "%.200s.tlog-proof", name) < 0)
+        r = -ENOMEM;
+    r = r < 0 ? r : durable_write_file(dirfd, target, 0644, text, strlen(text));
+    if (r < 0)
+        log_event(EVENT_SOURCE_LEFT, "FILE", item->id.text, "REASON",
+                  "its receipt could not be written beside the source", NULL);
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Taking one file (steps 1 and 2 of the seal): opened below its drop folder without following a link, leased so that nobody
+ * writes meanwhile, digested in place where it can be moved in, copied and digested in one pass where it cannot, and staged. The
+ * source is not touched here. Runs in the hashing pool, any number at once.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/fd.h"
+#include "base/inject.h"
+#include "base/log.h"
+#include "catalogue/recordings.h"
+#include "intake/intake-internal.h"
+
+#define COPY_BLOCK        (256u * 1024)
+#define LEASE_CHECK_BYTES (64u << 20)
+#define SIDECAR_MAX       (16u * 1024)
+
+struct item *item_free(struct item *item)
+{
+    if (!item)
+        return NULL;
+    store_staged_free(item->staged);
+    fd_closep(&item->source_fd);
+    fd_closep(&item->source_dirfd);
+    json_decref(item->facts);
+    free(item->path);
+    free(item);
+    return NULL;
+}
+
+void source_stat_of(const struct stat *st, struct source_stat *ret)
+{
+    *ret = (struct source_stat){st->st_dev, st->st_ino, st->st_size,
+                                (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec};
+}
+
+static void end(struct item *item, enum outcome outcome)
+{
+    item->outcome = outcome;
+}
+
+/* Sorts a failure into a tier: a short resource pauses, everything else leaves the item where it is. */
+static void fail(struct item *item, int r)
+{
+    if (r == -ENOENT || r == -ENOTDIR)
+        end(item, OUTCOME_GONE);
+    else if (r == -ECANCELED)
+        end(item, OUTCOME_LATER);
+    else if (error_is_resource(r))
+        end(item, OUTCOME_RESOURCE);
+    else
+        end(item, OUTCOME_LEAVE);
+}
+
+static int fail_errno(struct item *item, int r, const char *what)
+{
+    error_errno(&item->err, r, item->path, "%s", what);
+    fail(item, r);
+    return r;
+}
+
+/* Opens the folder, the parent and the file. Only a regular file that was reached without a link gets through. */
+static int open_source(struct item *item)
+{
+    _cleanup_close_ int root = open(item->folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char *slash = strrchr(item->path, '/');
+    int fd;
+
+    if (root < 0)
+        return fail_errno(item, -errno, "cannot open the drop folder");
+    item->source_name = slash ? slash + 1 : item->path;
+    if (slash) {
+        *slash = 0;
+        item->source_dirfd = fd_open_beneath(root, item->path, O_RDONLY | O_DIRECTORY, 0);
+        *slash = '/';
+    } else {
+        item->source_dirfd = TAKE_FD(root);
+    }
+    if (item->source_dirfd < 0)
+        return fail_errno(item, item->source_dirfd, "cannot open its folder");
+    fd = fd_open_beneath(item->source_dirfd, item->source_name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY,
+                         0);
+    if (fd < 0) {
+        error_errno(&item->err, fd, item->path, "cannot be read");
+        fail(item, fd);
+        return fd;
+    }
+    item->source_fd = fd;
+    if (fstat(fd, &item->st) < 0)
+        return fail_errno(item, -errno, "cannot be looked at");
+    if (!S_ISREG(item->st.st_mode)) {
+        error_set(&item->err, -EINVAL, item->path,
+                  "is not a regular file; links, pipes and devices are never followed");
+        end(item, OUTCOME_LEAVE);
+        return -EINVAL;
+    }
+    return 0;
+}
+
+/* A read lease is refused while anybody has the file open for writing (fcntl(2), F_SETLEASE).
+ * Return: 0 leased, 1 leases cannot be had here, -EAGAIN somebody writes. */
+static int lease(struct item *item)
+{
+    int r = inject_point("take.lease");
+
+    if (r == 0 && fcntl(item->source_fd, F_SETLEASE, F_RDLCK) == 0)
+        return 0;
+    r = r ? r : -errno;
+    return r == -EAGAIN || r == -EBUSY ? -EAGAIN : 1;
+}
+
+bool take_lease_holds(const struct item *item)
+{
+    return fcntl(item->source_fd, F_GETLEASE) == F_RDLCK;
+}
+
+/* Without a lease: the file must have stood still for the settle time, by its own clock and ours. */
+static bool stands_still(const struct item *item)
+{
+    int64_t age = clock_now_usec() -
+                  ((int64_t)item->st.st_ctim.tv_sec * USEC_PER_SEC + item->st.st_ctim.tv_nsec / 1000);
+
+    return age < 0 || age >= item->folder->settle_usec;
+}
+
+static bool same_as_before(const struct item *item)
+{
+    struct source_stat a, b;
+    struct stat now;
+
+    if (fstat(item->source_fd, &now) < 0)
+        return false;
+    source_stat_of(&item->st, &a);
+    source_stat_of(&now, &b);
+    return memcmp(&a, &b, sizeof a) == 0;
+}
+
+struct watch {
+    struct item *item;
+    bool leased;
+    uint64_t next_check;
+};
+
+/* Stops hashing when the daemon stops, or when somebody wants to write (the lease is being broken). */
+static int on_progress(void *userdata, uint64_t bytes)
+{
+    struct watch *w = userdata;
+
+    if (bytes < w->next_check)
+        return 0;
+    w->next_check = bytes + LEASE_CHECK_BYTES;
+    if (atomic_load(&w->item->in->stopping))
+        return -ECANCELED;
+    return w->leased && !take_lease_holds(w->item) ? -ECANCELED : 0;
+}
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+    return n > 0 && p[0] == 0 && memcmp(p, p + 1, n - 1) == 0;
+}
+
+/* Copies and digests in one pass; holes stay holes. */
+static int copy_and_digest(struct item *item, int to, struct watch *watch, uint64_t *ret_bytes)
+{
+    bool sparse = item->st.st_blocks * 512 < item->st.st_size;
+    _cleanup_(hasher_freep) struct hasher *h = NULL;
+    _cleanup_free_ uint8_t *block = malloc(COPY_BLOCK);
+    uint64_t total = 0;
+    int r = hasher_new(atomic_load(&item->in->settings)->store.sm3, &h);
+
+    if (r < 0 || !block)
+        return -ENOMEM;
+    (void)posix_fadvise(item->source_fd, 0, 0, POSIX_FADV_SEQUENTIAL);
+    for (;;) {
+        ssize_t n = fd_pread_full(item->source_fd, block, COPY_BLOCK, (off_t)total);
+        if (n <= 0) {
+            r = (int)n;
+            break;
+        }
+        hasher_update(h, block, (size_t)n);
+        if (sparse && all_zero(block, (size_t)n))
+            r = lseek(to, n, SEEK_CUR) < 0 ? -errno : 0;
+        else
+            r = fd_write_full(to, block, (size_t)n);
+        total += (uint64_t)n;
+        r = r < 0 ? r : on_progress(watch, total);
+        if (r < 0)
+            break;
+    }
+    if (r == 0 && ftruncate(to, (off_t)total) < 0)
+        r = -errno;
+    hasher_final(h, &item->digests);
+    *ret_bytes = total;
+    return r;
+}
+
+static const char *guess_kind(const char *name)
+{
+    static const struct {
+        const char *kind, *extensions;
+    } kinds[] = {{"video", " mp4 mov avi mkv webm ts mts m2ts mpg mpeg vob dav 3gp flv asf wmv mxf m4v mod "},
+                 {"audio", " wav mp3 m4a aac amr flac ogg opus wma bwf "},
+                 {"photo", " jpg jpeg png heic heif bmp tif tiff gif webp "},
+                 {"document", " pdf doc docx xls xlsx wps ofd txt rtf odt "}};
+    const char *dot = strrchr(name, '.');
+    char key[16];
+
+    if (!dot || snprintf(key, sizeof key, " %s ", dot + 1) >= (int)sizeof key)
+        return "data";
+    for (char *p = key; *p; p++)
+        *p = *p >= 'A' && *p <= 'Z' ? (char)(*p - 'A' + 'a') : *p;
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (strstr(kinds[i].extensions, key))
+            return kinds[i].kind;
+    return "data";
+}
+
+static int read_sidecar(struct item *item, const char *name, json_t **ret)
+{
+    _cleanup_close_ int fd = fd_open_beneath(item->source_dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    _cleanup_free_ char *text = malloc(SIDECAR_MAX + 1);
+    struct error ignored;
+    struct stat st;
+    ssize_t n;
+
+    if (fd < 0 || !text || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)SIDECAR_MAX)
+        return -ENOENT;
+    n = fd_pread_full(fd, text, SIDECAR_MAX, 0);
+    if (n <= 0 || json_parse(text, (size_t)n, name, ret, &ignored) < 0)
+        return -ENOENT;
+    if (!json_is_object(*ret)) {
+        json_decref(*ret);
+        return -ENOENT;
+    }
+    return 0;
+}
+
+/* clip.mp4.json or clip.json beside clip.mp4, where it is a JSON object; floats are dropped by writing them as text. */
+static json_t *find_sidecar(struct item *item)
+{
+    const char *suffix = item->folder->sidecar, *dot = strrchr(item->source_name, '.');
+    _cleanup_free_ char *full = NULL, *stem = NULL, *text = NULL;
+    json_t *sidecar = NULL;
+
+    if (!*suffix || (dot && strcasecmp(dot, suffix) == 0))
+        return NULL;
+    if (asprintf(&full, "%s%s", item->source_name, suffix) < 0) {
+        full = NULL;
+        return NULL;
+    }
+    if (read_sidecar(item, full, &sidecar) < 0 && dot) {
+        if (asprintf(&stem, "%.*s%s", (int)(dot - item->source_name), item->source_name, suffix) < 0) {
+            stem = NULL;
+            return NULL;
+        }
+        (void)read_sidecar(item, stem, &sidecar);
+    }
+    if (sidecar && json_canonical(sidecar, &text) < 0) { /* has a floating-point number: not for the ledger */
+        json_decref(sidecar);
+        return NULL;
+    }
+    return sidecar;
+}
+
+static int set_if(json_t *o, const char *key, const char *value)
+{
+    return value && *value ? json_set_string(o, key, value) : 0;
+}
+
+static int build_arrival(struct item *item, json_t **ret)
+{
+    const struct settings_folder *f = item->folder;
+    _cleanup_json_ json_t *a = json_object();
+    _cleanup_free_ char *path = encode_percent(item->path, strlen(item->path)), *door = NULL;
+    char arrival_id[ULID_LENGTH + 1];
+    json_t *sidecar;
+    int r;
+
+    if (!a || !path || asprintf(&door, "drop:%s", f->name) < 0)
+        return -ENOMEM;
+    ulid_make(item->received_usec, arrival_id);
+    r = json_set_string(a, "id", arrival_id);
+    r = r < 0 ? r : json_set_string(a, "door", door);
+    r = r < 0 ? r : json_set_string(a, "folder", f->name);
+    r = r < 0 ? r : json_set_string(a, "path", path);
+    r = r < 0 ? r : json_set_integer(a, "bytes", item->st.st_size);
+    r = r < 0 ? r
+              : json_set_integer(a, "mtime",
+                                 (int64_t)item->st.st_mtim.tv_sec * USEC_PER_SEC +
+                                     item->st.st_mtim.tv_nsec / 1000);
+    r = r < 0 ? r : json_set_string(a, "zone", zone_name(f->zone));
+    r = r < 0 ? r : set_if(a, "device", f->device);
+    r = r < 0 ? r : set_if(a, "officer", f->officer);
+    r = r < 0 ? r : set_if(a, "unit", f->unit);
+    sidecar = r < 0 ? NULL : find_sidecar(item);
+    if (sidecar)
+        r = json_set_take(a, "sidecar", sidecar);
+    if (r < 0)
+        return r;
+    *ret = TAKE_PTR(a);
+    return 0;
+}
+
+static int build_facts(struct item *item)
+{
+    _cleanup_json_ json_t *o = json_object();
+    _cleanup_free_ char *name = encode_percent(item->source_name, strlen(item->source_name));
+    char hex[DIGEST_HEX_SIZE];
+    json_t *arrival;
+    int r;
+
+    if (!o || !name)
+        return -ENOMEM;
+    r = build_arrival(item, &arrival);
+    r = r < 0 ? r : json_set_take(o, "arrival", arrival);
+    digest_to_hex(&item->digests.sha256, hex);
+    r = r < 0 ? r : json_set_string(o, "digest", hex);
+    if (item->digests.have_sm3) {
+        encode_hex(item->digests.sm3, DIGEST_BYTES, hex);
+        r = r < 0 ? r : json_set_string(o, "sm3", hex);
+    }
+    r = r < 0 ? r : json_set_integer(o, "bytes", item->st.st_size);
+    r = r < 0 ? r : json_set_string(o, "name", name);
+    r = r < 0 ? r : json_set_string(o, "content", store_staged_content_name(item->staged));
+    r = r < 0 ? r : json_set_string(o, "kind", guess_kind(item->source_name));
+    if (r == 0)
+        item->facts = TAKE_PTR(o);
+    return r;
+}
+
+/* arrival.json: the facts of the act with the recording's id and time, so that an object explains itself. */
+static int arrival_text(const struct item *item, char **ret)
+{
+    _cleanup_json_ json_t *o = json_copy(item->facts);
+    int r = o ? 0 : -ENOMEM;
+
+    r = r < 0 ? r : json_set_string(o, "recording", item->id.text);
+    r = r < 0 ? r : json_set_integer(o, "received", item->received_usec);
+    return r < 0 ? r : json_canonical(o, ret);
+}
+
+/* Moving in is for files that nobody else can go on writing to: leased, one name, same file system, ours to own. */
+static bool can_move(const struct item *item, bool leased)
+{
+    return leased && item->folder->after == FOLDER_AFTER_REMOVE && item->st.st_nlink == 1 &&
+           item->st.st_dev == item->in->archive_dev && (item->st.st_uid == geteuid() || item->in->may_chown);
+}
+
+static int get_content(struct item *item, struct watch *watch)
+{
+    bool sm3 = atomic_load(&item->in->settings)->store.sm3;
+    _cleanup_close_ int to = -1;
+    uint64_t bytes = 0;
+    int r;
+
+    if (item->is_move) {
+        r = digest_of_fd(item->source_fd, sm3, on_progress, watch, &item->digests, &bytes);
+        store_stage_source(item->staged, item->source_fd);
+    } else if ((r = store_stage_clone(item->staged, item->source_fd, &item->err)) == 0) {
+        r = digest_of_fd(item->source_fd, sm3, on_progress, watch, &item->digests, &bytes);
+    } else if (r == -EOPNOTSUPP || r == -EXDEV) {
+        r = store_stage_content(item->staged, &to, &item->err);
+        r = r != 0 ? r : copy_and_digest(item, to, watch, &bytes);
+    }
+    if (r < 0)
+        return r;
+    if (r != 0)
+        return -EBUSY;
+    if (bytes != (uint64_t)item->st.st_size || !same_as_before(item))
+        return -ECANCELED; /* changed while it was read */
+    return 0;
+}
+
+static int stage(struct item *item, bool leased)
+{
+    struct watch watch = {item, leased, LEASE_CHECK_BYTES};
+    _cleanup_free_ char *arrival = NULL;
+    int r;
+
+    item->is_move = can_move(item, leased);
+    item->received_usec = clock_now_usec();
+    ulid_make(item->received_usec, item->id.text);
+    r = store_stage_new(item->in->store, &item->id, item->is_move ? STORE_MOVE : STORE_COPY,
+                        item->source_name, strlen(item->source_name), &item->staged, &item->err);
+    if (r != 0)
+        return r;
+    r = get_content(item, &watch);
+    if (r == 0)
+        r = inject_point("seal.taken");
+    item->received_usec = clock_now_usec();
+    if (r == 0)
+        r = build_facts(item);
+    r = r < 0 ? r : arrival_text(item, &arrival);
+    if (r == 0)
+        r = store_stage_finish(item->staged, &item->digests, (uint64_t)item->st.st_size, arrival,
+                               item->received_usec, &item->err);
+    if (r == STORE_E_CHANGED)
+        r = -ECANCELED;
+    if (r == 0)
+        r = inject_point("seal.staged");
+    return r;
+}
+
+static void give_up_staged(struct item *item)
+{
+    struct error ignored;
+
+    if (item->staged)
+        (void)store_stage_abort(item->staged, item->source_dirfd, item->source_name, &ignored);
+    item->staged = store_staged_free(item->staged);
+}
+
+/* An empty file is no recording: once it has stood still it goes to quarantine (or stays, where sources are kept). */
+static void refuse_empty(struct item *item)
+{
+    static const char why[] = "the file is empty: nothing was recorded, or the upload never began";
+    int r = 0;
+
+    if (item->folder->after != FOLDER_AFTER_KEEP)
+        r = intake_quarantine_source(item, why);
+    if (r < 0) {
+        fail(item, r);
+        return;
+    }
+    error_set(&item->err, -ENODATA, item->path, "%s", why);
+    end(item, item->folder->after == FOLDER_AFTER_KEEP ? OUTCOME_LEAVE : OUTCOME_DONE);
+}
+
+void take_item(struct item *item)
+{
+    int leased, r;
+
+    item->source_fd = item->source_dirfd = -1;
+    if (open_source(item) < 0)
+        return;
+    if (item->folder->after == FOLDER_AFTER_KEEP && intake_source_is_known(item)) {
+        end(item, OUTCOME_LEAVE);
+        return;
+    }
+    leased = lease(item);
+    if (leased == -EAGAIN || (leased == 1 && !stands_still(item)) ||
+        (item->st.st_size == 0 && !stands_still(item))) {
+        error_set(&item->err, -EAGAIN, item->path, "is still being written");
+        end(item, OUTCOME_LATER);
+        return;
+    }
+    if (fstat(item->source_fd, &item->st) < 0) { /* again: now nobody writes */
+        fail_errno(item, -errno, "cannot be looked at");
+        return;
+    }
+    if (item->st.st_size == 0) {
+        refuse_empty(item);
+        return;
+    }
+    if (!intake_has_room(item->in, can_move(item, leased == 0) ? 0 : (uint64_t)item->st.st_size,
+                         &item->err)) {
+        end(item, OUTCOME_RESOURCE);
+        return;
+    }
+    r = stage(item, leased == 0);
+    if (r != 0) {
+        give_up_staged(item);
+        if (!item->err.text[0])
+            error_errno(&item->err, r, item->path, "could not be taken in");
+        fail(item, r > 0 ? -EIO : r);
+        return;
+    }
+    end(item, OUTCOME_DONE);
+}
