@@ -36,7 +36,8 @@ WARN      := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wp
              -Wformat=2 -Wformat-security -Wvla -Wundef -Wno-unused-parameter
 # gcc judges these; clang does not see that a cleanup attribute uses its variable, and takes SUFFIX + 1 for a slip.
 ifneq ($(findstring clang,$(CC)),)
-WARN      += -Wno-unused-variable -Wno-format-nonliteral -Wno-string-plus-int -Wno-string-concatenation
+WARN      += -Wno-unused-variable -Wno-format-nonliteral -Wno-string-plus-int -Wno-string-concatenation \
+             -Wno-missing-field-initializers
 endif
 HARDEN    := -fstack-protector-strong -fPIE
 LDHARDEN  := -pie -Wl,-z,relro,-z,now -Wl,--as-needed
@@ -69,6 +70,9 @@ WORKER    := $(wildcard daemon/media/worker-*.c)
 LIBSRC    := $(filter-out $(WORKER),$(foreach d,$(DIRS),$(wildcard daemon/$(d)/*.c)))
 LIBOBJ    := $(LIBSRC:daemon/%.c=$(BUILD)/obj/%.o)
 LIB       := $(BUILD)/libliuhen.a
+# The worker without its main, for the tests and fuzzers that call its parsers.
+WORKERLIB := $(BUILD)/libworker.a
+USEWORKER := $(shell grep -l '"media/worker-' $(wildcard tests/*/*.c) /dev/null)
 CLIOBJ    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(wildcard daemon/cli/*.c))
 WORKEROBJ := $(WORKER:daemon/%.c=$(BUILD)/obj/%.o)
 PROGRAMS  := $(BUILD)/liuhend $(BUILD)/liuhen $(BUILD)/liuhen-media
@@ -102,6 +106,10 @@ $(LIB): $(LIBOBJ)
 	@rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
+$(WORKERLIB): $(filter-out %/worker-main.o,$(WORKEROBJ))
+	@rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $^
+
 link       = $(CC) $(OPT) -o $@ $(filter %.o %.a,$^) $(LDHARDEN) $(LDFLAGS)
 $(BUILD)/liuhend: $(BUILD)/obj/liuhend.o $(LIB)
 	$(call say,LD,$@)$(link) $(PKGLIBS)
@@ -111,15 +119,22 @@ $(BUILD)/liuhen-media: $(WORKEROBJ) $(LIB)
 	$(call say,LD,$@)$(link) $(MEDIALIBS) $(PKGLIBS)
 
 # A unit test is one file tests/unit/test-x.c, linked with the whole library and cmocka.
+one        = $(CC) $(CFLAGS_ALL) $(1) -MF $@.d -o $@ $< $(filter $(WORKERLIB),$^) $(LIB) $(LDHARDEN) $(LDFLAGS) $(2) $(PKGLIBS)
 $(BUILD)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(call say,TEST,$@)$(CC) $(CFLAGS_ALL) -Itests/unit -MF $@.d -o $@ $< $(LIB) $(LDHARDEN) $(LDFLAGS) -lcmocka $(PKGLIBS)
+	$(call say,TEST,$@)$(call one,-Itests/unit,-lcmocka $(WORKERNEEDS))
 $(BUILD)/bench/%: tests/bench/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(call say,BENCH,$@)$(CC) $(CFLAGS_ALL) -MF $@.d -o $@ $< $(LIB) $(LDHARDEN) $(LDFLAGS) $(PKGLIBS)
+	$(call say,BENCH,$@)$(call one,,$(WORKERNEEDS))
+USERS     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(filter tests/unit/%,$(USEWORKER))) \
+             $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(filter tests/fuzz/%,$(USEWORKER))) \
+             $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(filter tests/bench/%,$(USEWORKER)))
+$(USERS): $(WORKERLIB)
+$(USERS): WORKERNEEDS = $(MEDIALIBS)
+$(USERS): CFLAGS_ALL += $(MEDIAFLAGS)
 
 clean:
 	rm -rf build
 
-include make/check.mk make/install.mk make/deb.mk
+include make/check.mk make/media.mk make/install.mk make/deb.mk
 -include $(LIBOBJ:.o=.d) $(CLIOBJ:.o=.d) $(WORKEROBJ:.o=.d) $(BUILD)/obj/liuhend.d $(TESTS:=.d) $(BENCHES:=.d)

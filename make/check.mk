@@ -26,7 +26,7 @@ FUZZERS      := $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/fuzz-*.c))
 
 $(BUILD)/fuzzers/%: tests/fuzz/%.c $(LIB)
 	@mkdir -p $(@D)
-	$(call say,FUZZ,$@)$(CC) $(CFLAGS_ALL) -fsanitize=fuzzer -MF $@.d -o $@ $< $(LIB) $(LDHARDEN) $(LDFLAGS) $(PKGLIBS)
+	$(call say,FUZZ,$@)$(call one,-fsanitize=fuzzer,$(WORKERNEEDS))
 fuzzers: $(FUZZERS:%=$(BUILD)/fuzzers/%)
 -include $(FUZZERS:%=$(BUILD)/fuzzers/%.d)
 

@@ -1,6 +1,7 @@
 # make install DESTDIR= PREFIX=: programs, manual pages, policies, unit files, completions. Nothing is started or enabled.
 #
-# liuhend finds liuhen-media in ../libexec/liuhen/ beside its own folder; the service file gets the real paths here.
+# liuhend finds liuhen-media in ../libexec/liuhen/ and the policies in ../share/liuhen/ from its own folder; the service file
+# gets the real path of liuhend here.
 
 BINDIR     := $(PREFIX)/bin
 SBINDIR    := $(PREFIX)/sbin
@@ -17,12 +18,15 @@ FISHCOMP   := $(PREFIX)/share/fish/vendor_completions.d
 INSTALL    ?= install
 
 .PHONY: install man
-# A second build of the pages from the same sources gives the same bytes: dates come from the release, not from the clock.
-MANPAGES   := $(wildcard contrib/man/*.[1-8]) $(BUILD)/man/retention.yaml.5
-man: $(BUILD)/man/retention.yaml.5
-$(BUILD)/man/retention.yaml.5: $(BUILD)/liuhend scripts/man-from-config
+# The programs carry the tables that two of the pages are made from.
+MANPAGES   := contrib/man/liuhend.8 $(BUILD)/man/liuhen.1 $(BUILD)/man/liuhen-settings.5
+man: $(MANPAGES)
+$(BUILD)/man/liuhen.1: $(BUILD)/liuhen
 	@mkdir -p $(@D)
-	$(call say,MAN,$@)scripts/man-from-config $(BUILD)/liuhend $(VERSION) > $@.tmp && mv $@.tmp $@
+	$(call say,MAN,$@)$(BUILD)/liuhen man-page > $@.tmp && mv $@.tmp $@
+$(BUILD)/man/liuhen-settings.5: $(BUILD)/liuhend
+	@mkdir -p $(@D)
+	$(call say,MAN,$@)$(BUILD)/liuhend --dump-man > $@.tmp && mv $@.tmp $@
 
 # $(call into,folder,mode,files)
 into = $(if $(strip $(3)),$(INSTALL) -d "$(DESTDIR)$(1)" && $(INSTALL) -m $(2) $(3) "$(DESTDIR)$(1)/")
