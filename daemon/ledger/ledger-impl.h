@@ -63,7 +63,7 @@ int ledger_create(struct ledger *l, struct error *err);
 int ledger_load_edge(struct ledger *l, const struct view *v, struct edge *ret, struct error *err);
 int ledger_load_tail(struct ledger *l, struct error *err);
 
-/* Removes what a killed writer left: temporary files, and partial tiles that the checkpoint of size leaves does not need. */
+/* Removes what a killed writer left: temporary files, and partial tiles that have grown by the checkpoint of size leaves. */
 int ledger_sweep(int dirfd, uint64_t size, struct error *err);
 
 /* Removes the partial tiles of old_size that neither size1 nor size2 needs. What cannot be removed stays until the next sweep. */

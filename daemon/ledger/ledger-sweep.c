@@ -61,18 +61,18 @@ static int remove_file(DIR *dir, const char *name)
     return unlinkat(dirfd(dir), name, 0) < 0 && errno != ENOENT ? -errno : 0;
 }
 
-/* Empties a <tile>.p folder but for the partial tile of width keep (0, 256: none); removes the folder when nothing is left. */
-static int sweep_partial(DIR *parent, const char *name, unsigned keep)
+/* Removes the partial tiles narrower than what the log has of this tile, and the folder when nothing is left. Wider ones stay: they
+ * are of leaves that no checkpoint names yet, or the checkpoint is an old copy and they are all there is. */
+static int sweep_partial(DIR *parent, const char *name, unsigned have)
 {
     _cleanup_dir_ DIR *dir = NULL;
-    char kept[16];
     int r = open_dir(dirfd(parent), name, &dir);
 
     if (r < 0)
         return r;
-    snprintf(kept, sizeof kept, "%u", keep);
     for (struct dirent *e; r == 0 && (e = readdir(dir));)
-        if (is_temporary(e->d_name) || (isdigit((unsigned char)e->d_name[0]) && strcmp(e->d_name, kept) != 0))
+        if (is_temporary(e->d_name) ||
+            (isdigit((unsigned char)e->d_name[0]) && strtoul(e->d_name, NULL, 10) < have))
             r = remove_file(dir, e->d_name);
     (void)unlinkat(dirfd(parent), name, AT_REMOVEDIR);
     return r;

@@ -106,6 +106,10 @@ bool merkle_check_subtree_consistency(uint64_t start, uint64_t end, uint64_t siz
     struct digest small, large; /* what the proof makes of the subtree and of the whole tree */
     size_t i = 0;
 
+    if (start == end && end <= size) {
+        merkle_hash_empty(&small);
+        return n == 0 && digest_equal(&small, subtree);
+    }
     if (!subtree_is_valid(start, end) || end > size)
         return false;
     /* Up to the largest full tree that ends where the subtree ends; its hash begins the proof unless it is the subtree itself */
@@ -139,5 +143,5 @@ bool merkle_check_subtree_consistency(uint64_t start, uint64_t end, uint64_t siz
 bool merkle_check_consistency(uint64_t size1, uint64_t size2, const struct digest *root1,
                               const struct digest *root2, const struct digest *proof, size_t n)
 {
-    return merkle_check_subtree_consistency(0, size1, size2, root1, root2, proof, n);
+    return size1 > 0 && merkle_check_subtree_consistency(0, size1, size2, root1, root2, proof, n);
 }

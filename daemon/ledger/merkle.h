@@ -33,7 +33,8 @@ bool merkle_check_inclusion(uint64_t index, uint64_t size, const struct digest *
 bool merkle_check_consistency(uint64_t size1, uint64_t size2, const struct digest *root1,
                               const struct digest *root2, const struct digest *proof, size_t n);
 
-/* The same for subtrees: the leaf in [start, end) with hash subtree; and [start, end) within the tree of size leaves. */
+/* The same for subtrees: the leaf in [start, end) with hash subtree; and [start, end) within the tree of size leaves. An empty
+ * subtree is in every tree, its hash being that of the empty tree. */
 bool merkle_check_subtree_inclusion(uint64_t index, uint64_t start, uint64_t end, const struct digest *leaf,
                                     const struct digest *proof, size_t n, const struct digest *subtree);
 bool merkle_check_subtree_consistency(uint64_t start, uint64_t end, uint64_t size,
