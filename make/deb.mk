@@ -10,7 +10,9 @@ deb: programs
 	rm -rf build/deb
 	$(MAKE) install DESTDIR=$(DEBSTAGE) PREFIX=/usr
 	strip $(DEBSTAGE)/usr/bin/liuhen $(DEBSTAGE)/usr/sbin/liuhend $(DEBSTAGE)/usr/libexec/liuhen/liuhen-media
+	rm $(DEBSTAGE)/usr/share/man/man5/retention.yaml.5
 	gzip -9n $(DEBSTAGE)/usr/share/man/man*/*
+	ln -s liuhen-settings.5.gz $(DEBSTAGE)/usr/share/man/man5/retention.yaml.5.gz
 	$(INSTALL) -D -m 0644 COPYING $(DEBSTAGE)/usr/share/doc/liuhen/copyright
 	test ! -e retention.yaml.sample || $(INSTALL) -D -m 0644 retention.yaml.sample $(DEBSTAGE)/etc/liuhen/retention.yaml
 	contrib/debian/control build/deb $(VERSION) $(DEBARCH)

@@ -39,6 +39,7 @@ install: programs man
 	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md $(wildcard retention.yaml.sample))
 	for p in $(MANPAGES); do \
 	    $(INSTALL) -D -m 0644 "$$p" "$(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}" || exit 1; done
+	ln -sf liuhen-settings.5 "$(DESTDIR)$(MANDIR)/man5/retention.yaml.5"
 	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)"
 	sed 's,@SBINDIR@,$(SBINDIR),g' contrib/systemd/liuhend.service > "$(DESTDIR)$(UNITDIR)/liuhend.service"
 	chmod 0644 "$(DESTDIR)$(UNITDIR)/liuhend.service"
