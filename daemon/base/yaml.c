@@ -100,7 +100,7 @@ static const struct {
     {"did not find expected node content", NULL,
      "a value is missing here; write one, or [] for an empty list", false},
     {"did not find expected alphabetic or numeric", NULL,
-     "a text that begins with '*', '&' or '!' must stand in quotes", false},
+     "a text that begins with '*', '&' or '!' must stand in quotes", true},
     {"found unexpected end of stream", "quoted scalar", "the closing quote is missing", true},
     {"found unexpected document indicator", NULL, "the closing quote is missing before '---' or '...'", true},
     {"found unknown escape character", NULL,
