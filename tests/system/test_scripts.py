@@ -54,7 +54,7 @@ def test_good_tree_passes(tree):
     ("policy/p.c", '#include "policy.h"\n', ["must be named with its folder"]),
     ("intake/i.c", "#include <sqlite3.h>\n", ["<sqlite3.h> belongs to catalogue/db-sqlite.c only"]),
     ("catalogue/c.c", "#include <libpq-fe.h>\n", ["belongs to catalogue/db-pg.c only"]),
-    ("media/probe.c", "#include <libavformat/avformat.h>\n", ["belongs to media/worker-*.c only"]),
+    ("media/probe.c", "#include <libavformat/avformat.h>\n", ["belongs to media/worker-*.[ch] only"]),
     ("policy/p.c", "#include <openssl/evp.h>\n", ["<openssl/evp.h> belongs to"]),
     ("base/x.c", "#include <zlib.h>\n", ["is of no library"]),
     ("intake/i.c", 'static const char s[] =\n    "SELECT id "\n    "FROM recording";\n', ["daemon/intake/i.c:3: SQL"]),
