@@ -17,7 +17,7 @@ int decide_recording(struct txn *t, const struct policy *policy, const struct re
 /* All recordings linked to a case (its state or a hold on it changed). */
 int decide_case(struct txn *t, const struct policy *policy, const struct case_id *id, struct error *err);
 
-/* Computes without recording; *ret_reasons gets the reasons as JSON (array). Reads only. */
+/* Computes without recording. Reads only. */
 int decide_preview(struct db *db, const struct policy *policy, const struct recording_id *id, struct decision *ret,
                    struct error *err);
 

@@ -9,6 +9,7 @@
 #include "base/settings.h"
 #include "base/ulid.h"
 #include "catalogue/writer.h"
+#include "policy/policy.h"
 
 struct placer; /* compiled rules; immutable, shared between threads */
 
@@ -21,5 +22,10 @@ DEFINE_CLEANUP(struct placer *, placer_free)
 /* Places a recording that has been sealed and examined: reads its arrival and media facts, works out its place and take, and
  * records recording.placed (and link.added when a case of that number exists) in the same transaction. */
 int place_recording(struct txn *t, const struct placer *p, const struct recording_id *id, struct error *err);
+
+/* Links the recordings whose place names this case number and that waited for somebody to add the case; decides them anew. Called
+ * by case_add and case_set in their transaction. */
+int place_link_waiting(struct txn *t, const struct policy *policy, const struct case_id *case_id, const char *number,
+                       struct error *err);
 
 #endif

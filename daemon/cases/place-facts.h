@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Working out a place from what is known of a recording: pure, no catalogue, no clock. Sources in the order in which they are
+ * believed: sidecar, rules marked certain, the folder's constants, other rules, the media themselves. A folder's mtime is never
+ * taken for the time of recording.
+ *
+ * Sidecar (arrival.sidecar), all members optional: device, officer, unit, case, channel, seq (text or whole number), started, ended
+ * (RFC 3339, or without offset in the folder's zone), role ("evidence" or "context": of the link to the case), step.
+ *
+ * The place: {device?, officer?, unit?, case_number?, channel?, seq?, started?, ended?: each {value, source, certainty}; case_number
+ * may have role and step, started and ended may have conflict {value, source, certainty}; mtime_hint?; notes? [sentences]}.
+ * Times are µs UTC, all other values text. Sources: "sidecar", "rule:NAME", "folder:NAME", "media:WHAT", "started + duration".
+ */
+#ifndef LIUHEN_CASES_PLACE_FACTS_H
+#define LIUHEN_CASES_PLACE_FACTS_H
+
+#include "base/json.h"
+#include "cases/place.h"
+
+/* arrival: object; media: object or NULL. *ret_place is a new object, *ret_sort the time to sort by. Bad sidecars and names
+ * are no errors: they become notes. Return: 0, -EINVAL (arrival lacks its path), -ENOMEM. */
+int place_work_out(const struct placer *p, const json_t *arrival, const json_t *media, int64_t received_usec,
+                   json_t **ret_place, int64_t *ret_sort, struct error *err);
+
+/* How long a gap within a take may be. */
+int64_t placer_takes_gap_usec(const struct placer *p);
+
+#endif
