@@ -29,9 +29,11 @@ int input_init_fd(struct input *in, int fd, int64_t budget_usec)
     return 0;
 }
 
-void input_init_memory(struct input *in, const void *data, size_t size)
+void input_init_memory(struct input *in, const void *data, size_t size, int64_t budget_usec)
 {
     *in = (struct input){.fd = -1, .memory = data, .size = size};
+    if (budget_usec > 0)
+        in->deadline_usec = clock_monotonic_usec() + budget_usec;
 }
 
 ssize_t input_pread(struct input *in, void *buf, size_t size, uint64_t offset)

@@ -20,9 +20,9 @@ struct input {
     uint64_t read_error_at;
 };
 
-/* Return: 0, -EINVAL (not a regular file), other negative errno. Call before the lock: it uses fstat. */
+/* budget_usec: the soft deadline from now, 0 = none. Return: 0, -EINVAL (not a regular file), other negative errno. Call before the lock: it uses fstat. */
 int input_init_fd(struct input *in, int fd, int64_t budget_usec);
-void input_init_memory(struct input *in, const void *data, size_t size);
+void input_init_memory(struct input *in, const void *data, size_t size, int64_t budget_usec);
 
 /* Return: bytes read (less than size only at the end of the file) or negative errno. */
 ssize_t input_pread(struct input *in, void *buf, size_t size, uint64_t offset);
