@@ -79,6 +79,8 @@ int ledger_create(struct ledger *l, struct error *err)
 
 static int tail_append(struct tail *t, const void *data, size_t size)
 {
+    if (size == 0)
+        return 0;
     if (size > t->room - t->size) {
         size_t room = MAX(2 * t->room, t->size + size);
         char *grown = realloc(t->data, room);

@@ -343,6 +343,11 @@ static void test_kept_partials(void **state)
     assert_true(exists(&p, "tile/0/001.p/15"));
     assert_true(exists(&p, "tile/1/000.p/1"));
     assert_int_equal(count_files(&p), needed_files(272) + 2);
+    must_publish(l, 256);
+    assert_true(exists(&p, "tile/1/000.p/1")); /* of 271 leaves, but that of 272 is the same */
+    must_publish(l, 1);
+    assert_false(exists(&p, "tile/1/000.p/1"));
+    assert_true(exists(&p, "tile/1/000.p/2"));
     ledger_close(l);
     place_done(&p);
 }

@@ -188,6 +188,11 @@ static void test_too_large(void **state)
     memcpy(big, text, strlen(text));
     assert_int_equal(verify(big, RECEIPT_MAX + 1, &receipt), -EINVAL);
     assert_int_equal(verify(big, strlen(text) + 1, &receipt), -EINVAL);
+    /* an entry of one byte too many */
+    _cleanup_free_ char *zeros = calloc(1, LEDGER_ENTRY_MAX + 1),
+                        *extra = encode_base64(zeros, LEDGER_ENTRY_MAX + 1);
+    _cleanup_free_ char *longer = replace(text, "b25l", extra);
+    assert_int_equal(refused(longer), -EINVAL);
 }
 
 int main(void)
