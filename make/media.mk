@@ -1,9 +1,4 @@
-# The media worker's own rules: its tests drive the real program, and its fuzzer links the probing code without the process around it.
-
-WORKERPARTS = $(filter-out %/worker-main.o %/worker-lock.o %/worker-escape.o,$(WORKER:daemon/%.c=$(BUILD)/obj/%.o))
+# The media worker's tests drive the real program beside them. Tests and fuzzers that call the worker's parsers get them from
+# $(WORKERLIB) (see USEWORKER in the Makefile).
 
 $(BUILD)/tests/test-probe: | $(BUILD)/liuhen-media
-
-$(BUILD)/fuzzers/fuzz-probe: tests/fuzz/fuzz-probe.c $(WORKERPARTS) $(LIB)
-	@mkdir -p $(@D)
-	$(call say,FUZZ,$@)$(CC) $(CFLAGS_ALL) $(MEDIAFLAGS) -fsanitize=fuzzer -MF $@.d -o $@ $^ $(LDHARDEN) $(LDFLAGS) $(MEDIALIBS) $(PKGLIBS)
