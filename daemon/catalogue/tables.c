@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The tables that are a function of the ledger (see tables.h); tests/unit/test-tables.c holds them against the schema.
+ */
+#include "catalogue/tables.h"
+
+#include <stddef.h>
+
+static const struct table_columns tables[] = {
+    {"acts", "iitttt", "SELECT idx, time_usec, kind, actor, subject, object FROM acts ORDER BY idx"},
+    {"recordings", "tibbitttitttttiitittiittiitii",
+     "SELECT id, leaf, digest, sm3, size_bytes, name, content_name, kind, received_usec, door, status, "
+     "device, officer, unit, "
+     "started_usec, ended_usec, certainty, sort_usec, take, case_key, links, holds, class, ending, "
+     "until_usec, "
+     "disc_due_usec, policy, decided_leaf, disposed_leaf FROM recordings ORDER BY id"},
+    {"recording_facts", "tttttt",
+     "SELECT recording, arrival, message, media, place, reasons FROM recording_facts ORDER BY recording"},
+    {"arrivals", "itittt",
+     "SELECT leaf, recording, time_usec, door, path, arrival FROM arrivals ORDER BY leaf"},
+    {"cases", "titttttiii",
+     "SELECT id, leaf, number, number_key, title, procedure, state, opened_usec, ended_usec, filed_usec FROM "
+     "cases "
+     "ORDER BY id"},
+    {"links", "itttti", "SELECT leaf, recording, case_id, role, step, sort_usec FROM links ORDER BY leaf"},
+    {"holds", "titttttititi",
+     "SELECT id, leaf, recording, case_id, ground, matter, reason, placed_usec, placed_by, lifted_usec, "
+     "lifted_by, "
+     "lifted_leaf FROM holds ORDER BY id"},
+    {"policies", "ttitit",
+     "SELECT version, name, leaf, text, adopted_usec, adopted_by FROM policies ORDER BY version"},
+    {"quarantined", "tiittt", "SELECT id, leaf, time_usec, door, path, reason FROM quarantined ORDER BY id"},
+    {"tombstones", "tiiittt",
+     "SELECT recording, leaf, disposed_usec, noticed_usec, approved_records, approved_legal, policy FROM "
+     "tombstones "
+     "ORDER BY recording"},
+    {NULL, NULL, NULL},
+};
+
+const struct table_columns *catalogue_tables(void)
+{
+    return tables;
+}
