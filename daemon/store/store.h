@@ -37,8 +37,7 @@
 #define STORE_E_LOCKED  1 /* another process holds the archive */
 #define STORE_E_EXISTS  2 /* an object, staged object or intent of that name is there already */
 #define STORE_E_UNKNOWN 3 /* no such object, staged object, content or intent */
-#define STORE_E_CHANGED                                                                                      \
-    4 /* the source is not, or no longer only, the file that was digested; it was left where it is */
+#define STORE_E_CHANGED 4 /* the source is not (or not only) the file that was digested */
 #define STORE_E_DAMAGED 5 /* what is on disk is not what its inventory says */
 #define STORE_E_STAYS   6 /* done, but the source could not be removed and is still there as well */
 
@@ -48,11 +47,12 @@ struct store_staged;
 /* ---- opening ---------------------------------------------------------------------------------------------------------- */
 
 struct store_options {
-    bool create;                    /* make what is missing; otherwise a missing root is an error */
-    bool lock;                      /* hold ARCHIVE/lock exclusively while open (the daemon) */
-    enum store_immutable immutable; /* best effort in every case; AUTO: when not root and holding CAP_LINUX_IMMUTABLE */
-    const char *user_name;          /* who, in each object's version block; NULL = "liuhend" */
-    const char *user_address;       /* a URI; NULL = "urn:liuhen:daemon" */
+    bool create; /* make what is missing; otherwise a missing root is an error */
+    bool lock;   /* hold ARCHIVE/lock exclusively while open (the daemon) */
+    enum store_immutable
+        immutable; /* best effort in every case; AUTO: when not root and holding CAP_LINUX_IMMUTABLE */
+    const char *user_name;    /* who, in each object's version block; NULL = "liuhend" */
+    const char *user_address; /* a URI; NULL = "urn:liuhen:daemon" */
 };
 
 /* Opens the archive folder (options may be NULL: all zero). objects/, staging/, quarantine/ and cache/ must lie on one mount.
@@ -137,7 +137,7 @@ int store_stage_commit(struct store_staged *t, struct error *err);
 int store_commit_sync(struct store *s, struct store_staged *const *staged, size_t n, struct error *err);
 
 /* Undoes a staged object. The content of a move that is in already goes back under name below dirfd when dirfd ≥ 0 and nothing
- * is there, else into quarantine with a reason. After a commit: -EINVAL. */
+ * is there, else into quarantine with a reason (0 all the same; err then says under which name). After a commit: -EINVAL. */
 int store_stage_abort(struct store_staged *t, int dirfd, const char *name, struct error *err);
 
 /* ---- recovery --------------------------------------------------------------------------------------------------------- */
