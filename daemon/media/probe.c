@@ -28,7 +28,9 @@
 #define DEADLINE_DEFAULT (60 * USEC_PER_SEC)
 #define MEMORY_DEFAULT   (UINT64_C(3) << 29)
 #define ATTEMPTS         2
-#define FD_CLEAR         10 /* our copies of the two descriptors lie above all that the worker's have */
+#define BUDGET_OF(usec)                                                                                      \
+    ((usec) / 10 * 8) /* the worker's own end, which leaves it time to say what it knows */
+#define FD_CLEAR 10   /* our copies of the two descriptors lie above all that the worker's have */
 
 /* One run of the worker. */
 struct run {
@@ -37,9 +39,10 @@ struct run {
     int pipe;   /* its answer */
     char *text; /* FACTS_ANSWER_MAX + 1 bytes */
     size_t size;
-    int64_t deadline_usec; /* monotonic */
-    int status;            /* as waitid gives it */
-    int code;              /* CLD_EXITED, … */
+    int64_t deadline_usec;    /* monotonic */
+    int64_t budget_left_usec; /* how long before it the worker is to finish by itself */
+    int status;               /* as waitid gives it */
+    int code;                 /* CLD_EXITED, … */
     bool late, flooded;
 };
 
@@ -120,8 +123,7 @@ static int spawn_with(const struct probe_options *o, int64_t deadline, int input
 
     snprintf(memory, sizeof memory, "%" PRIu64, o->memory_bytes ? o->memory_bytes : MEMORY_DEFAULT);
     snprintf(cpu, sizeof cpu, "%" PRId64, deadline / USEC_PER_SEC + 1);
-    snprintf(budget, sizeof budget, "%" PRId64,
-             deadline / 10 * 8); /* time to say what is known before the hard end */
+    snprintf(budget, sizeof budget, "%" PRId64, BUDGET_OF(deadline));
     r = posix_spawn_file_actions_init(&actions);
     if (r != 0)
         return -r;
@@ -173,6 +175,7 @@ static int run_start(struct run *run, int fd, const struct probe_options *o)
     if (input < 0 || fcntl(run->pipe, F_SETFL, O_NONBLOCK) < 0)
         return -errno;
     run->deadline_usec = clock_monotonic_usec() + deadline;
+    run->budget_left_usec = deadline - BUDGET_OF(deadline);
     r = spawn_with(o, deadline, input, output, &run->pid);
     if (r < 0) {
         run->pid = 0;
@@ -209,17 +212,22 @@ static int time_left(const struct run *run)
     return left <= 0 ? 0 : (int)MIN((left + 999) / 1000, (int64_t)INT32_MAX);
 }
 
-/* Reads until the worker is dead, killing it at the deadline or when it floods. Return: 0 or negative errno. */
-static int run_follow(struct run *run)
+/* Reads until the worker is dead, killing it at the deadline or when it floods. Return: 0 or negative errno; run_done kills what
+ * is then still there. */
+static int run_follow(struct run *run, int stop_fd)
 {
-    struct pollfd fds[2] = {{.fd = run->pidfd, .events = POLLIN}, {.fd = run->pipe, .events = POLLIN}};
+    struct pollfd fds[3] = {{.fd = run->pidfd, .events = POLLIN},
+                            {.fd = run->pipe, .events = POLLIN},
+                            {.fd = stop_fd > 0 ? stop_fd : -1, .events = POLLIN}};
     siginfo_t info = {0};
 
     for (;;) {
-        int left = time_left(run), n = left ? poll(fds, 2, left) : 0;
+        int left = time_left(run), n = left ? poll(fds, ARRAY_SIZE(fds), left) : 0;
 
         if (n < 0 && errno != EINTR)
             return -errno;
+        if (n > 0 && fds[2].revents)
+            return -ECANCELED;
         if (fds[1].fd >= 0 && n > 0 && fds[1].revents && !run_read(run))
             fds[1].fd = -1; /* end of the answer; the process may still be ending */
         if (n > 0 && (fds[0].revents & POLLIN))
@@ -308,7 +316,7 @@ static int attempt(int fd, const struct probe_options *o, struct probe_result *r
     int r = run_start(&run, fd, o);
 
     if (r == 0)
-        r = run_follow(&run);
+        r = run_follow(&run, o->stop_fd);
     if (r < 0)
         return error_errno(err, r, o->worker, "cannot run the media worker");
     r = check_installation(&run, o->worker, err);
@@ -319,6 +327,10 @@ static int attempt(int fd, const struct probe_options *o, struct probe_result *r
     r = probe_facts_read(run.text, run.size, ret, &bad);
     if (r == -ENOMEM)
         return error_errno(err, r, o->worker, "cannot take the media worker's answer");
+    if (r == 0 && o->nice > 0 && clock_monotonic_usec() > run.deadline_usec - run.budget_left_usec) {
+        probe_result_done(ret); /* its own time ran out, perhaps only for want of a processor */
+        return 1;
+    }
     if (r < 0)
         snprintf(reason, size, "media worker gave no valid answer: %.200s", bad.text);
     return r < 0 ? 1 : 0;
@@ -326,6 +338,7 @@ static int attempt(int fd, const struct probe_options *o, struct probe_result *r
 
 int probe_file(int fd, const struct probe_options *options, struct probe_result *ret, struct error *err)
 {
+    struct probe_options o = *options;
     char reason[sizeof ret->message] = "";
     struct stat st;
     int r = 1;
@@ -334,8 +347,8 @@ int probe_file(int fd, const struct probe_options *options, struct probe_result 
         return error_errno(err, -errno, options->name_hint, "cannot look at the file");
     if (!S_ISREG(st.st_mode))
         return error_set(err, -EINVAL, options->name_hint, "not a regular file; only those are examined");
-    for (int i = 0; r == 1 && i < ATTEMPTS; i++)
-        r = attempt(fd, options, ret, reason, sizeof reason, err);
+    for (int i = 0; r == 1 && i < ATTEMPTS; i++, o.nice = 0)
+        r = attempt(fd, &o, ret, reason, sizeof reason, err);
     if (r <= 0)
         return r;
     *ret = (struct probe_result){.status = PROBE_DAMAGED, .kind = "data", .media = json_object()};

@@ -21,6 +21,7 @@ struct probe_options {
     const char *worker;    /* path of liuhen-media */
     int64_t deadline_usec; /* wall clock for one file; 0 = 60 s */
     uint64_t memory_bytes; /* RLIMIT_AS; 0 = 1.5 GiB */
+    int stop_fd; /* when > 0: as soon as it is readable (an eventfd) the worker is killed and -ECANCELED returned */
     int nice;              /* 0 – 19; 19 also asks for SCHED_IDLE */
     const char *name_hint; /* file name (for the extension only), may be NULL */
 };
@@ -35,8 +36,10 @@ struct probe_result {
 
 void probe_result_done(struct probe_result *r);
 
-/* Probes the regular file behind fd (read with pread; the offset is not touched). Return: 0 (also for damaged and unknown),
- * or a negative errno when the worker could not be started at all (a resource fault: try again later). */
+/* A worker that dies, hangs or gives no valid answer is tried once more, then at normal priority (an idle one may only have
+ * starved). Probes the regular file behind fd (read with pread; the offset is not touched). Return: 0 (also for damaged and unknown),
+ * or a negative errno: the worker could not be started at all (a resource fault: try again later; -ENOSYS: it cannot lock itself
+ * in here, -ENOEXEC: it is not a liuhen-media), -EINVAL (not a regular file), -ECANCELED (stop_fd). */
 int probe_file(int fd, const struct probe_options *options, struct probe_result *ret, struct error *err);
 
 #endif

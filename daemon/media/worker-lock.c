@@ -17,6 +17,7 @@
 
 #include <seccomp.h>
 
+#include "base/inject.h"
 #include "media/worker-facts.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -91,11 +92,14 @@ static int lock_landlock(bool *ret_landlock)
 {
     static const int fs_bits[] = {0, 13, 14, 15, 15, 16}; /* rights known in ABI 1, 2, 3, 4, 5 and later */
     struct ruleset rules = {0};
-    long abi = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
+    int off = inject_point("lock.landlock");
+    long abi = off < 0 ? off : syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
     size_t size = abi >= 6 ? sizeof rules : abi >= 4 ? 16 : 8;
     int fd, r;
 
     *ret_landlock = false;
+    if (off < 0)
+        errno = -off;
     if (abi < 1)
         return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -errno;
     rules.fs = (UINT64_C(1) << fs_bits[MIN(abi, 5)]) - 1;
@@ -163,9 +167,12 @@ static int add_argument_rules(scmp_filter_ctx ctx)
 
 static int lock_seccomp(void)
 {
-    scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
-    int r;
+    scmp_filter_ctx ctx = NULL;
+    int r = inject_point("lock.seccomp");
 
+    if (r < 0)
+        return r;
+    ctx = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (!ctx)
         return -ENOMEM;
     r = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);

@@ -97,14 +97,14 @@ def exif_segment():
     return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
 
 
-def run(worker, path, *arguments, mode="probe", seconds=DEADLINE):
+def run(worker, path, *arguments, mode="probe", seconds=DEADLINE, environment=None):
     """Return: (exit status as subprocess gives it, answer bytes, CPU seconds). The worker is killed at the deadline."""
     source = os.open(path, os.O_RDONLY)
     reader, writer = os.pipe()
     # out of the way of 3 and 4, which would otherwise be overwritten on the way
     source, writer = move_up(source), move_up(writer)
     try:
-        pid = os.posix_spawn(str(worker), [str(worker), mode, *arguments], {}, file_actions=[
+        pid = os.posix_spawn(str(worker), [str(worker), mode, *arguments], environment or {}, file_actions=[
             (os.POSIX_SPAWN_DUP2, source, 3), (os.POSIX_SPAWN_DUP2, writer, 4)])
     finally:
         os.close(source)
@@ -345,6 +345,15 @@ def test_no_way_out(worker, what, expected):
     if not is_injected(worker):
         pytest.skip("the attempts are only in an INJECT=1 build")
     assert run(worker, "/dev/null", what, mode="test-escape")[0] == expected
+
+
+def test_without_landlock_it_says_so_without_seccomp_it_refuses(worker, media):
+    if not is_injected(worker):
+        pytest.skip("locks can only be made to fail in an INJECT=1 build")
+    status, answer, _ = run(worker, media / "clip.mp4", environment={"LIUHEN_FAIL_AT": "lock.landlock=EOPNOTSUPP"})
+    assert status == 0 and json.loads(answer)["media"]["lock"] == "no-landlock"
+    for step in ("lock.landlock=EIO", "lock.seccomp=EPERM"):
+        assert run(worker, media / "clip.mp4", environment={"LIUHEN_FAIL_AT": step})[:2] == (70, b"")
 
 
 def manifest(folder):

@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -171,31 +172,100 @@ static void test_several_at_once(void **state)
     assert_int_equal(count_fds(), before);
 }
 
+/* A shell script that stands in for the worker, in a new folder. */
+static void script_worker(const char *body, char folder[64], char path[96])
+{
+    char text[512];
+    int out;
+
+    snprintf(folder, 64, "/tmp/liuhen-probe-XXXXXX");
+    assert_non_null(mkdtemp(folder));
+    snprintf(path, 96, "%s/worker", folder);
+    snprintf(text, sizeof text, "#!/bin/sh\n%s\n", body);
+    out = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+    assert_int_equal(fd_write_full(out, text, strlen(text)), 0);
+    close(out);
+}
+
+static void test_worker_that_cannot_lock(void **state)
+{
+    static const struct {
+        const char *body;
+        int result;
+        const char *text;
+    } rows[] = {{"exit 70", -ENOSYS, "could not lock itself in"},
+                {"exit 64", -ENOEXEC, "not a liuhen-media"},
+                {"exit 127", -ENOEXEC, "not a liuhen-media"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        struct probe_options o = options_of(5 * USEC_PER_SEC);
+        _cleanup_close_ int fd = memory_file("x", 1);
+        struct error err = ERROR_INIT;
+        struct probe_result r = {0};
+        char folder[64], path[96];
+
+        script_worker(rows[i].body, folder, path);
+        o.worker = path;
+        assert_int_equal(probe_file(fd, &o, &r, &err), rows[i].result);
+        assert_non_null(strstr(err.text, rows[i].text));
+        fd_remove_tree_at(AT_FDCWD, folder);
+    }
+}
+
+/* The worker gets its two descriptors and no environment. */
+static void test_what_the_worker_inherits(void **state)
+{
+    struct probe_options o = options_of(5 * USEC_PER_SEC);
+    _cleanup_(probe_result_done) struct probe_result r = {0};
+    _cleanup_close_ int fd = memory_file("x", 1),
+                        leak = open("/etc/passwd", O_RDONLY); /* not close-on-exec */
+    char folder[64], path[96];
+
+    setenv("LIUHEN_SECRET", "x", 1);
+    script_worker("[ -e /proc/$$/fd/3 ] && [ -e /proc/$$/fd/4 ] || exit 11\n"
+                  "for n in 0 1 5 6 7 8 9; do [ -e /proc/$$/fd/$n ] && exit 12; done\n"
+                  "[ -z \"$LIUHEN_SECRET\" ] || exit 13\nexit 42",
+                  folder, path);
+    o.worker = path;
+    assert_int_equal(probe_file(fd, &o, &r, NULL), 0);
+    assert_string_equal(r.message, "media worker ended with exit status 42");
+    fd_remove_tree_at(AT_FDCWD, folder);
+}
+
+static void test_stop(void **state)
+{
+    struct probe_options o = options_of(60 * USEC_PER_SEC);
+    _cleanup_close_ int fd = memory_file("x", 1), stop = eventfd(1, EFD_CLOEXEC);
+    int64_t began = clock_monotonic_usec();
+    struct probe_result r = {0};
+    char folder[64], path[96];
+
+    script_worker("exec sleep 60", folder, path);
+    o.worker = path;
+    o.stop_fd = stop;
+    assert_int_equal(probe_file(fd, &o, &r, NULL), -ECANCELED);
+    assert_true(clock_monotonic_usec() - began < 10 * USEC_PER_SEC);
+    fd_remove_tree_at(AT_FDCWD, folder);
+}
+
 /* A worker that counts its starts and dies: there must be two, and no third. */
 static void test_one_retry(void **state)
 {
-    char folder[] = "/tmp/liuhen-probe-XXXXXX", script[64], counter[64], text[256];
+    char folder[64], path[96];
     struct probe_options o = options_of(5 * USEC_PER_SEC);
     _cleanup_(probe_result_done) struct probe_result r = {0};
     _cleanup_close_ int fd = memory_file("x", 1);
     _cleanup_free_ char *seen = NULL;
-    int out;
+    char counter[96];
 
-    assert_non_null(mkdtemp(folder));
-    snprintf(script, sizeof script, "%s/worker", folder);
+    script_worker("printf x >>${0%/*}/count\nkill -SEGV $$", folder, path);
     snprintf(counter, sizeof counter, "%s/count", folder);
-    snprintf(text, sizeof text, "#!/bin/sh\nprintf x >>%s\nkill -SEGV $$\n", counter);
-    out = open(script, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
-    assert_int_equal(fd_write_full(out, text, strlen(text)), 0);
-    close(out);
-    o.worker = script;
+    o.worker = path;
     assert_int_equal(probe_file(fd, &o, &r, NULL), 0);
     assert_string_equal(r.message, "media worker was killed by SIGSEGV (bad memory access)");
     assert_int_equal(fd_read_file_at(AT_FDCWD, counter, 100, &seen, NULL), 0);
     assert_string_equal(seen, "xx");
-    unlink(script);
-    unlink(counter);
-    rmdir(folder);
+    fd_remove_tree_at(AT_FDCWD, folder);
 }
 
 #ifdef LIUHEN_INJECT
@@ -304,6 +374,9 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_refuses_what_is_no_file),
         cmocka_unit_test(test_missing_worker_is_not_the_files_fault),
         cmocka_unit_test(test_several_at_once),
+        cmocka_unit_test(test_worker_that_cannot_lock),
+        cmocka_unit_test(test_what_the_worker_inherits),
+        cmocka_unit_test(test_stop),
         cmocka_unit_test(test_one_retry),
 #ifdef LIUHEN_INJECT
         cmocka_unit_test(test_escapes_deaths_and_lies),
