@@ -30,6 +30,7 @@
     X(RECORDING_DECIDED,   INFO,    "RECORDING CLASS UNTIL",  "{RECORDING}: {CLASS}, keep until {UNTIL}") \
     X(SOURCE_LEFT,         WARNING, "FILE REASON",            "sealed, but the source {FILE} stays: {REASON}") \
     X(MEDIA_WORKER_DIED,   WARNING, "RECORDING REASON",       "the media worker died on {RECORDING}: {REASON}") \
+    X(EXAMINE_FAILED,      ERROR,   "RECORDING REASON",       "{RECORDING} could not be examined, it is tried again later: {REASON}") \
     X(CLOCK_DOUBTFUL,      WARNING, "REASON",                 "the clock is doubtful: {REASON}") \
     X(POLICY_ADOPTED,      NOTICE,  "POLICY VERSION",         "policy {POLICY} version {VERSION} is in force") \
     X(POLICY_REFUSED,      ERROR,   "POLICY REASON",          "policy {POLICY} not adopted, the one before stays in force: {REASON}") \

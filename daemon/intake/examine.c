@@ -157,29 +157,32 @@ static int examine(struct examiner *x, const struct recording_id *id, struct err
     return r;
 }
 
-/* All that is waiting. Return: whether it should be tried again after a pause. */
+/* All that is waiting. One recording that cannot be examined does not hold up the others, but several in a row mean that the fault is
+ * not theirs (no worker, no memory). Return: whether it should be tried again after a pause. */
 static bool examine_all(struct examiner *x)
 {
     char after[ULID_LENGTH + 1] = "";
+    unsigned in_a_row = 0;
     bool trouble = false;
     size_t n = AT_ONCE;
 
-    while (n == AT_ONCE && !atomic_load(&x->in->stopping)) {
+    while (n == AT_ONCE && in_a_row < FAILURES_IN_A_ROW && !atomic_load(&x->in->stopping)) {
         struct recording_id ids[AT_ONCE];
         struct error err = ERROR_INIT;
 
         if (recordings_to_examine(x->db, after, ids, AT_ONCE, &n, &err) != 0)
             return true;
-        for (size_t i = 0; i < n && !atomic_load(&x->in->stopping); i++) {
+        for (size_t i = 0; i < n && in_a_row < FAILURES_IN_A_ROW && !atomic_load(&x->in->stopping); i++) {
             int r;
             give_way(x);
             error_clear(&err);
             r = examine(x, &ids[i], &err);
             memcpy(after, ids[i].text, sizeof after);
-            if (r == 0 || r == -ECANCELED)
+            in_a_row = r == 0 || r == -ECANCELED ? 0 : in_a_row + 1;
+            if (in_a_row == 0)
                 continue;
             trouble = true;
-            log_event(EVENT_MEDIA_WORKER_DIED, "RECORDING", ids[i].text, "REASON",
+            log_event(EVENT_EXAMINE_FAILED, "RECORDING", ids[i].text, "REASON",
                       err.text[0] ? err.text : strerror(abs(r)), NULL);
         }
     }
