@@ -12,9 +12,9 @@
 #include "catalogue/ids.h"
 
 
-/* The engine's facts; links is an array of d->n_links. A word that this program does not know (written by a newer one) counts as
- * what keeps longest: an open case of general procedure, evidence, a hold on ground "other". */
-static void fill_facts(const struct deciding *d, struct policy_link *links, struct policy_facts *ret)
+/* A word that this program does not know (written by a newer one) counts as what keeps longest: an open case of general procedure,
+ * evidence, a hold on ground "other". */
+void decide_facts(const struct deciding *d, struct policy_link *links, struct policy_facts *ret)
 {
     *ret = (struct policy_facts){.kind = d->kind,
                                  .device = d->device,
@@ -51,7 +51,7 @@ static int decide(const struct deciding *d, const struct policy *policy, struct 
 
     if (!links)
         return -ENOMEM;
-    fill_facts(d, links, &facts);
+    decide_facts(d, links, &facts);
     policy_decide(policy, &facts, ret);
     return 0;
 }

@@ -21,6 +21,11 @@ int decide_case(struct txn *t, const struct policy *policy, const struct case_id
 int decide_preview(struct db *db, const struct policy *policy, const struct recording_id *id, struct decision *ret,
                    struct error *err);
 
+/* The engine's facts from what was read; links: room for d->n_links, which *ret borrows as it borrows the texts of d. For asking
+ * "what if" (api/what-if.c). */
+struct deciding;
+void decide_facts(const struct deciding *d, struct policy_link *links, struct policy_facts *ret);
+
 /* The reasons of a decision as they stand in the act. */
 json_t *decision_reasons_json(const struct decision *d);
 
