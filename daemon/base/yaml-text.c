@@ -38,7 +38,7 @@ static size_t word_distance(const char *a, const char *b)
 
 const char *yaml_nearest(const char *word, const char *const *candidates, size_t n)
 {
-    size_t best = strlen(word) / 3 + 1; /* strictly fewer slips than this */
+    size_t best = (strlen(word) + 1) / 3 + 1; /* strictly fewer slips than this */
     const char *found = NULL;
 
     for (size_t i = 0; i < n; i++) {
