@@ -1,0 +1,416 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bad input: each ends in a plain message, a quarantine entry or a paused intake that resumes by itself. Never a lost byte, never a
+dead daemon."""
+import contextlib
+import hashlib
+import os
+import pathlib
+import random
+import shutil
+import sqlite3
+import subprocess
+import threading
+import time
+
+import pytest
+
+from conftest import Daemon, remove_tree
+
+ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
+
+
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@contextlib.contextmanager
+def small_tmpfs(work, options):
+    mount = work / "small"
+    mount.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(mount)], check=False).returncode != 0:
+        pytest.skip("mounts are not allowed here")
+    try:
+        yield mount
+    finally:
+        subprocess.run(["umount", "-l", str(mount)], check=False)
+
+
+def test_zero_bytes_go_to_quarantine(daemon):
+    daemon.drop("empty.mp4", b"")
+    daemon.drop("good.bin", b"good")
+    daemon.wait_log("put into quarantine")
+    assert "the file is empty" in daemon.log()
+    reasons = list(daemon.archive.glob("quarantine/*.reason.json"))
+    assert len(reasons) == 1 and "empty.mp4" in reasons[0].read_text()
+    daemon.wait_sealed(1)
+    assert daemon.cli("status")["quarantined"] == 1
+    daemon.wait_idle()
+    daemon.assert_clean()
+
+
+def test_100_gb_sparse(daemon):
+    path = daemon.folder / "huge.part"
+    with open(path, "wb") as f:
+        f.truncate(100 << 30)
+    path.rename(daemon.folder / "huge.mp4")
+    daemon.drop("small.bin", b"is not held up")
+    daemon.wait_sealed(1, timeout=30)
+    time.sleep(1)
+    assert daemon.stop(timeout=10) == 0, "stops within seconds while hashing"
+    assert (daemon.folder / "huge.mp4").stat().st_size == 100 << 30, "rolled back to where it was"
+    daemon.start()
+    daemon.wait_sealed(2, timeout=600)
+    row = next(r for r in daemon.ls() if r["bytes"] == 100 << 30)
+    assert row["name"] == "huge.mp4"
+    daemon.wait_idle(timeout=120)
+    used = sum(p.stat().st_blocks for p in daemon.archive.rglob("huge.mp4")) * 512
+    assert used < 1 << 20, "moved, so still sparse"
+
+
+def test_growing_file_is_taken_whole(daemon):
+    data = os.urandom(2_000_000)
+
+    def write():
+        with open(daemon.folder / "grow.bin", "wb") as f:
+            for i in range(0, len(data), 100_000):
+                f.write(data[i:i + 100_000])
+                f.flush()
+                time.sleep(0.05)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    row = daemon.wait_sealed(1)[0]
+    thread.join()
+    assert row["digest"] == sha256(data)
+
+
+def test_replaced_while_being_read(daemon):
+    """New content under the same name, again and again: whatever is sealed is whole, and the last one is there."""
+    wanted = [os.urandom(3_000_000 + i) for i in range(12)]
+    for data in wanted:
+        daemon.drop("same-name.bin", data)
+        time.sleep(random.uniform(0, 0.03))
+    daemon.wait(lambda: not list(daemon.folder.iterdir()), "all taken")
+    daemon.wait_idle()
+    sealed = {r["digest"] for r in daemon.ls()}
+    assert sealed <= {sha256(d) for d in wanted}
+    assert sha256(wanted[-1]) in sealed
+    daemon.assert_clean()
+
+
+def test_deleted_half_way(daemon):
+    for i in range(10):
+        target = pathlib.Path(os.fsdecode(daemon.drop(f"gone{i}.bin", os.urandom(5_000_000))))
+        time.sleep(0.002 * i)
+        with contextlib.suppress(FileNotFoundError):
+            target.unlink()
+    daemon.drop("stays.bin", b"stays")
+    daemon.wait(lambda: any(r["name"] == "stays.bin" for r in daemon.ls()), "the other file")
+    daemon.wait_idle()
+    daemon.assert_clean()
+
+
+@ROOT_ONLY
+def test_unreadable_file_is_left_and_named(build, work):
+    """As an unprivileged user, as in production."""
+    home = pathlib.Path(subprocess.run(["mktemp", "-d", "/var/tmp/liuhen-XXXXXX"], capture_output=True, text=True,
+                                       check=True).stdout.strip())
+    programs = home / "bin"
+    programs.mkdir()
+    for name in ("liuhend", "liuhen", "liuhen-media"):
+        shutil.copy(build / name, programs / name)
+    shutil.copytree(pathlib.Path(__file__).resolve().parents[2] / "policies", home / "policies")
+
+    class Unprivileged(Daemon):
+        def command(self, *args):
+            return ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups", *super().command(*args)]
+
+    daemon = Unprivileged(programs, home, policies=home / "policies")
+    try:
+        subprocess.run(["chmod", "-R", "a+rX", str(home)], check=True)
+        for path in (home, daemon.folder, daemon.short):
+            shutil.chown(path, "nobody", "nogroup")
+            os.chmod(path, 0o755)
+        daemon.start()
+        secret = pathlib.Path(os.fsdecode(daemon.drop("secret.bin", b"not for us")))
+        os.chmod(secret, 0)
+        daemon.wait_log("secret.bin left where it is")
+        assert "cannot be read: Permission denied" in daemon.log()
+        mine = pathlib.Path(os.fsdecode(daemon.drop("theirs.bin", b"somebody else's, readable")))
+        os.chmod(mine, 0o644)
+        daemon.wait_sealed(1)
+        os.chmod(secret, 0o644)
+        daemon.wait_sealed(2)
+        daemon.wait_idle()
+    finally:
+        daemon.close()
+        remove_tree(home)
+
+
+def test_folder_vanishes_and_returns(daemon):
+    daemon.drop("a.bin", b"a")
+    daemon.wait_sealed(1)
+    os.rename(daemon.folder, daemon.work / "away")
+    daemon.wait_log("is not there")
+    daemon.wait(lambda: not daemon.cli("status")["intake"]["folders"][0]["present"], "status says so")
+    (daemon.work / "away/b.bin").write_bytes(b"b")
+    os.rename(daemon.work / "away", daemon.folder)
+    daemon.wait_sealed(2, timeout=30)
+    shutil.rmtree(daemon.folder)
+    time.sleep(0.2)
+    daemon.folder.mkdir()
+    daemon.drop("c.bin", b"c")
+    daemon.wait_sealed(3, timeout=30)
+    daemon.assert_clean()
+
+
+@ROOT_ONLY
+def test_disk_full_pauses_and_resumes(build, work):
+    with small_tmpfs(work, "size=24m") as mount:
+        daemon = Daemon(build, mount, {"store": {"reserve": "1 MiB"}})
+        try:
+            daemon.start()
+            ballast = mount / "ballast"
+            for i in range(6):
+                daemon.drop(f"{i}.bin", os.urandom(500_000))
+            with open(ballast, "wb") as f, contextlib.suppress(OSError):
+                while True:
+                    f.write(bytes(65536))
+            with contextlib.suppress(OSError):
+                daemon.drop("late.bin", b"late")
+            daemon.wait_log("intake paused")
+            assert daemon.cli("status")["intake"]["state"] == "paused"
+            assert "Nothing is erased to make space" in daemon.log() or "No space left" in daemon.log()
+            ballast.unlink()
+            daemon.drop("after.bin", b"after")
+            daemon.wait_log("intake resumed")
+            daemon.wait(lambda: any(r["name"] == "after.bin" for r in daemon.ls()), "sealed after")
+            daemon.wait(lambda: len(daemon.ls()) >= 7, "all sealed")
+            daemon.wait_idle()
+            daemon.assert_clean()
+        finally:
+            daemon.close()
+
+
+@ROOT_ONLY
+def test_disk_fills_up_at_any_byte(build, work):
+    """The archive's disk is filled to a different mark each time, so that another step finds it full."""
+    with small_tmpfs(work, "size=40m") as mount:
+        daemon = Daemon(build, mount, {"store": {"reserve": "1 MiB"}})
+        ballast, n = mount / "ballast", 0
+        try:
+            daemon.start()
+            for left in (0, 4, 12, 40, 100, 300, 900):
+                with open(ballast, "wb") as f, contextlib.suppress(OSError):
+                    while True:
+                        f.write(bytes(4096))
+                size = ballast.stat().st_size
+                os.truncate(ballast, max(0, size - left * 1024 - 1_500_000))
+                data = os.urandom(200_000)
+                with contextlib.suppress(OSError):
+                    daemon.drop(f"f{left}.bin", data)
+                    n += 1
+                with open(ballast, "ab") as f, contextlib.suppress(OSError):
+                    while True:
+                        f.write(bytes(4096))
+                time.sleep(0.7)
+                ballast.unlink()
+                daemon.wait(lambda: len(daemon.ls()) >= n, f"{n} recordings", 60)
+            daemon.wait_idle()
+            daemon.assert_clean()
+        finally:
+            daemon.close()
+
+
+@ROOT_ONLY
+def test_inodes_run_out(build, work):
+    with small_tmpfs(work, "size=64m,nr_inodes=700") as mount:
+        daemon = Daemon(build, mount, {"store": {"reserve": "1 MiB"}})
+        try:
+            daemon.start()
+            ballast = mount / "ballast"
+            ballast.mkdir()
+            with contextlib.suppress(OSError):
+                for i in range(2000):
+                    (ballast / str(i)).touch()
+            for i in range(40):
+                (ballast / str(i)).unlink()
+            daemon.drop("one.bin", b"one")
+            daemon.wait_log("intake paused")
+            assert "inodes" in daemon.log() or "No space left" in daemon.log()
+            shutil.rmtree(ballast)
+            daemon.wait_sealed(1)
+            daemon.wait_idle()
+            daemon.assert_clean()
+        finally:
+            daemon.close()
+
+
+def test_catalogue_locked_by_somebody_else(daemon):
+    other = sqlite3.connect(daemon.archive / "catalogue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    daemon.drop("a.bin", b"a")
+    daemon.wait_log("does not take writes", timeout=30)
+    assert daemon.cli("status").get("catalogue_trouble")
+    assert daemon.ls() == []
+    other.execute("ROLLBACK")
+    other.close()
+    daemon.wait_sealed(1)
+    daemon.wait_idle()
+    daemon.assert_clean()
+
+
+def test_catalogue_read_only_or_damaged_is_said_at_start(daemon):
+    daemon.drop("a.bin", b"a")
+    daemon.wait_sealed(1)
+    daemon.wait_idle()
+    daemon.stop()
+    database = daemon.archive / "catalogue.db"
+    good = database.read_bytes()
+    database.write_bytes(b"this is no database" * 1000)
+    for extra in ("-wal", "-shm"):
+        database.with_name(database.name + extra).unlink(missing_ok=True)
+    daemon.start(ready=False)
+    assert daemon.wait_end() == 1
+    assert "catalogue" in daemon.log() and "rebuild" in daemon.log()
+    database.unlink()
+    database.write_bytes(good[:len(good) // 2])
+    daemon.start(ready=False)
+    assert daemon.wait_end() == 1
+    database.unlink()
+    database.write_bytes(good)
+    daemon.start()
+    assert len(daemon.ls()) == 1
+    daemon.assert_clean()
+
+
+def test_old_copy_of_the_catalogue_is_refused(daemon):
+    daemon.drop("a.bin", b"a")
+    daemon.wait_sealed(1)
+    daemon.wait_idle()
+    daemon.stop()
+    database = daemon.archive / "catalogue.db"
+    old = database.read_bytes()
+    daemon.start()
+    daemon.drop("b.bin", b"b")
+    daemon.wait_sealed(2)
+    daemon.wait_idle()
+    daemon.stop()
+    database.write_bytes(old)
+    daemon.start(ready=False)
+    assert daemon.wait_end() == 1
+    assert "an old copy of the catalogue" in daemon.log()
+
+
+def test_clock_set_back_a_year(daemon):
+    daemon.drop("a.bin", b"a")
+    daemon.wait_sealed(1)
+    daemon.wait_idle()
+    daemon.stop()
+    daemon.start(env={"LIUHEN_CLOCK_OFFSET_SEC": str(-365 * 86400)})
+    daemon.drop("b.bin", b"b")
+    rows = {r["name"]: r for r in daemon.wait_sealed(2)}
+    daemon.wait_idle()
+    assert "clock" in daemon.log(), "it is said"
+    rows = {r["name"]: r for r in daemon.ls()}
+    assert rows["b.bin"]["until"] >= rows["a.bin"]["received"], "nobody is kept shorter by a wrong clock"
+    daemon.assert_clean()
+
+
+@pytest.mark.parametrize("year", [1970, 2099])
+def test_recorded_date_far_off_is_doubtful(daemon, media, year):
+    daemon.drop(f"clip{year}.mp4", media("video", creation_time=f"{year}-01-02T03:04:05Z"))
+    daemon.wait_sealed(1)
+    daemon.wait_idle()
+    row = daemon.ls()[0]
+    assert row["sort"] == row["received"], "sorted by receipt"
+    assert row.get("certainty") in (None, "doubtful")
+    assert row["until"] > row["received"]
+    assert row["until"] < row["received"] + 200 * 86400 * 10**6
+
+
+def test_two_files_at_once_with_one_name(daemon):
+    for i in range(10):
+        daemon.drop(f"dir{i}/IMG_0001.jpg", b"picture %d" % i)
+    rows = daemon.wait_sealed(10)
+    assert {r["digest"] for r in rows} == {sha256(b"picture %d" % i) for i in range(10)}
+    assert {r["name"] for r in rows} == {"IMG_0001.jpg"}
+    daemon.wait_idle()
+    daemon.assert_clean()
+
+
+def test_broken_and_fuzzed_media(daemon, media):
+    seeds = [pathlib.Path(media(kind)).read_bytes() for kind in ("video", "photo", "audio", "pdf")]
+    dice, want = random.Random(1), set()
+    for i in range(24):
+        data = bytearray(seeds[i % 4])
+        for _ in range(dice.randrange(1, 60)):
+            data[dice.randrange(len(data))] = dice.randrange(256)
+        data = bytes(data[:dice.randrange(1, len(data))] if i % 3 == 0 else data)
+        want.add(sha256(data))
+        daemon.drop(f"fuzz{i}.{['mp4', 'jpg', 'wav', 'pdf'][i % 4]}", data)
+    daemon.wait_sealed(len(want))
+    daemon.wait_idle(timeout=120)
+    rows = daemon.ls("--all")
+    assert {r["digest"] for r in rows} == want
+    assert all(r["status"] in ("ok", "damaged", "unknown") for r in rows)
+    assert any(r["status"] == "damaged" for r in rows)
+    daemon.assert_clean()
+
+
+def test_real_samples(daemon, shared):
+    samples = [p for p in (shared / "samples").rglob("*") if p.is_file() and p.parent != shared / "samples"]
+    want = {}
+    for path in samples:
+        data = path.read_bytes()
+        if data:
+            want[sha256(data)] = path
+        daemon.drop(str(path.relative_to(shared / "samples")), data)
+    daemon.wait(lambda: daemon.cli("status")["recordings"] >= len(want), "all sealed", 120)
+    daemon.wait_idle(timeout=300)
+    rows = {r["digest"]: r for r in daemon.ls("--all")}
+    assert set(rows) == set(want)
+    damaged = {want[d].relative_to(shared / "samples").as_posix() for d, r in rows.items() if r["status"] == "damaged"}
+    for name in ("broken/truncated_nomoov_60pct.mp4", "broken/jpeg_truncated_40pct.jpg", "broken/faststart_cut_50pct.mp4"):
+        assert name in damaged
+    assert not [d for d in damaged if d.startswith(("avi/compact", "phone/android_gps", "hevc/tiny"))]
+    daemon.assert_clean()
+
+
+BAD_YAML = {
+    "tab": ("archive:\n\tpath: /x\n", "2:1"),
+    "anchor": ("archive: &a\n  path: /x\nstore: *a\n", "anchor"),
+    "duplicate": ("log:\n  level: info\nlog:\n  level: debug\n", "3:1"),
+    "deep": ("[" * 3000 + "]" * 3000, "nest"),
+    "unknown key": ("archiv:\n  path: /x\n", "archive"),
+    "not a mapping": ("- a\n- b\n", "1:1"),
+    "bad value": ("intake:\n  threads: many\n", "2:12"),
+    "invalid utf-8": (b"site:\n  name: \xff\xfe\n", "UTF-8"),
+    "nothing but a NUL": (b"\x00", ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_YAML)
+def test_malformed_yaml_is_refused_with_the_place(build, work, name):
+    text, expected = BAD_YAML[name]
+    path = work / "bad.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    done = subprocess.run([build / "liuhend", "--config", path, "--check-config"], capture_output=True, text=True, check=False)
+    assert done.returncode == 78, done.stderr
+    assert str(path) in done.stderr and expected in done.stderr, done.stderr
+
+
+def test_all_faults_are_said_at_once(build, work):
+    path = work / "bad.yaml"
+    path.write_text("archiv:\n  path: /x\nintake:\n  threads: many\nfolders:\n  - name: no path\n")
+    done = subprocess.run([build / "liuhend", "--config", path, "--check-config"], capture_output=True, text=True, check=False)
+    assert done.returncode == 78
+    assert sum(line.startswith(str(path)) for line in done.stderr.splitlines()) >= 3, done.stderr
+
+
+def test_ten_megabytes_of_yaml_are_refused_at_once(build, work):
+    path = work / "big.yaml"
+    path.write_text("log:\n  level: info\n" + "# padding\n" * 1_000_000)
+    done = subprocess.run([build / "liuhend", "--config", path, "--check-config"], capture_output=True, text=True, timeout=10,
+                          check=False)
+    assert done.returncode == 78 and str(path) in done.stderr
