@@ -40,7 +40,7 @@ ssize_t input_pread(struct input *in, void *buf, size_t size, uint64_t offset)
 {
     size_t done = 0;
 
-    if (offset >= in->size)
+    if (offset >= in->size || size == 0)
         return 0;
     if (size > in->size - offset)
         size = (size_t)(in->size - offset);
