@@ -322,6 +322,7 @@ static void test_quarantine(void **state)
     drop_file(b, longest, "bytes");
     assert_ok(store_quarantine(b->store, b->drop_fd, longest, "{\"reason\":\"r\"}", &kept, &err));
     assert_string_equal(quarantined(b->store).name, kept);
+    assert_true(strlen(kept) <= ULID_LENGTH + 1 + 160); /* leaves room for what is put behind it */
     assert_string_equal(quarantined(b->store).reason, "{\"reason\":\"r\"}");
     free(kept);
     drop_file(b, "x.reason.json", "not a reason");

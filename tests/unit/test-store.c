@@ -250,6 +250,12 @@ static void test_source_grows(void **state)
     struct store_staged *t = stage_move(b, &id, "g", &st, &fd);
     drop_file(b, "g", "one and more");
     expect_changed(b, t, &st, "g", fd);
+    /* grown, and its time put back */
+    t = stage_move(b, &id, "g", &st, &fd);
+    drop_file(b, "g", "one and more and more");
+    const struct timespec times[2] = {st.st_atim, st.st_mtim};
+    assert_int_equal(utimensat(b->drop_fd, "g", times, 0), 0);
+    expect_changed(b, t, &st, "g", fd);
     assert_int_equal(faccessat(b->drop_fd, "g", F_OK, 0), 0);
 }
 
