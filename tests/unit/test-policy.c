@@ -140,8 +140,10 @@ static void test_17c_evidence(void **state)
     link.state = CASE_ENDED;
     link.ended_usec = at("2026-12-05");
     assert_decides(&f, "evidence", ENDING_CASE, NULL);
+    link.filed_usec =
+        at("2026-12-31 16:00"); /* filed once and taken up again: the state decides, not the date */
+    assert_decides(&f, "evidence", ENDING_CASE, NULL);
     link.state = CASE_FILED;
-    link.filed_usec = at("2026-12-31 16:00");
     assert_decides(&f, "evidence", ENDING_DATE, "2057-01-01");
     policy_decide(law, &f, &d);
     assert_string_equal(d.reasons[0].cite, "Art. 17(3)");
