@@ -213,6 +213,10 @@ static json_t *daemon_status(void *userdata)
     r = r < 0 ? r : json_set_string(o, "policy_trouble", trouble[0] ? trouble : NULL);
     writer_trouble(d->writer, trouble, sizeof trouble);
     r = r < 0 ? r : json_set_string(o, "catalogue_trouble", trouble[0] ? trouble : NULL);
+    if (clock_behind_usec() > USEC_PER_DAY)
+        r = r < 0 ? r
+                  : json_set_string(o, "clock_trouble",
+                                    "the machine's clock is behind the newest act in the ledger");
     r = r < 0 ? r : json_set_take(o, "intake", intake_status(d->intake));
     if (r < 0) {
         json_decref(o);

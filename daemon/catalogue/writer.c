@@ -50,6 +50,7 @@ struct writer {
     char trouble[300];
 
     /* the writer thread's own */
+    bool clock_said;
     uint64_t next_index;
     struct entry *entries; /* leaves of this round, from next_index of its begin */
     size_t n_entries, allocated;
@@ -108,6 +109,7 @@ int txn_act(struct txn *t, const char *kind, const char *actor, const char *subj
         r = keep_entry(t->w, entry, size);
     if (r != 0)
         return r;
+    clock_raise_floor(act.time_usec);
     (void)TAKE_PTR(entry);
     if (ret_index)
         *ret_index = index;
@@ -286,11 +288,26 @@ static void finish_all(struct job *jobs, int result)
     }
 }
 
+/* Says once that the machine's clock is more than a day behind what the ledger has seen. */
+static void check_clock(struct writer *w)
+{
+    bool behind = clock_behind_usec() > USEC_PER_DAY;
+
+    if (behind && !w->clock_said)
+        log_event(EVENT_CLOCK_DOUBTFUL, "REASON",
+                  "it is more than a day behind the newest act in the ledger; until it is right again, what "
+                  "arrives is "
+                  "dated as that act, so that nothing is kept too short",
+                  NULL);
+    w->clock_said = behind;
+}
+
 static void do_round(struct writer *w, struct job *jobs)
 {
     struct error err = ERROR_INIT;
     int r;
 
+    check_clock(w);
     while ((r = run_round(w, jobs, &err)) != 0) {
         if (!w->unsettled)
             jobs = keep_patient(jobs, &err);
@@ -405,6 +422,7 @@ int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct 
 {
     _cleanup_(writer_freep) struct writer *w = calloc(1, sizeof *w);
     pthread_condattr_t monotonic;
+    int64_t newest = 0;
     int r;
 
     if (!w)
@@ -422,7 +440,11 @@ int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct 
         return -ENOMEM;
     r = catalogue_open(dsn, DB_WRITE, &w->db, err);
     if (r == 0)
+        r = sql_integer(w->db, &newest, 0, err, "SELECT time_usec FROM acts ORDER BY idx DESC LIMIT 1", "");
+    if (r == 0)
         r = catch_up(w, err);
+    clock_raise_floor(newest);
+    check_clock(w);
     if (r != 0)
         return r;
     r = pthread_create(&w->thread, NULL, writer_thread, w);

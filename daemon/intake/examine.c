@@ -17,9 +17,10 @@
 #include "intake/intake-internal.h"
 #include "media/probe.h"
 
-#define AT_ONCE       64
-#define GIVE_WAY_USEC (2 * USEC_PER_SEC)
-#define TROUBLE_USEC  (5 * USEC_PER_SEC)
+#define AT_ONCE           64
+#define FAILURES_IN_A_ROW 3
+#define GIVE_WAY_USEC     (2 * USEC_PER_SEC)
+#define TROUBLE_USEC      (5 * USEC_PER_SEC)
 
 struct examiner {
     struct intake *in;

@@ -30,6 +30,7 @@ struct sealer {
     pthread_cond_t more;
     struct item *head, **tail;
     bool stopping;
+    bool cut_off; /* stopped between store and commit: recovery comes first, nothing may be sealed before it */
 };
 
 struct batch {
@@ -149,6 +150,19 @@ static void fail_rest(struct batch *b, int r, const struct error *err)
     }
 }
 
+/* An item that was to be another arrival of one in this batch, which then could not be stored: its own bytes are all there is. */
+static void look_again_at_orphans(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct item *item = b->items[i];
+        if (item->outcome != OUTCOME_DONE || !item->known.text[0])
+            continue;
+        for (size_t j = 0; j < i; j++)
+            if (recording_id_equal(&b->items[j]->id, &item->known) && !b->items[j]->stored)
+                fail_item(item, -ECANCELED);
+    }
+}
+
 /* Items that still go on; those to be stored only, or known ones as well. */
 static size_t alive(struct batch *b, bool to_store_only)
 {
@@ -248,6 +262,9 @@ static void step_move_and_store(struct batch *b)
             r = take_lease_holds(item) ? store_stage_adopt(item->staged, item->source_dirfd,
                                                            item->source_name, &item->st, &item->err)
                                        : -ECANCELED;
+            /* whoever found the file under its old name waits for the lease: then it goes back to them */
+            if (r == 0 && !take_lease_holds(item))
+                r = -ECANCELED;
             r = r != 0 ? r : inject_point("seal.moved");
         }
         r = r != 0 ? r : store_stage_commit(item->staged, &item->err);
@@ -258,6 +275,7 @@ static void step_move_and_store(struct batch *b)
         item->stored = true;
         (void)inject_point("seal.stored");
     }
+    look_again_at_orphans(b);
 }
 
 static int step_stored_sync(struct batch *b, struct error *err)
@@ -370,6 +388,10 @@ static void seal_batch(struct batch *b)
     struct error err = ERROR_INIT;
     int r;
 
+    if (b->s->cut_off) {
+        fail_rest(b, -ECANCELED, &err);
+        return;
+    }
     step_known(b);
     if (alive(b, false) == 0)
         return;
@@ -384,8 +406,11 @@ static void seal_batch(struct batch *b)
     while ((r = step_stored_sync(b, &err)) !=
            0) { /* the renames are done: they can only be carried on with */
         intake_pause(b->in, &err);
-        if (atomic_load(&b->in->stopping))
+        if (atomic_load(&b->in->stopping)) {
+            b->s->cut_off = true;
             return;
+        }
+        error_clear(&err);
         usleep(500000);
     }
     step_commit(b);
