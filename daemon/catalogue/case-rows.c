@@ -111,52 +111,30 @@ static int none(const char *text, struct error *err)
     return error_set(err, CASES_E_NONE, text, "no such case; `liuhen case ls` lists them");
 }
 
-static const struct column hold_columns[] = {
-    {"id", false},     {"recording", false}, {"case", false},      {"number", false}, {"ground", false},   {"matter", false},
-    {"reason", false}, {"placed", true},     {"placed_by", false}, {"lifted", true},  {"lifted_by", false}};
-
-#define HOLD_LIST                                                                                            \
-    "SELECT h.id, h.recording, h.case_id, c.number, h.ground, h.matter, h.reason, h.placed_usec, "           \
-    "h.placed_by, h.lifted_usec, h.lifted_by FROM holds h LEFT JOIN cases c ON c.id = h.case_id WHERE "      \
-    "($1 = 1 OR h.lifted_usec IS NULL) AND "
-#define HOLD_ORDER " ORDER BY h.leaf LIMIT 1000"
-
-int holds_list(struct db *db, const char *case_id, const char *recording, bool all, json_t **ret, struct error *err)
+/* All holds of the case, lifted ones too; lists that page are in holds.c. */
+static int add_holds(struct db *db, json_t *o, const char *id, struct error *err)
 {
+    static const struct column columns[] = {{"id", false},     {"ground", false},    {"matter", false},
+                                            {"reason", false}, {"placed", true},     {"placed_by", false},
+                                            {"lifted", true},  {"lifted_by", false}};
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_json_ json_t *list = json_array();
     bool row;
-    int r;
+    int r = sql_query(db, &st, &row, err,
+                      "SELECT id, ground, matter, reason, placed_usec, placed_by, lifted_usec, lifted_by FROM holds WHERE "
+                      "case_id = $1 ORDER BY leaf",
+                      "t", id);
 
     if (!list)
         return -ENOMEM;
-    if (case_id)
-        r = sql_query(db, &st, &row, err, HOLD_LIST "h.case_id = $2" HOLD_ORDER, "it", (int64_t)all, case_id);
-    else if (recording)
-        r = sql_query(db, &st, &row, err,
-                      HOLD_LIST "(h.recording = $2 OR h.case_id IN (SELECT l.case_id FROM links l WHERE "
-                                "l.recording = $2))" HOLD_ORDER,
-                      "it", (int64_t)all, recording);
-    else
-        r = sql_query(db, &st, &row, err, HOLD_LIST "h.leaf >= 0" HOLD_ORDER, "i", (int64_t)all);
     for (; r == 0 && row; r = db_step(st, &row, err)) {
         json_t *item = NULL;
 
-        r = row_to_json(st, hold_columns, ARRAY_SIZE(hold_columns), &item);
+        r = row_to_json(st, columns, ARRAY_SIZE(columns), &item);
         if (r < 0 || json_array_append_new(list, item) < 0)
             return r < 0 ? r : -ENOMEM;
     }
-    if (r == 0)
-        *ret = TAKE_PTR(list);
-    return r;
-}
-
-static int add_holds(struct db *db, json_t *o, const char *id, struct error *err)
-{
-    json_t *list;
-    int r = holds_list(db, id, NULL, true, &list, err);
-
-    return r != 0 ? r : json_set_take(o, "hold_list", list);
+    return r != 0 ? r : json_set_take(o, "hold_list", TAKE_PTR(list));
 }
 
 int case_show(struct db *db, const struct case_id *id, json_t **ret, struct error *err)

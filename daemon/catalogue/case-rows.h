@@ -44,10 +44,6 @@ struct case_row {
 int case_read(struct db *db, const struct case_id *id, struct case_row *ret, struct error *err);
 void case_row_done(struct case_row *c);
 
-/* Holds, oldest first: array of {id, recording? | case? and number?, ground, matter?, reason?, placed, placed_by, lifted?,
- * lifted_by?}. case_id and recording (also its cases' holds) narrow; lifted ones only with all. At most CASES_PAGE_MAX. */
-int holds_list(struct db *db, const char *case_id, const char *recording, bool all, json_t **ret, struct error *err);
-
 /* The role ("" = not linked) and step of a link. */
 struct link_row {
     char role[16];
