@@ -20,9 +20,9 @@
 #include "store/store-internal.h"
 #include "store/store-read.h"
 
-const char *const store_object_files[OBJECT_FIXED_FILES] = {OBJECT_NAMASTE,       "inventory.json",
-                                                            OBJECT_SIDECAR,       "v1/inventory.json",
-                                                            "v1/" OBJECT_SIDECAR, OBJECT_ARRIVAL};
+const char *const store_object_files[OBJECT_FIXED_FILES] = {
+    OBJECT_NAMASTE,      "inventory.json",           OBJECT_SIDECAR,
+    "v1/inventory.json", "v1/inventory.json.sha256", OBJECT_ARRIVAL};
 const char *const store_object_folders[OBJECT_FOLDERS] = {"v1/content", "v1", "."};
 
 /* ---- opening ---- */
