@@ -25,7 +25,8 @@ struct builder {
 
 /* --- faults --- */
 
-static void fault_at(struct yaml_faults *f, int line, int column, const char *format, va_list ap)
+static void _printf_(4, 0)
+    fault_at(struct yaml_faults *f, int line, int column, const char *format, va_list ap)
 {
     struct error e = ERROR_INIT;
     char where[sizeof e.object], text[sizeof e.text];
