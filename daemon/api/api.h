@@ -21,8 +21,10 @@ struct api_context {
     struct store *store;
     struct policy_keeper *policy;
     struct feed *feed;
-    const struct settings *(*settings)(void *userdata); /* the settings in force; valid until the daemon ends */
-    json_t *(*status)(void *userdata); /* the daemon's own part of `status`: intake state, queues, troubles; new object */
+    const struct settings *(*settings)(
+        void *userdata); /* the settings in force; valid until the daemon ends */
+    json_t *(*status)(
+        void *userdata); /* the daemon's own part of `status`: intake state, queues, troubles; new object */
     void *userdata;
 };
 

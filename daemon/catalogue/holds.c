@@ -14,9 +14,9 @@
 static const struct {
     const char *key;
     bool is_number;
-} columns[] = {{"id", false},     {"recording", false}, {"case", false},   {"number", false},
-               {"ground", false}, {"matter", false},    {"reason", false}, {"placed", true},
-               {"placed_by", false}, {"lifted", true},  {"lifted_by", false}};
+} columns[] = {{"id", false},        {"recording", false}, {"case", false},     {"number", false},
+               {"ground", false},    {"matter", false},    {"reason", false},   {"placed", true},
+               {"placed_by", false}, {"lifted", true},     {"lifted_by", false}};
 
 static int row_to_json(struct db_stmt *st, json_t **ret)
 {
@@ -32,8 +32,8 @@ static int row_to_json(struct db_stmt *st, json_t **ret)
     return r;
 }
 
-int holds_list(struct db *db, const struct holds_filter *filter, const char *cursor, int limit, json_t **ret_page,
-               char **ret_next, struct error *err)
+int holds_list(struct db *db, const struct holds_filter *filter, const char *cursor, int limit,
+               json_t **ret_page, char **ret_next, struct error *err)
 {
     _cleanup_json_ json_t *page = json_array();
     _cleanup_stmt_ struct db_stmt *st = NULL;
@@ -46,14 +46,16 @@ int holds_list(struct db *db, const struct holds_filter *filter, const char *cur
     if (cursor && !ulid_is_valid(cursor))
         return error_set(err, CASES_E_CURSOR, cursor, "is not a page mark; use the one the last page gave");
     limit = MAX(1, MIN(limit, HOLDS_PAGE_MAX));
-    r = sql_query(db, &st, &row, err,
-                  "SELECT h.id, h.recording, h.case_id, c.number, h.ground, h.matter, h.reason, h.placed_usec, "
-                  "h.placed_by, h.lifted_usec, h.lifted_by FROM holds h LEFT JOIN cases c ON c.id = h.case_id WHERE "
-                  "h.id < $1 AND (CAST($2 AS TEXT) IS NULL OR h.recording = $2 OR h.case_id IN (SELECT l.case_id FROM links "
-                  "l WHERE l.recording = $2)) AND (CAST($3 AS TEXT) IS NULL OR h.case_id = $3) AND ($4 = 1 OR "
-                  "h.lifted_usec IS NULL) ORDER BY h.id DESC LIMIT $5",
-                  "tttii", cursor ? cursor : "~", filter->recording, filter->case_id, (int64_t)filter->lifted,
-                  (int64_t)limit + 1);
+    r = sql_query(
+        db, &st, &row, err,
+        "SELECT h.id, h.recording, h.case_id, c.number, h.ground, h.matter, h.reason, h.placed_usec, "
+        "h.placed_by, h.lifted_usec, h.lifted_by FROM holds h LEFT JOIN cases c ON c.id = h.case_id WHERE "
+        "h.id < $1 AND (CAST($2 AS TEXT) IS NULL OR h.recording = $2 OR h.case_id IN (SELECT l.case_id FROM "
+        "links "
+        "l WHERE l.recording = $2)) AND (CAST($3 AS TEXT) IS NULL OR h.case_id = $3) AND ($4 = 1 OR "
+        "h.lifted_usec IS NULL) ORDER BY h.id DESC LIMIT $5",
+        "tttii", cursor ? cursor : "~", filter->recording, filter->case_id, (int64_t)filter->lifted,
+        (int64_t)limit + 1);
     for (; r == 0 && row; r = db_step(st, &row, err)) {
         json_t *o = NULL;
 

@@ -19,7 +19,7 @@ struct holds_filter {
 /* A page of holds, the newest first: array of {id, recording?, case?, number? (the case's), ground, matter?, reason?, placed,
  * placed_by, lifted?, lifted_by?}. *ret_next is the mark of the next page (an id), NULL when there is none. Return: 0,
  * CASES_E_CURSOR, DB_E_*, negative errno. */
-int holds_list(struct db *db, const struct holds_filter *filter, const char *cursor, int limit, json_t **ret_page,
-               char **ret_next, struct error *err);
+int holds_list(struct db *db, const struct holds_filter *filter, const char *cursor, int limit,
+               json_t **ret_page, char **ret_next, struct error *err);
 
 #endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The handlers of the routes (routes.c), by family: read.c looks, explain.c says why, change.c changes through the writer.
+ */
+#ifndef LIUHEN_API_HANDLERS_H
+#define LIUHEN_API_HANDLERS_H
+
+#include "api/route.h"
+#include "base/ulid.h"
+
+int handle_status(struct call *c);
+int handle_recordings(struct call *c);
+int handle_recording(struct call *c);
+int handle_explain(struct call *c);
+int handle_receipt(struct call *c);
+int handle_history(struct call *c);
+int handle_cases(struct call *c);
+int handle_case(struct call *c);
+int handle_holds(struct call *c);
+int handle_quarantine(struct call *c);
+int handle_key(struct call *c);
+int handle_watch(struct call *c);
+
+int handle_case_add(struct call *c);
+int handle_case_set(struct call *c);
+int handle_case_end(struct call *c);
+int handle_case_file(struct call *c);
+int handle_case_reopen(struct call *c);
+int handle_link(struct call *c);
+int handle_unlink(struct call *c);
+int handle_hold_add(struct call *c);
+int handle_hold_lift(struct call *c);
+
+/* Puts "zone" into c->answer, which was just made. Return: 0 or -ENOMEM. */
+int answer_zone(struct call *c);
+
+/* A point in time as people give it, in the site's zone; is_end: a date alone means the end of that day. Return: 0, -EINVAL. */
+int read_time(struct call *c, const char *name, const char *text, bool is_end, int64_t *ret);
+
+/* The recording that the path names, where the caller may see it: its id and its row as recordings_show gives it. */
+int find_recording(struct call *c, struct recording_id *ret_id, json_t **ret);
+
+/* What would change how long a recording is kept: {change, class, ending, until?} for each change with another outcome. */
+int what_if(struct call *c, const struct recording_id *id, json_t **ret);
+
+/* The acts about an id with what the ledger says of each: {index, time, kind, actor, subject, object?, facts, text}. */
+int history_of(struct call *c, const char *id, int64_t after, int limit, json_t **ret);
+
+/* One sentence for an act, in plain words; new string. */
+char *act_sentence(const struct zone *zone, const char *kind, const json_t *facts);
+
+#endif
