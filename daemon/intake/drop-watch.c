@@ -25,7 +25,8 @@ bool watch_wants(const struct folder *f, const char *name)
 {
     size_t n = strlen(name);
 
-    if (strncmp(name, ".liuhen-", 8) == 0 || (n > 11 && strcmp(name + n - 11, ".tlog-proof") == 0))
+    if (strncmp(name, ".liuhen-", 8) == 0 || (n > 11 && strcmp(name + n - 11, ".tlog-proof") == 0) ||
+        strstr(name, ".tlog-proof.tmp-")) /* a receipt being written, or what a kill left of it */
         return false;
     for (size_t i = 0; i < f->settings->ignore.n; i++)
         if (fnmatch(f->settings->ignore.items[i], name, 0) == 0)
@@ -244,6 +245,8 @@ static void on_event(struct drop *d, const struct inotify_event *e)
             (void)inotify_rm_watch(d->inotify_fd, e->wd);
         if (root)
             watch_folder(d, f); /* gone, or replaced under the same name */
+        else if (e->mask & IN_MOVE_SELF)
+            f->again = true; /* renamed: the event of its new name came first and met the old watch */
         return;
     }
     if (e->len == 0)

@@ -92,6 +92,7 @@ static struct candidate *find_or_add(struct drop *d, struct folder *f, const cha
     if (!slot || *slot != c) {
         free(c->path);
         free(c);
+        f->again = f->again || !slot;
         return slot ? *slot : NULL;
     }
     d->n_candidates++;
@@ -369,6 +370,10 @@ static void try_ready(struct drop *d)
         d->next_try_usec = now + PAUSED_RETRY_USEC;
         if (!intake_has_room(d->in, 0, &err))
             return;
+        if (d->n_candidates == 0) { /* what could not be taken is not there any more */
+            intake_resume(d->in);
+            return;
+        }
         limit = 1; /* one file tries whether things are well again */
     }
     while (d->ready && d->in_hand < limit) {

@@ -82,6 +82,8 @@ struct item {
     struct recording_id known; /* the recording that has these bytes already, or "" */
     uint64_t leaf;             /* of its act */
     bool stored, committed;
+    bool half_stored; /* in its place, but not made read-only yet */
+    bool stuck;       /* could not be undone: its intent stays */
     enum outcome outcome;
     struct error err;
 };

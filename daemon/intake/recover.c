@@ -179,6 +179,7 @@ static int recover_intent(struct recovery *rec, const char *name)
     _cleanup_free_ char *text = NULL, *file = NULL;
     _cleanup_json_ json_t *list = NULL;
     struct error bad = ERROR_INIT;
+    bool all = true;
     json_t *o;
     size_t i;
     int r = store_intent_read(rec->in->store, name, &text, rec->err);
@@ -193,13 +194,21 @@ static int recover_intent(struct recovery *rec, const char *name)
     }
     json_array_foreach (list, i, o) {
         struct promise p;
+        error_clear(rec->err);
         r = parse_promise(o, &p);
         r = r < 0 ? r : carry_on(rec, &p);
         free(p.path);
-        if (r < 0)
+        if (r < 0 && (error_is_resource(r) || r == -ECANCELED))
             return error_prefix(rec->err, "recovering %s", name), r;
+        if (r !=
+            0) { /* one bad entry does not keep the daemon down; its intent stays until somebody has looked */
+            all = false;
+            log_event(EVENT_FILE_REFUSED, "FILE", name, "REASON",
+                      rec->err->text[0] ? rec->err->text : "the intent cannot be carried out", NULL);
+        }
     }
-    return store_intent_remove(rec->in->store, name, rec->err);
+    error_clear(rec->err);
+    return all ? store_intent_remove(rec->in->store, name, rec->err) : 0;
 }
 
 static int on_intent(void *userdata, enum store_staging_kind kind, const char *name)

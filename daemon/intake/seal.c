@@ -30,7 +30,8 @@ struct sealer {
     pthread_cond_t more;
     struct item *head, **tail;
     bool stopping;
-    bool cut_off; /* stopped between store and commit: recovery comes first, nothing may be sealed before it */
+    bool
+        cut_off; /* stopped between store and commit: recovery comes first, nothing may be sealed before it */
 };
 
 struct batch {
@@ -125,9 +126,19 @@ static int find_known(struct batch *b, struct item *item)
 
 /* ---- failures ----------------------------------------------------------------------------------------------------------- */
 
+/* Back with what was staged. What cannot go back now stays for recovery, which needs the intent then. */
+static void undo_item(struct item *item)
+{
+    struct error err = ERROR_INIT;
+
+    if (store_stage_abort(item->staged, item->source_dirfd, item->source_name, &err) != 0)
+        item->stuck = true;
+    else if (err.text[0])
+        log_event(EVENT_FILE_QUARANTINED, "FILE", err.object, "REASON", err.text, NULL);
+}
+
 static void fail_item(struct item *item, int r)
 {
-    struct error ignored;
 
     item->outcome = r == STORE_E_CHANGED || r == -ECANCELED ? OUTCOME_LATER
                     : r < 0 && error_is_resource(r)         ? OUTCOME_RESOURCE
@@ -135,7 +146,7 @@ static void fail_item(struct item *item, int r)
     if (!item->err.text[0])
         error_errno(&item->err, r < 0 ? r : -EIO, item->path, "could not be sealed");
     if (item->staged && !item->stored)
-        (void)store_stage_abort(item->staged, item->source_dirfd, item->source_name, &ignored);
+        undo_item(item);
     item->staged = store_staged_free(item->staged);
 }
 
@@ -158,7 +169,7 @@ static void look_again_at_orphans(struct batch *b)
         if (item->outcome != OUTCOME_DONE || !item->known.text[0])
             continue;
         for (size_t j = 0; j < i; j++)
-            if (recording_id_equal(&b->items[j]->id, &item->known) && !b->items[j]->stored)
+            if (!strcmp(b->items[j]->id.text, item->known.text) && !b->items[j]->stored)
                 fail_item(item, -ECANCELED);
     }
 }
@@ -250,6 +261,15 @@ static int step_sync(struct batch *b, struct error *err)
     return r != 0 ? r : inject_point("seal.synced");
 }
 
+/* A commit may fail after its rename: from there on it can only be carried on with. */
+static bool is_placed(const struct item *item)
+{
+    struct error ignored;
+    bool there = false;
+
+    return store_has(item->in->store, &item->id, &there, &ignored) != 0 || there;
+}
+
 static void step_move_and_store(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++) {
@@ -268,10 +288,11 @@ static void step_move_and_store(struct batch *b)
             r = r != 0 ? r : inject_point("seal.moved");
         }
         r = r != 0 ? r : store_stage_commit(item->staged, &item->err);
-        if (r != 0) {
+        if (r != 0 && !is_placed(item)) {
             fail_item(item, r);
             continue;
         }
+        item->half_stored = r != 0;
         item->stored = true;
         (void)inject_point("seal.stored");
     }
@@ -282,7 +303,16 @@ static int step_stored_sync(struct batch *b, struct error *err)
 {
     struct store_staged *list[BATCH_MAX];
     size_t n = staged_list(b, list);
-    int r = n ? store_commit_sync(b->in->store, list, n, err) : 0;
+    int r = 0;
+
+    for (size_t i = 0; i < b->n && r == 0; i++) {
+        if (!b->items[i]->half_stored)
+            continue;
+        r = store_stage_commit(b->items[i]->staged, err);
+        b->items[i]->half_stored = r != 0;
+    }
+    if (r == 0 && n)
+        r = store_commit_sync(b->in->store, list, n, err);
 
     return r != 0 ? r : inject_point("seal.stored-synced");
 }
@@ -376,7 +406,7 @@ static void step_done(struct batch *b)
     struct error err = ERROR_INIT;
 
     for (size_t i = 0; i < b->n; i++)
-        if (b->items[i]->stored && !b->items[i]->committed)
+        if (b->items[i]->stuck || (b->items[i]->stored && !b->items[i]->committed))
             return;
     if (store_intent_remove(b->in->store, b->name, &err) != 0)
         log_event(EVENT_SOURCE_LEFT, "FILE", b->name, "REASON", err.text, NULL);

@@ -51,29 +51,46 @@ static int take_aside(int dirfd, const char *name, const struct source_stat *was
     return r == -ENOENT ? 1 : r;
 }
 
-static int move_to_done(int rootfd, int dirfd, const char *temp, const char *path, const char *tag)
+/* The folder below done/ that path goes to, made where it is missing. Return: fd or negative errno. */
+static int open_done(int rootfd, const char *path)
 {
-    _cleanup_free_ char *target = NULL, *other = NULL, *folder = NULL;
-    char *slash;
+    const char *slash = strrchr(path, '/');
+    _cleanup_free_ char *folder = NULL;
     int r;
 
-    if (asprintf(&target, "done/%s", path) < 0)
+    if (asprintf(&folder, "done/%.*s", slash ? (int)(slash - path) : 0, path) < 0)
         return -ENOMEM;
-    folder = strdup(target);
-    if (!folder)
-        return -ENOMEM;
-    slash = strrchr(folder, '/');
-    *slash = 0;
     r = fd_mkdir_beneath(rootfd, folder, 0755, false);
-    if (r < 0)
+    return r < 0 ? r : fd_open_beneath(rootfd, folder, O_RDONLY | O_DIRECTORY, 0);
+}
+
+static int move_to_done(int donefd, int dirfd, const char *temp, const char *name, const char *tag)
+{
+    _cleanup_free_ char *other = NULL;
+    int r = fd_rename_noreplace(dirfd, temp, donefd, name);
+
+    if (r != -EEXIST)
         return r;
-    r = fd_rename_noreplace(dirfd, temp, rootfd, target);
-    if (r == -EEXIST) {
-        if (asprintf(&other, "%s/%s-%.150s", folder, tag, strrchr(target, '/') + 1) < 0)
-            return -ENOMEM;
-        r = fd_rename_noreplace(dirfd, temp, rootfd, other);
-    }
-    return r;
+    if (asprintf(&other, "%s-%.200s", tag, name) < 0)
+        return -ENOMEM;
+    return fd_rename_noreplace(dirfd, temp, donefd, other);
+}
+
+/* done/ must be there and a rename to it possible before the source is touched: a source that is put back under its name looks
+ * like a new one. Return: fd, -1 when it is not needed, or another negative errno. */
+static int prepare_done(const struct settings_folder *folder, int rootfd, int dirfd, const char *path)
+{
+    _cleanup_close_ int donefd = -1;
+    struct stat a, b;
+
+    if (folder->after != FOLDER_AFTER_MOVE)
+        return -1;
+    donefd = open_done(rootfd, path);
+    if (donefd < 0)
+        return donefd == -EPERM ? -EACCES : donefd; /* -EPERM is -1 */
+    if (fstat(donefd, &a) < 0 || fstat(dirfd, &b) < 0)
+        return -EIO;
+    return a.st_dev == b.st_dev ? TAKE_FD(donefd) : -EXDEV;
 }
 
 static int open_parent(int rootfd, const char *path, const char **ret_name)
@@ -90,7 +107,7 @@ static int open_parent(int rootfd, const char *path, const char **ret_name)
 int source_finish(const struct settings_folder *folder, const char *path, const struct source_stat *was,
                   const char *tag, struct error *err)
 {
-    _cleanup_close_ int rootfd = -1, dirfd = -1;
+    _cleanup_close_ int rootfd = -1, dirfd = -1, donefd = -1;
     _cleanup_free_ char *temp = NULL;
     const char *name;
     int r;
@@ -104,11 +121,14 @@ int source_finish(const struct settings_folder *folder, const char *path, const 
     dirfd = rootfd < 0 ? -errno : open_parent(rootfd, path, &name);
     if (dirfd < 0)
         return dirfd == -ENOENT ? 0 : error_errno(err, dirfd, path, "cannot open the source's folder");
+    donefd = prepare_done(folder, rootfd, dirfd, path);
+    if (donefd < -1)
+        return error_errno(err, donefd, path, "cannot be moved to the folder done");
     r = take_aside(dirfd, name, was, tag, &temp);
     if (r == 1)
         return 0;
     if (r == 0 && folder->after == FOLDER_AFTER_MOVE) {
-        r = move_to_done(rootfd, dirfd, temp, path, tag);
+        r = move_to_done(donefd, dirfd, temp, name, tag);
         if (r < 0)
             (void)fd_rename_noreplace(dirfd, temp, dirfd, name);
     } else if (r == 0 && unlinkat(dirfd, temp, 0) < 0) {
@@ -121,17 +141,16 @@ void source_write_receipt(struct item *item)
 {
     bool done = item->folder->after == FOLDER_AFTER_MOVE;
     _cleanup_close_ int rootfd = open(item->folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), dirfd = -1;
-    _cleanup_free_ char *text = NULL, *target = NULL, *path = NULL;
-    const char *name;
+    _cleanup_free_ char *text = NULL, *target = NULL;
+    const char *name = item->source_name;
     struct error err = ERROR_INIT;
-    int r = ledger_receipt(item->in->ledger, item->leaf, &text, &err);
+    int r = rootfd < 0 ? -errno : ledger_receipt(item->in->ledger, item->leaf, &text, &err);
 
-    if (r == 0 && asprintf(&path, "%s%s", done ? "done/" : "", item->path) < 0)
-        r = -ENOMEM;
-    dirfd = r < 0 ? r : rootfd < 0 ? -errno : open_parent(rootfd, path, &name);
-    if (dirfd < 0)
+    if (r == 0)
+        dirfd = done ? open_done(rootfd, item->path) : open_parent(rootfd, item->path, &name);
+    if (r == 0 && dirfd < 0)
         r = dirfd;
-    else if (asprintf(&target, "%.200s.tlog-proof", name) < 0)
+    else if (r == 0 && asprintf(&target, "%.200s.tlog-proof", name) < 0)
         r = -ENOMEM;
     r = r < 0 ? r : durable_write_file(dirfd, target, 0644, text, strlen(text));
     if (r < 0)

@@ -153,6 +153,8 @@ static int on_progress(void *userdata, uint64_t bytes)
 {
     struct watch *w = userdata;
 
+    if (bytes > (uint64_t)w->item->st.st_size)
+        return -ECANCELED; /* it grows */
     if (bytes < w->next_check)
         return 0;
     w->next_check = bytes + LEASE_CHECK_BYTES;
@@ -350,7 +352,9 @@ static int arrival_text(const struct item *item, char **ret)
 static bool can_move(const struct item *item, bool leased)
 {
     return leased && item->folder->after == FOLDER_AFTER_REMOVE && item->st.st_nlink == 1 &&
-           item->st.st_dev == item->in->archive_dev && (item->st.st_uid == geteuid() || item->in->may_chown);
+           item->st.st_dev == item->in->archive_dev &&
+           (item->st.st_uid == geteuid() || item->in->may_chown) &&
+           faccessat(item->source_dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0;
 }
 
 static int get_content(struct item *item, struct watch *watch)
@@ -438,6 +442,10 @@ void take_item(struct item *item)
     int leased, r;
 
     item->source_fd = item->source_dirfd = -1;
+    if (atomic_load(&item->in->stopping)) {
+        end(item, OUTCOME_LATER);
+        return;
+    }
     if (open_source(item) < 0)
         return;
     if (item->folder->after == FOLDER_AFTER_KEEP && intake_source_is_known(item)) {
