@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Commands about cases, links and holds.
+ */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/list.h"
+#include "cli/print.h"
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_get_string(o, key);
+
+    return s ? s : "-";
+}
+
+/* An object of those of the command's options that were given. */
+static json_t *body_of_options(const struct cli *c)
+{
+    json_t *body = json_object();
+
+    for (size_t i = 0; c->command->options[i].name; i++)
+        if (c->values[i] && json_set_string(body, c->command->options[i].name, c->values[i]) < 0) {
+            json_decref(body);
+            return NULL;
+        }
+    return body;
+}
+
+/* Puts a word of the command line in. Return: CLI_OK, or the exit code after saying why. */
+static int put(json_t *body, const char *key, const char *value)
+{
+    if (json_set_string(body, key, value) == 0)
+        return CLI_OK;
+    return cli_fail(CLI_USAGE, key, "is not UTF-8; set the terminal to UTF-8");
+}
+
+static void print_case(const struct cli *c, const json_t *s)
+{
+    static const char *const times[] = {"opened", "ended", "filed"};
+    char when[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE];
+
+    print_field("case", "%s", text_of(s, "number"));
+    print_field("id", "%s", text_of(s, "id"));
+    if (json_get_string(s, "title"))
+        print_field("title", "%s", text_of(s, "title"));
+    print_field("procedure", "%s", text_of(s, "procedure"));
+    print_field("state", "%s", text_of(s, "state"));
+    for (size_t i = 0; i < ARRAY_SIZE(times); i++)
+        if (json_object_get(s, times[i]))
+            print_field(times[i], "%s", print_time(c->zone, json_get_integer(s, times[i], 0), true, when));
+    print_field(
+        "recordings", "%lld, %lld of them evidence, %s", (long long)json_get_integer(s, "recordings", 0),
+        (long long)json_get_integer(s, "evidence", 0), print_size(json_get_integer(s, "bytes", 0), size));
+}
+
+/* Sends a change to a case and shows the case. */
+static int change_case(struct cli *c, const char *method, char *target, json_t *body)
+{
+    _cleanup_free_ char *owned = target;
+    _cleanup_json_ json_t *s = NULL;
+    int r = cli_ask(c, method, target, body, &s);
+
+    if (r != CLI_OK)
+        return r;
+    if (c->json)
+        return cli_print_json(s);
+    print_case(c, s);
+    return CLI_OK;
+}
+
+int cli_case_add(struct cli *c, int argc, char **argv)
+{
+    json_t *body = body_of_options(c);
+    int r = put(body, "number", argv[0]);
+
+    if (r != CLI_OK) {
+        json_decref(body);
+        return r;
+    }
+    return change_case(c, "POST", strdup("/v1/cases"), body);
+}
+
+int cli_case_set(struct cli *c, int argc, char **argv)
+{
+    return change_case(c, "PATCH", client_target("/v1/cases/", argv[0], NULL), body_of_options(c));
+}
+
+int cli_case_end(struct cli *c, int argc, char **argv)
+{
+    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/end"), body_of_options(c));
+}
+
+int cli_case_file(struct cli *c, int argc, char **argv)
+{
+    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/file"), body_of_options(c));
+}
+
+int cli_case_reopen(struct cli *c, int argc, char **argv)
+{
+    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/reopen"), json_object());
+}
+
+static void list_cases(const struct cli *c, const json_t *page)
+{
+    static const struct table_column columns[] = {{"NUMBER", 0, 0},
+                                                  {"STATE", 0, 0},
+                                                  {"PROCEDURE", 0, 2},
+                                                  {"OPENED", 0, 1},
+                                                  {"ENDED", 0, 4},
+                                                  {"FILED", 0, 4},
+                                                  {"RECORDINGS", TABLE_RIGHT, 1},
+                                                  {"HOLDS", TABLE_RIGHT, 3},
+                                                  {"TITLE", TABLE_FLEX, 2}};
+    _cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns));
+    static const char *const times[] = {"opened", "ended", "filed"};
+    char text[CALENDAR_TEXT_SIZE];
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach (page, i, row) {
+        table_cell(t, COLOUR_BLUE, text_of(row, "number"));
+        table_cell(t, COLOUR_NONE, text_of(row, "state"));
+        table_cell(t, COLOUR_NONE, text_of(row, "procedure"));
+        for (size_t k = 0; k < ARRAY_SIZE(times); k++) {
+            print_time(c->zone, json_get_integer(row, times[k], 0), false, text);
+            text[10] = strlen(text) > 10 ? '\0' : text[10]; /* the day is enough */
+            table_cell(t, COLOUR_NONE, text);
+        }
+        snprintf(text, sizeof text, "%lld", (long long)json_get_integer(row, "recordings", 0));
+        table_cell(t, COLOUR_NONE, text);
+        snprintf(text, sizeof text, "%lld", (long long)json_get_integer(row, "holds", 0));
+        table_cell(t, COLOUR_NONE, text);
+        table_cell(t, COLOUR_NONE, json_get_string(row, "title"));
+    }
+    table_print(t);
+}
+
+int cli_case_ls(struct cli *c, int argc, char **argv)
+{
+    _cleanup_free_ char *target = strdup("/v1/cases");
+    struct list_limits limits;
+    int r = list_limits_of(c, &limits);
+
+    if (r != CLI_OK)
+        return r;
+    if (!target || client_add_param(&target, "state", cli_option(c, "state")) < 0 ||
+        client_add_param(&target, "procedure", cli_option(c, "procedure")) < 0)
+        return cli_fail(CLI_BUSY, "", "out of memory");
+    return list_pages(c, target, "cases", &limits, list_cases, "no case is like that");
+}
+
+static void print_hold_rows(const struct cli *c, const json_t *list)
+{
+    static const struct table_column columns[] = {
+        {"ID", 0, 0}, {"GROUND", 0, 0}, {"HOLDS", TABLE_FLEX, 0}, {"SINCE", 0, 1},
+        {"BY", 0, 3}, {"LIFTED", 0, 5}, {"MATTER", 0, 4},         {"REASON", TABLE_FLEX, 2}};
+    _cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns));
+    char when[CALENDAR_TEXT_SIZE];
+    const json_t *row;
+    size_t i;
+
+    json_array_foreach (list, i, row) {
+        const char *number = json_get_string(row, "number"), *recording = json_get_string(row, "recording");
+        table_cell(t, COLOUR_BLUE, text_of(row, "id"));
+        table_cell(t, COLOUR_NONE, text_of(row, "ground"));
+        table_cell(t, COLOUR_NONE, recording ? recording : number ? number : "this case");
+        table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(row, "placed", 0), false, when));
+        table_cell(t, COLOUR_NONE, text_of(row, "placed_by"));
+        table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(row, "lifted", 0), false, when));
+        table_cell(t, COLOUR_NONE, json_get_string(row, "matter"));
+        table_cell(t, COLOUR_NONE, json_get_string(row, "reason"));
+    }
+    table_print(t);
+}
+
+int cli_case_show(struct cli *c, int argc, char **argv)
+{
+    _cleanup_free_ char *target = client_target("/v1/cases/", argv[0], NULL),
+                        *list = strdup("/v1/recordings?limit=1000");
+    _cleanup_json_ json_t *s = NULL, *recordings = NULL;
+    int r = cli_ask(c, "GET", target, NULL, &s);
+
+    if (r != CLI_OK || c->json)
+        return r == CLI_OK ? cli_print_json(s) : r;
+    print_case(c, s);
+    if (json_array_size(json_get_array(s, "hold_list")) > 0) {
+        putchar('\n');
+        print_hold_rows(c, json_get_array(s, "hold_list"));
+    }
+    if (!list || client_add_param(&list, "case", json_get_string(s, "id")) < 0)
+        return cli_fail(CLI_BUSY, "", "out of memory");
+    r = cli_ask(c, "GET", list, NULL, &recordings);
+    if (r == CLI_OK && json_array_size(json_get_array(recordings, "recordings")) > 0) {
+        putchar('\n');
+        list_recordings(c, json_get_array(recordings, "recordings"));
+    }
+    return r;
+}
+
+/* ---- links --------------------------------------------------------------------------------------------------------------- */
+
+/* One recording after the other; the first that fails ends it, what was done before stays. */
+static int change_links(struct cli *c, const char *method, int argc, char **argv, const char *done)
+{
+    _cleanup_json_ json_t *answers = json_array();
+    int r = CLI_OK;
+
+    for (int i = 0; i < argc - 1 && r == CLI_OK; i++) {
+        json_t *body = body_of_options(c), *answer = NULL;
+
+        r = put(body, "recording", argv[i]);
+        r = r == CLI_OK ? put(body, "case", argv[argc - 1]) : r;
+        if (r != CLI_OK) {
+            json_decref(body);
+            return r;
+        }
+        r = cli_ask(c, method, "/v1/links", body, &answer);
+        if (r != CLI_OK)
+            break;
+        if (!c->json) {
+            _cleanup_free_ char *number = print_safe(json_get_string(answer, "number"));
+            printf("%s %s %s%s%s\n", text_of(answer, "recording"), done, number,
+                   json_get_string(answer, "role") ? " as " : "",
+                   json_get_string(answer, "role") ? json_get_string(answer, "role") : "");
+        }
+        json_array_append_new(answers, answer);
+    }
+    if (c->json && r == CLI_OK)
+        return cli_print_json(argc == 2 ? json_array_get(answers, 0) : answers);
+    return r;
+}
+
+int cli_link(struct cli *c, int argc, char **argv)
+{
+    return change_links(c, "POST", argc, argv, "linked to");
+}
+
+int cli_unlink(struct cli *c, int argc, char **argv)
+{
+    return change_links(c, "DELETE", argc, argv, "taken from");
+}
+
+/* ---- holds --------------------------------------------------------------------------------------------------------------- */
+
+int cli_hold_add(struct cli *c, int argc, char **argv)
+{
+    _cleanup_json_ json_t *answer = NULL;
+    json_t *body;
+    int r = CLI_OK;
+
+    if ((argc == 1) == (cli_option(c, "case") != NULL))
+        return cli_fail(CLI_USAGE, "hold add", "give either a recording or --case CASE");
+    if (!cli_option(c, "ground"))
+        return cli_fail(CLI_USAGE, "hold add",
+                        "--ground is missing; `liuhen hold add --help` lists the grounds");
+    body = body_of_options(c);
+    if (argc == 1)
+        r = put(body, "recording", argv[0]);
+    if (r != CLI_OK) {
+        json_decref(body);
+        return r;
+    }
+    r = cli_ask(c, "POST", "/v1/holds", body, &answer);
+    if (r != CLI_OK)
+        return r;
+    if (c->json)
+        return cli_print_json(answer);
+    printf("hold %s placed on %s\n", text_of(answer, "id"),
+           json_get_string(answer, "recording") ? text_of(answer, "recording") : cli_option(c, "case"));
+    return CLI_OK;
+}
+
+int cli_hold_lift(struct cli *c, int argc, char **argv)
+{
+    _cleanup_free_ char *target = client_target("/v1/holds/", argv[0], "/lift");
+    _cleanup_json_ json_t *answer = NULL;
+    int r;
+
+    if (!cli_option(c, "reason"))
+        return cli_fail(CLI_USAGE, "hold lift", "--reason is missing; say why the hold is no longer needed");
+    r = cli_ask(c, "POST", target, body_of_options(c), &answer);
+    if (r != CLI_OK)
+        return r;
+    if (c->json)
+        return cli_print_json(answer);
+    printf("hold %s lifted\n", text_of(answer, "id"));
+    return CLI_OK;
+}
+
+int cli_hold_ls(struct cli *c, int argc, char **argv)
+{
+    const struct list_limits all = {INT64_MAX};
+    _cleanup_free_ char *target = strdup("/v1/holds");
+
+    if (!target || client_add_param(&target, "case", cli_option(c, "case")) < 0 ||
+        client_add_param(&target, "recording", cli_option(c, "recording")) < 0 ||
+        client_add_param(&target, "lifted", cli_option(c, "all") ? "1" : NULL) < 0)
+        return cli_fail(CLI_BUSY, "", "out of memory");
+    return list_pages(c, target, "holds", &all, print_hold_rows, "no hold stands");
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The table of commands. Usage, --help, shell completions and liuhen(1) are made from it.
+ */
+#include "cli/cli.h"
+
+#define KINDS      "video|audio|photo|document|data"
+#define PROCEDURES "general|summary|none"
+#define GROUNDS                                                                                              \
+    "objection|complaint|petition|evasion|refusal|obstruction|abuse|assault|mass-incident|emergency|other|"  \
+    "litigation|audit"
+#define NONE ((const struct option_row[]){{NULL, NULL, NULL}})
+
+const struct option_row cli_global_options[] = {
+    {"socket", "PATH", "the daemon's socket (default: $LIUHEN_SOCKET, else /run/liuhen/liuhen.sock)"},
+    {"json", NULL, "answer in JSON"},
+    {"help", NULL, "what a command does and takes"},
+    {"version", NULL, "the version of this program"},
+    {NULL, NULL, NULL},
+};
+
+static const struct option_row ls_options[] = {
+    {"case", "CASE", "linked to this case (number or id)"},
+    {"device", "DEVICE", "recorded by this device"},
+    {"officer", "OFFICER", "recorded by this officer"},
+    {"unit", "UNIT", "of this unit"},
+    {"kind", KINDS, "of this kind"},
+    {"class", "CLASS", "of this retention class"},
+    {"take", "TAKE", "of this take (an id that `show` gives)"},
+    {"from", "TIME", "recorded at or after: 2026-11-23, \"2026-11-23 14:30\" or RFC 3339"},
+    {"to", "TIME", "recorded before; a date alone includes that day"},
+    {"damaged", NULL, "damaged only"},
+    {"unlinked", NULL, "without a case only"},
+    {"held", NULL, "with a hold of their own only"},
+    {"undecided", NULL, "without a decision only"},
+    {"limit", "N", "at most so many (default 50; with --json all)"},
+    {"all", NULL, "all of them"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row case_add_options[] = {
+    {"title", "TEXT", "what it is about"},
+    {"procedure", PROCEDURES, "一般程序, 简易程序, or none (default)"},
+    {"opened", "TIME", "when the matter began (default now)"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row case_set_options[] = {
+    {"number", "NUMBER", "the number corrected"},
+    {"title", "TEXT", "what it is about"},
+    {"procedure", PROCEDURES, "一般程序, 简易程序, or none"},
+    {"opened", "TIME", "when the matter began"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row date_options[] = {
+    {"date", "TIME", "when it was so (default now)"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row case_ls_options[] = {
+    {"state", "open|ended|filed", "in this state"},
+    {"procedure", PROCEDURES, "of this procedure"},
+    {"limit", "N", "at most so many (default 50; with --json all)"},
+    {"all", NULL, "all of them"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row link_options[] = {
+    {"role", "evidence|context", "what it is to the case (default evidence)"},
+    {"step", "STEP", "the procedural step it supports"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row hold_add_options[] = {
+    {"case", "CASE", "hold all recordings of this case, also those linked later"},
+    {"ground", GROUNDS, "why (Art. 18; litigation and audit besides)"},
+    {"matter", "NUMBER", "number of the complaint, petition or lawsuit"},
+    {"reason", "TEXT", "in words; needed for ground other"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row hold_lift_options[] = {
+    {"reason", "TEXT", "why it is no longer needed"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row hold_ls_options[] = {
+    {"case", "CASE", "of this case"},
+    {"recording", "REC", "that keep this recording"},
+    {"all", NULL, "lifted ones too"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row output_options[] = {
+    {"output", "FILE", "write it there instead of to standard output; - is standard output"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row verify_options[] = {
+    {"key", "KEY", "the site's public key: a file (ledger.pub) or its text; `liuhen key` prints it"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row watch_options[] = {
+    {"until-idle", NULL, "end when nothing is waiting, being sealed or examined any more"},
+    {NULL, NULL, NULL},
+};
+
+const struct command cli_commands[] = {
+    {"status", "", 0, 0, NONE, "what the daemon is doing and what needs attention", "", cli_status},
+    {"ls", "", 0, 0, ls_options, "list recordings, the newest first",
+     "Flags: D damaged, ? not recognised, N not examined yet, L linked, H held, U undecided.\n"
+     "Times are those of the site's zone. On a narrow terminal columns are left out; a pipe gets all.",
+     cli_ls},
+    {"show", "REC", 1, 1, NONE, "everything that is known about a recording",
+     "REC is a recording's id or its beginning.", cli_show},
+    {"explain", "REC", 1, 1, NONE,
+     "why a recording is kept, by which rule, until when, and what would change it", "", cli_explain},
+    {"history", "REC", 1, 1, NONE, "every act about a recording, case or hold, from the ledger", "",
+     cli_history},
+    {"case add", "NUMBER", 1, 1, case_add_options, "open a case file",
+     "NUMBER as it is written, e.g. 本溪卫医罚〔2026〕12号; kinds of brackets, widths and spaces do not "
+     "matter later.",
+     cli_case_add},
+    {"case set", "CASE", 1, 1, case_set_options, "correct a case's number, title, procedure or date", "",
+     cli_case_set},
+    {"case end", "CASE", 1, 1, date_options, "the enforcement act has ended", "", cli_case_end},
+    {"case file", "CASE", 1, 1, date_options, "the case has been filed (立卷归档): its keeping begins to run",
+     "", cli_case_file},
+    {"case reopen", "CASE", 1, 1, NONE, "an ended case goes on", "", cli_case_reopen},
+    {"case ls", "", 0, 0, case_ls_options, "list cases, the latest first", "", cli_case_ls},
+    {"case show", "CASE", 1, 1, NONE, "a case with its holds and recordings", "", cli_case_show},
+    {"link", "REC... CASE", 2, -1, link_options, "tie recordings to a case", "", cli_link},
+    {"unlink", "REC... CASE", 2, -1, NONE, "take recordings from a case", "", cli_unlink},
+    {"hold add", "[REC]", 0, 1, hold_add_options, "forbid disposal of a recording, or of a case's recordings",
+     "Give either REC or --case, and always --ground.", cli_hold_add},
+    {"hold lift", "HOLD", 1, 1, hold_lift_options, "lift a hold; others stay", "", cli_hold_lift},
+    {"hold ls", "", 0, 0, hold_ls_options, "list holds that stand", "", cli_hold_ls},
+    {"receipt", "REC", 1, 1, output_options, "the signed receipt of a recording's seal, to keep elsewhere",
+     "", cli_receipt},
+    {"verify", "RECEIPT [FILE...]", 1, -1, verify_options,
+     "check a receipt, and files against it, without the daemon",
+     "Proves with the public key alone that the act in the receipt is in the site's ledger. Each FILE is "
+     "digested and\n"
+     "compared with the digest that was sealed. Exit 1 when anything does not verify.",
+     cli_verify},
+    {"key", "", 0, 0, output_options, "the ledger's public key, for verify", "", cli_key},
+    {"quarantine ls", "", 0, 0, NONE, "what could not be taken in, and why", "", cli_quarantine_ls},
+    {"watch", "", 0, 0, watch_options, "follow what arrives, live", "", cli_watch},
+};
+
+const size_t cli_n_commands = ARRAY_SIZE(cli_commands);

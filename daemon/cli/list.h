@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Lists that come in pages: how much is asked for, and following the page marks.
+ */
+#ifndef LIUHEN_CLI_LIST_H
+#define LIUHEN_CLI_LIST_H
+
+#include "cli/cli.h"
+
+struct list_limits {
+    int64_t rows; /* at most so many; INT64_MAX = all */
+};
+
+/* From --limit, --all and --json. Return: CLI_OK or CLI_USAGE after saying why. */
+int list_limits_of(const struct cli *c, struct list_limits *ret);
+
+/* Asks for target page after page; member is the array's name in the answers. With --json prints one object {member: [...], "next":
+ * mark or null}, without keeping the pages; else hands what was asked for, at most a page at a time, to print. */
+int list_pages(struct cli *c, const char *target, const char *member, const struct list_limits *limits,
+               void (*print)(const struct cli *c, const json_t *page), const char *none);
+
+/* The table of recordings. */
+void list_recordings(const struct cli *c, const json_t *page);
+
+#endif

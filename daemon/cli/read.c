@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Commands that look: status, ls, show, history, quarantine ls.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "cli/list.h"
+#include "cli/print.h"
+
+static const char *text_of(const json_t *o, const char *key)
+{
+    const char *s = json_get_string(o, key);
+
+    return s ? s : "-";
+}
+
+/* ---- status ------------------------------------------------------------------------------------------------------ */
+
+static void print_intake(const json_t *intake)
+{
+    const char *state = json_get_string(intake, "state"), *reason = json_get_string(intake, "reason");
+    const json_t *folder;
+    size_t i;
+
+    if (!state)
+        return;
+    print_field("intake", "%s%s%s · %lld waiting · %lld in hand", state, reason ? ": " : "",
+                reason ? reason : "", (long long)json_get_integer(intake, "waiting", 0),
+                (long long)json_get_integer(intake, "in_hand", 0));
+    json_array_foreach (json_get_array(intake, "folders"), i, folder)
+        print_field(i ? "" : "folders", "%s  %s%s", text_of(folder, "name"), text_of(folder, "path"),
+                    json_get_bool(folder, "present", true) ? "" : "  NOT THERE");
+}
+
+static void print_counts(const json_t *counts)
+{
+    char size[PRINT_SIZE_SIZE];
+
+    print_field("recordings", "%lld (%s) · %lld damaged · %lld unlinked · %lld to examine",
+                (long long)json_get_integer(counts, "recordings", 0),
+                print_size(json_get_integer(counts, "bytes", 0), size),
+                (long long)json_get_integer(counts, "damaged", 0),
+                (long long)json_get_integer(counts, "unlinked", 0),
+                (long long)json_get_integer(counts, "to_examine", 0));
+    print_field("cases", "%lld · %lld holds stand", (long long)json_get_integer(counts, "cases", 0),
+                (long long)json_get_integer(counts, "holds", 0));
+    if (json_get_integer(counts, "quarantined", 0) > 0)
+        print_field("quarantine", "%lld; `liuhen quarantine ls` says why",
+                    (long long)json_get_integer(counts, "quarantined", 0));
+}
+
+static void print_troubles(const json_t *troubles)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach (troubles, i, one) {
+        _cleanup_free_ char *text = print_safe(json_string_value(one));
+        printf("%s", colour_on(COLOUR_RED));
+        print_wrapped(2, "! ", text);
+        printf("%s", colour_off());
+    }
+}
+
+static void print_you(const json_t *you)
+{
+    char roles[100] = "";
+    const json_t *role;
+    size_t i;
+
+    json_array_foreach (json_get_array(you, "roles"), i, role)
+        snprintf(roles + strlen(roles), sizeof roles - strlen(roles), "%s%s", i ? ", " : "",
+                 json_string_value(role));
+    print_field("you", "%s (%s)", text_of(you, "name"), *roles ? roles : "no role");
+}
+
+int cli_status(struct cli *c, int argc, char **argv)
+{
+    _cleanup_json_ json_t *s = NULL;
+    char when[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE];
+    const json_t *you, *space;
+    int r = cli_ask(c, "GET", "/v1/status", NULL, &s);
+
+    if (r != CLI_OK || c->json)
+        return r == CLI_OK ? cli_print_json(s) : r;
+    space = json_get_object(s, "space");
+    you = json_get_object(s, "you");
+    print_field("site", "%s, %s (%s)", text_of(s, "site"),
+                print_time(c->zone, json_get_integer(s, "now", 0), true, when), text_of(s, "zone"));
+    print_field("daemon", "liuhend %s since %s", text_of(s, "version"),
+                print_time(c->zone, json_get_integer(s, "started", 0), false, when));
+    print_field("archive", "%s, %s free; catalogue in %s", text_of(s, "archive"),
+                print_size(json_get_integer(space, "bytes_free", 0), size), text_of(s, "catalogue"));
+    print_intake(json_get_object(s, "intake"));
+    print_counts(json_get_object(s, "counts"));
+    print_field("ledger", "%lld acts", (long long)json_get_integer(s, "leaves", 0));
+    print_field("policy", "%s, version %s", text_of(s, "policy"), text_of(s, "policy_version"));
+    print_you(you);
+    print_troubles(json_get_array(s, "troubles"));
+    return CLI_OK;
+}
+
+/* ---- ls ---------------------------------------------------------------------------------------------------------- */
+
+static const struct table_column ls_columns[] = {
+    {"ID", 0, 0},     {"RECORDED", 0, 0}, {"KIND", 0, 2},  {"SIZE", TABLE_RIGHT, 1}, {"FLAGS", 0, 3},
+    {"DEVICE", 0, 5}, {"OFFICER", 0, 6},  {"CLASS", 0, 4}, {"KEEP UNTIL", 0, 4},     {"NAME", TABLE_FLEX, 0},
+};
+
+static void flags_of(const json_t *r, char out[8])
+{
+    const char *status = text_of(r, "status");
+    size_t n = 0;
+
+    if (strcmp(status, "damaged") == 0)
+        out[n++] = 'D';
+    if (strcmp(status, "unknown") == 0)
+        out[n++] = '?';
+    if (strcmp(status, "new") == 0)
+        out[n++] = 'N';
+    if (json_get_integer(r, "links", 0) > 0)
+        out[n++] = 'L';
+    if (json_get_integer(r, "holds", 0) > 0)
+        out[n++] = 'H';
+    if (!json_get_string(r, "class"))
+        out[n++] = 'U';
+    out[n] = '\0';
+}
+
+/* "2026-11-23", "permanent", "case"; when the keeping ends. */
+static const char *until_of(const struct zone *z, const json_t *r, char out[CALENDAR_TEXT_SIZE])
+{
+    const char *ending = json_get_string(r, "ending");
+
+    if (!ending)
+        return "-";
+    if (strcmp(ending, "date") != 0)
+        return ending;
+    calendar_format_date(z, json_get_integer(r, "until", 0), out);
+    return out;
+}
+
+static void add_recording(struct table *t, const struct cli *c, const json_t *r)
+{
+    char when[CALENDAR_TEXT_SIZE], until[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE], flags[8];
+
+    flags_of(r, flags);
+    table_cell(t, COLOUR_BLUE, text_of(r, "id"));
+    table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(r, "sort", 0), false, when));
+    table_cell(t, COLOUR_NONE, text_of(r, "kind"));
+    table_cell(t, COLOUR_NONE, print_size(json_get_integer(r, "bytes", 0), size));
+    table_cell(t, strchr(flags, 'D') ? COLOUR_RED : COLOUR_NONE, flags);
+    table_cell(t, COLOUR_NONE, json_get_string(r, "device"));
+    table_cell(t, COLOUR_NONE, json_get_string(r, "officer"));
+    table_cell(t, COLOUR_NONE, json_get_string(r, "class"));
+    table_cell(t, COLOUR_NONE, until_of(c->zone, r, until));
+    table_cell(t, COLOUR_NONE, text_of(r, "name"));
+}
+
+void list_recordings(const struct cli *c, const json_t *page)
+{
+    _cleanup_(table_freep) struct table *t = table_new(ls_columns, ARRAY_SIZE(ls_columns));
+    const json_t *r;
+    size_t i;
+
+    json_array_foreach (page, i, r)
+        add_recording(t, c, r);
+    table_print(t);
+}
+
+int cli_ls(struct cli *c, int argc, char **argv)
+{
+    static const char *const params[] = {"case", "device", "officer", "unit",     "kind", "class",    "take",
+                                         "from", "to",     "damaged", "unlinked", "held", "undecided"};
+    _cleanup_free_ char *target = strdup("/v1/recordings");
+    struct list_limits limits;
+    int r = list_limits_of(c, &limits);
+
+    for (size_t i = 0; r == CLI_OK && i < ARRAY_SIZE(params); i++) {
+        const char *value = cli_option(c, params[i]);
+        if (!target || client_add_param(&target, params[i], value && !*value ? "1" : value) < 0)
+            return cli_fail(CLI_BUSY, "", "out of memory");
+    }
+    return r != CLI_OK
+               ? r
+               : list_pages(c, target, "recordings", &limits, list_recordings, "no recording is like that");
+}
+
+/* ---- show -------------------------------------------------------------------------------------------------------- */
+
+/* A placed fact: value, and where it comes from. */
+static void print_place(const struct cli *c, const json_t *place, const char *key, bool is_time)
+{
+    const json_t *fact = json_get_object(place, key), *value = json_object_get(fact, "value");
+    char when[CALENDAR_TEXT_SIZE];
+
+    if (!value)
+        return;
+    print_field(key, "%s  (%s, %s)",
+                is_time ? print_time(c->zone, json_integer_value(value), true, when)
+                        : json_string_value(value),
+                text_of(fact, "source"), text_of(fact, "certainty"));
+}
+
+static void print_media(const json_t *media)
+{
+    _cleanup_free_ char *flat = NULL;
+    const json_t *value;
+    const char *key;
+
+    json_object_foreach ((json_t *)media, key, value) {
+        _cleanup_free_ char *text = json_is_string(value) ? strdup(json_string_value(value)) : NULL;
+        if (!text && json_canonical(value, &text) < 0)
+            continue;
+        print_field(key, "%s", text ? text : "");
+    }
+}
+
+static void print_links(const struct cli *c, const json_t *s)
+{
+    char when[CALENDAR_TEXT_SIZE];
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach (json_get_array(s, "cases"), i, one)
+        print_field("case", "%s  as %s%s%s (%s, %s)", text_of(one, "number"), text_of(one, "role"),
+                    json_get_string(one, "step") ? ", step " : "",
+                    json_get_string(one, "step") ? json_get_string(one, "step") : "",
+                    text_of(one, "procedure"), text_of(one, "state"));
+    json_array_foreach (json_get_array(s, "hold_list"), i, one)
+        print_field("hold", "%s  %s since %s by %s%s", text_of(one, "id"), text_of(one, "ground"),
+                    print_time(c->zone, json_get_integer(one, "placed", 0), false, when),
+                    text_of(one, "placed_by"), json_object_get(one, "lifted") ? " (lifted)" : "");
+}
+
+int cli_show(struct cli *c, int argc, char **argv)
+{
+    _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], NULL);
+    char when[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE];
+    _cleanup_json_ json_t *s = NULL;
+    const json_t *place, *one;
+    size_t i;
+    int r = cli_ask(c, "GET", target, NULL, &s);
+
+    if (r != CLI_OK || c->json)
+        return r == CLI_OK ? cli_print_json(s) : r;
+    place = json_get_object(s, "place");
+    print_field("recording", "%s", text_of(s, "id"));
+    print_field("name", "%s", text_of(s, "name"));
+    print_field("kind", "%s, %s (%lld bytes), %s%s%s", text_of(s, "kind"),
+                print_size(json_get_integer(s, "bytes", 0), size), (long long)json_get_integer(s, "bytes", 0),
+                text_of(s, "status"), json_get_string(s, "message") ? ": " : "",
+                json_get_string(s, "message") ? json_get_string(s, "message") : "");
+    print_field("sha256", "%s", text_of(s, "digest"));
+    if (json_get_string(s, "sm3"))
+        print_field("sm3", "%s", text_of(s, "sm3"));
+    print_field("sealed", "%s, leaf %lld",
+                print_time(c->zone, json_get_integer(s, "received", 0), true, when),
+                (long long)json_get_integer(s, "leaf", 0));
+    json_array_foreach (json_get_array(s, "arrivals"), i, one)
+        print_field(i ? "again" : "arrived", "%s  %s  %s",
+                    print_time(c->zone, json_get_integer(one, "time", 0), true, when), text_of(one, "door"),
+                    text_of(one, "path"));
+    for (i = 0; i < 6; i++)
+        print_place(c, place,
+                    (const char *[]){"device", "officer", "unit", "case_number", "started", "ended"}[i],
+                    i >= 4);
+    if (json_get_string(s, "take"))
+        print_field("take", "%s", text_of(s, "take"));
+    print_links(c, s);
+    print_field("kept", "%s, until %s; `liuhen explain` says why", text_of(s, "class"),
+                until_of(c->zone, s, when));
+    print_media(json_get_object(s, "media"));
+    return CLI_OK;
+}
+
+/* ---- history, quarantine ----------------------------------------------------------------------------------------- */
+
+int cli_history(struct cli *c, int argc, char **argv)
+{
+    static const struct table_column columns[] = {
+        {"LEAF", TABLE_RIGHT, 2}, {"WHEN", 0, 0}, {"WHO", 0, 1}, {"WHAT", TABLE_FLEX, 0}};
+    _cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns));
+    _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], "/history");
+    char when[CALENDAR_TEXT_SIZE], leaf[24];
+    _cleanup_json_ json_t *s = NULL;
+    const json_t *act;
+    size_t i;
+    int r = cli_ask(c, "GET", target, NULL, &s);
+
+    if (r != CLI_OK || c->json)
+        return r == CLI_OK ? cli_print_json(s) : r;
+    json_array_foreach (json_get_array(s, "acts"), i, act) {
+        snprintf(leaf, sizeof leaf, "%lld", (long long)json_get_integer(act, "index", 0));
+        table_cell(t, COLOUR_NONE, leaf);
+        table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(act, "time", 0), false, when));
+        table_cell(t, COLOUR_NONE, text_of(act, "actor"));
+        table_cell(t, COLOUR_NONE, text_of(act, "text"));
+    }
+    table_print(t);
+    return CLI_OK;
+}
+
+int cli_quarantine_ls(struct cli *c, int argc, char **argv)
+{
+    static const struct table_column columns[] = {
+        {"NAME IN quarantine/", TABLE_FLEX, 0}, {"SIZE", TABLE_RIGHT, 1}, {"WHY", TABLE_FLEX, 0}};
+    _cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns));
+    _cleanup_json_ json_t *s = NULL;
+    char size[PRINT_SIZE_SIZE];
+    const json_t *item;
+    size_t i;
+    int r = cli_ask(c, "GET", "/v1/quarantine", NULL, &s);
+
+    if (r != CLI_OK || c->json)
+        return r == CLI_OK ? cli_print_json(s) : r;
+    json_array_foreach (json_get_array(s, "quarantine"), i, item) {
+        const char *reason = json_get_string(json_get_object(item, "reason"), "reason");
+        table_cell(t, COLOUR_NONE, text_of(item, "name"));
+        table_cell(t, COLOUR_NONE, print_size(json_get_integer(item, "bytes", 0), size));
+        table_cell(t, COLOUR_NONE, reason ? reason : "no reason file beside it");
+    }
+    if (table_rows(t) == 0)
+        puts("nothing is in quarantine");
+    else
+        table_print(t);
+    return CLI_OK;
+}
