@@ -44,7 +44,7 @@ static enum store_staging_kind classify(char *name)
     *dot = 0;
     if (strcmp(dot + 1, "move") == 0 && ulid_is_valid(name))
         return STORE_STAGING_OBJECT;
-    if (strcmp(dot + 1, INTENT_SUFFIX + 1) == 0 && intent_name_ok(name))
+    if (strcmp(dot + 1, "intent") == 0 && intent_name_ok(name))
         return STORE_STAGING_INTENT;
     *dot = '.';
     return STORE_STAGING_FOREIGN;
