@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "base/encode.h"
-#include "media/worker-facts.h"
 
 enum fact_type { FACT_INTEGER, FACT_TEXT, FACT_OBJECT, FACT_LIST, FACT_TEXTS, FACT_TAGS };
 

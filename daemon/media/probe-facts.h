@@ -7,6 +7,7 @@
 #define LIUHEN_MEDIA_PROBE_FACTS_H
 
 #include "media/probe.h"
+#include "media/worker-facts.h"
 
 /* Fills status, kind, message and media of *ret from the answer's text. Return: 0, -EINVAL (err says what is wrong), -ENOMEM. */
 int probe_facts_read(const char *text, size_t size, struct probe_result *ret, struct error *err);

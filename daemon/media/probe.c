@@ -23,7 +23,6 @@
 #include "base/fd.h"
 #include "base/inject.h"
 #include "media/probe-facts.h"
-#include "media/worker-facts.h"
 
 #define DEADLINE_DEFAULT (60 * USEC_PER_SEC)
 #define MEMORY_DEFAULT   (UINT64_C(3) << 29)
@@ -87,10 +86,8 @@ static int set_actions(posix_spawn_file_actions_t *a, int input, int output)
         r = posix_spawn_file_actions_adddup2(a, output, WORKER_FD_OUTPUT);
     for (int fd = 0; r == 0 && fd < 2; fd++)
         r = posix_spawn_file_actions_addclose(a, fd);
-#ifndef __SANITIZE_ADDRESS__ /* its reports go to standard error */
-    if (r == 0)
+    if (r == 0 && !UNDER_ASAN)
         r = posix_spawn_file_actions_addclose(a, 2);
-#endif
     if (r == 0)
         r = posix_spawn_file_actions_addclosefrom_np(a, WORKER_FD_OUTPUT + 1);
     return -r;

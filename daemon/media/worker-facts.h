@@ -47,6 +47,18 @@
 #define FACTS_MEDIA_MAX   16384 /* bytes of canonical JSON */
 #define FACTS_ANSWER_MAX  65536 /* bytes the worker may write */
 
+/* A build with AddressSanitizer maps terabytes and reports to standard error: some limits do not apply to it. */
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define UNDER_ASAN 1
+#endif
+#endif
+#ifndef UNDER_ASAN
+#define UNDER_ASAN 0
+#endif
+
 /* Descriptors the worker starts with; nothing else is open. */
 #define WORKER_FD_INPUT  3
 #define WORKER_FD_OUTPUT 4

@@ -20,17 +20,6 @@
 #include "base/inject.h"
 #include "media/worker-facts.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
-
 static int set_limit(int what, uint64_t value)
 {
     struct rlimit now, limit = {value, value};

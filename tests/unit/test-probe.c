@@ -296,7 +296,7 @@ static const struct {
     {"range", "no valid answer: media fact not as it must be: gps"},
     {"loop", "did not finish within 2 s"},
     {"stop", "did not finish within 2 s"},
-#ifndef __SANITIZE_ADDRESS__ /* which has its own ways to die of these */
+#if !UNDER_ASAN /* which has its own ways to die of these */
     {"crash", "SIGSEGV (bad memory access)"},
     {"abort", "SIGABRT"},
     {"memory", "ran out of memory (256 MiB allowed)"},
@@ -307,7 +307,7 @@ static void test_escapes_deaths_and_lies(void **state)
 {
     struct probe_options o = options_of(0);
 
-#ifndef __SANITIZE_ADDRESS__
+#if !UNDER_ASAN
     o.memory_bytes = (uint64_t)256 << 20;
 #endif
     for (size_t i = 0; i < ARRAY_SIZE(attempts); i++) {

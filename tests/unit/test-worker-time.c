@@ -133,7 +133,10 @@ static void test_texts_are_cleaned_and_bounded(void **state)
     char big[5000], key[16];
 
     assert_int_equal(facts_init(&f, NOW), 0);
-    facts_tag(&f, "title", "  a\x1b[2J\xff" "b\xc2\x9b\xe6\xad  ", 14);
+    facts_tag(&f, "title",
+              "  a\x1b[2J\xff"
+              "b\xc2\x9b\xe6\xad  ",
+              14);
     assert_string_equal(json_get_string(json_get_object(f.media, "tags"), "title"), "a [2J?b ??");
     facts_tag(&f, "empty", " \n ", 3);
     assert_null(json_object_get(json_get_object(f.media, "tags"), "empty"));
