@@ -374,7 +374,7 @@ int handle_watch(struct call *c)
 /* What a person should look at, in words. */
 static int add_troubles(json_t *answer)
 {
-    static const char *const keys[] = {"policy_trouble", "catalogue_trouble"};
+    static const char *const keys[] = {"policy_trouble", "catalogue_trouble", "clock_trouble"};
     json_t *list = json_array(), *intake = json_get_object(answer, "intake");
     const char *reason = json_get_string(intake, "reason");
     const json_t *folder;

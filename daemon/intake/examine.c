@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -25,6 +26,7 @@
 struct examiner {
     struct intake *in;
     struct db *db;
+    int stop_fd; /* readable when stopping: the worker in hand is ended */
     pthread_t thread;
     bool started;
     pthread_mutex_t lock;
@@ -143,7 +145,8 @@ static int examine(struct examiner *x, const struct recording_id *id, struct err
         struct probe_options options = {.worker = s->media.worker,
                                         .deadline_usec = s->media.deadline_usec,
                                         .memory_bytes = s->media.memory_bytes,
-                                        .nice = (int)s->media.nice};
+                                        .nice = (int)s->media.nice,
+                                        .stop_fd = x->stop_fd};
         if (store_describe_object(x->in->store, id, &object, err) == 0)
             options.name_hint = object.content_name;
         error_clear(err);
@@ -210,6 +213,12 @@ int examiner_new(struct intake *in, struct examiner **ret, struct error *err)
     if (!x)
         return -ENOMEM;
     x->in = in;
+    x->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (x->stop_fd < 0) {
+        r = -errno;
+        free(x);
+        return r;
+    }
     pthread_mutex_init(&x->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -235,8 +244,10 @@ struct examiner *examiner_free(struct examiner *x)
     x->stopping = true;
     pthread_cond_signal(&x->wake);
     pthread_mutex_unlock(&x->lock);
+    (void)eventfd_write(x->stop_fd, 1);
     if (x->started)
         pthread_join(x->thread, NULL);
+    fd_closep(&x->stop_fd);
     db_close(x->db);
     pthread_cond_destroy(&x->wake);
     pthread_mutex_destroy(&x->lock);

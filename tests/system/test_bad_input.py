@@ -43,7 +43,7 @@ def test_zero_bytes_go_to_quarantine(daemon):
     reasons = list(daemon.archive.glob("quarantine/*.reason.json"))
     assert len(reasons) == 1 and "empty.mp4" in reasons[0].read_text()
     daemon.wait_sealed(1)
-    assert daemon.cli("status")["quarantined"] == 1
+    assert daemon.cli("status")["counts"]["quarantined"] == 1
     daemon.wait_idle()
     daemon.assert_clean()
 
@@ -251,7 +251,7 @@ def test_catalogue_locked_by_somebody_else(daemon):
     other.execute("BEGIN IMMEDIATE")
     daemon.drop("a.bin", b"a")
     daemon.wait_log("does not take writes", timeout=30)
-    assert daemon.cli("status").get("catalogue_trouble")
+    assert daemon.cli("status")["troubles"]
     assert daemon.ls() == []
     other.execute("ROLLBACK")
     other.close()
@@ -366,7 +366,7 @@ def test_real_samples(daemon, shared):
         if data:
             want[sha256(data)] = path
         daemon.drop(str(path.relative_to(shared / "samples")), data)
-    daemon.wait(lambda: daemon.cli("status")["recordings"] >= len(want), "all sealed", 120)
+    daemon.wait(lambda: daemon.cli("status")["counts"]["recordings"] >= len(want), "all sealed", 120)
     daemon.wait_idle(timeout=300)
     rows = {r["digest"]: r for r in daemon.ls("--all")}
     assert set(rows) == set(want)

@@ -99,7 +99,7 @@ def test_policy_that_shortens_is_refused(daemon):
     daemon.reload()
     daemon.wait_log("not adopted")
     assert daemon.ls()[0]["until"] == after
-    assert daemon.cli("status")["policy_trouble"]
+    assert daemon.cli("status")["troubles"]
     daemon.restart()
     assert daemon.ls()[0]["until"] == after
     daemon.assert_clean()

@@ -198,7 +198,7 @@ def test_overflow_leads_to_a_rescan(make_daemon):
             daemon.drop(f"f{i:03}.bin", b"%d" % i)
         subprocess.run(["kill", "-CONT", str(daemon.pid)], check=True)
         daemon.wait_log("too many changes at once")
-        daemon.wait(lambda: daemon.cli("status")["recordings"] >= 300, "all 300")
+        daemon.wait(lambda: daemon.cli("status")["counts"]["recordings"] >= 300, "all 300")
     finally:
         limit.write_text(was)
     daemon.wait_idle()
@@ -280,7 +280,7 @@ def test_many_small_files_at_once(daemon):
         data = b"small %d" % (i % 390)  # ten of them twice
         want.add(sha256(data))
         daemon.drop(f"s/{i % 7}/{i}.bin", data)
-    daemon.wait(lambda: daemon.cli("status")["recordings"] >= 390, "390 recordings")
+    daemon.wait(lambda: daemon.cli("status")["counts"]["recordings"] >= 390, "390 recordings")
     daemon.wait_idle()
     assert {r["digest"] for r in daemon.ls("--all")} == want
     daemon.wait(lambda: not [p for p in daemon.folder.rglob("*") if p.is_file()], "all sources gone")
