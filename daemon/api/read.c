@@ -171,6 +171,20 @@ int handle_receipt(struct call *c)
 
 /* ---- history ------------------------------------------------------------------------------------------------------------- */
 
+/* A case's number beside its id, as people know it. */
+static int add_number(struct call *c, json_t *facts)
+{
+    _cleanup_(case_row_done) struct case_row row = {0};
+    struct error ignored = ERROR_INIT;
+    struct case_id id;
+    const char *text = json_get_string(facts, "case");
+
+    if (!text || json_object_get(facts, "number") || case_id_parse(text, &id) < 0 ||
+        case_read(c->db, &id, &row, &ignored) != 0)
+        return 0; /* the id says it as well */
+    return json_set_string(facts, "number", row.number);
+}
+
 static int add_entry(struct call *c, json_t *row)
 {
     _cleanup_free_ char *entry = NULL, *sentence = NULL;
@@ -183,6 +197,9 @@ static int add_entry(struct call *c, json_t *row)
     if (r == -ENOENT)
         return 0; /* committed, published in a moment */
     r = r != 0 ? r : act_decode(entry, size, &act, &root, &c->err);
+    if (r != 0)
+        return r;
+    r = add_number(c, act.facts);
     if (r != 0)
         return r;
     sentence = act_sentence(c->settings->site.zone, act.kind, act.facts);

@@ -72,6 +72,7 @@ unsigned route_status(int code)
         {CASES_E_INPUT, 422},
         {PEOPLE_E_DENIED, 403},
         {-ENOENT, 404},
+        {-EOPNOTSUPP, 405},
         {-ENAMETOOLONG, 414},
         {-EFBIG, 413},
         {-EMSGSIZE, 413},
@@ -278,9 +279,7 @@ void route_answer(const struct api_context *context, struct readers *readers,
     *ret_stream = r == 0 && c.stream;
     if (r == 0 && !c.stream)
         r = fill_answer(&c, answer);
-    if (r == -EOPNOTSUPP && answer->allow)
-        route_fail(405, &c.err, answer);
-    else if (r != 0)
+    if (r != 0)
         route_fail(route_status(r), &c.err, answer);
     json_decref(c.answer);
     json_decref(c.body);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Acts as sentences that a person can read aloud. One row a kind; in the text {x} is the fact x, {x@} that fact as a time,
- * [ … ] is left out when a fact in it is missing.
+ * Acts as sentences that a person can read aloud. One row a kind; in the text {x} is the fact x, {x|y} y where there is no x,
+ * {x@} that fact as a time, [ … ] is left out when a fact in it is missing.
  */
 #include <string.h>
 
@@ -25,15 +25,15 @@ static const struct {
     {"case.ended", "the case ended on {ended@}"},
     {"case.filed", "the case was filed on {filed@}"},
     {"case.reopened", "the case was opened again"},
-    {"link.added", "linked to case {case} as {role}[, step {step}]"},
-    {"link.removed", "link to case {case} removed"},
-    {"hold.added", "hold placed, ground {ground}[, matter {matter}][: {reason}]"},
+    {"link.added", "linked to case {number|case} as {role}[, step {step}]"},
+    {"link.removed", "taken from case {number|case}"},
+    {"hold.added", "hold placed[ on case {number}], ground {ground}[, matter {matter}][: {reason}]"},
     {"hold.lifted", "hold lifted[: {reason}]"},
     {"item.quarantined", "put into quarantine: {reason}"},
 };
 
 /* Writes the fact that a dotted path names. Return: false when it is missing. */
-static bool write_fact(FILE *out, const struct zone *zone, const json_t *facts, const char *path, size_t n)
+static bool write_path(FILE *out, const struct zone *zone, const json_t *facts, const char *path, size_t n)
 {
     bool is_time = n > 0 && path[n - 1] == '@';
     char key[64], when[CALENDAR_TEXT_SIZE];
@@ -58,6 +58,15 @@ static bool write_fact(FILE *out, const struct zone *zone, const json_t *facts, 
         return false;
     }
     return true;
+}
+
+/* The same for "x|y". */
+static bool write_fact(FILE *out, const struct zone *zone, const json_t *facts, const char *names, size_t n)
+{
+    size_t first = MIN(strcspn(names, "|"), n);
+
+    return write_path(out, zone, facts, names, first) ||
+           (first < n && write_path(out, zone, facts, names + first + 1, n - first - 1));
 }
 
 /* Whether all facts named between [ and ] are there. */

@@ -96,6 +96,19 @@ static const struct option_row watch_options[] = {
     {NULL, NULL, NULL},
 };
 
+static const struct option_row fsck_options[] = {
+    {"archive", "DIR", "the archive's folder (needed)"},
+    {"catalogue", "DSN", "its catalogue, if not DIR/catalogue.db: a file or postgresql://…"},
+    {"quick", NULL, "without replaying the ledger and deciding again"},
+    {"deep", NULL, "read every original again and compare its digest"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row rebuild_options[] = {
+    {"archive", "DIR", "the archive's folder (needed)"},
+    {"to", "DSN", "the catalogue to make: a file or postgresql://… (needed; it must not exist or be empty)"},
+    {NULL, NULL, NULL},
+};
+
 const struct command cli_commands[] = {
     {"status", "", 0, 0, NONE, "what the daemon is doing and what needs attention", "", cli_status},
     {"ls", "", 0, 0, ls_options, "list recordings, the newest first",
@@ -137,6 +150,12 @@ const struct command cli_commands[] = {
     {"key", "", 0, 0, output_options, "the ledger's public key, for verify", "", cli_key},
     {"quarantine ls", "", 0, 0, NONE, "what could not be taken in, and why", "", cli_quarantine_ls},
     {"watch", "", 0, 0, watch_options, "follow what arrives, live", "", cli_watch},
+    {"fsck", "", 0, 0, fsck_options, "prove that an archive holds together, and name what does not",
+     "Works on the folder itself, with or without a running daemon, and changes nothing. Exit 1 when there "
+     "are faults.",
+     cli_fsck},
+    {"rebuild", "", 0, 0, rebuild_options, "make the catalogue anew from the ledger",
+     "The daemon must not run on the archive meanwhile.", cli_rebuild},
 };
 
 const size_t cli_n_commands = ARRAY_SIZE(cli_commands);

@@ -55,6 +55,7 @@ static const char *ending_of(const struct cli *c, const json_t *o, char *out, si
 static void explain_decision(const struct cli *c, const json_t *s)
 {
     const json_t *decision = json_get_object(s, "decision"), *today = json_get_object(s, "today"), *reason;
+    const char *cite = NULL;
     char text[160], when[CALENDAR_TEXT_SIZE];
     size_t i;
 
@@ -64,8 +65,11 @@ static void explain_decision(const struct cli *c, const json_t *s)
             "is ever erased.");
         return;
     }
-    say(0, "", "It is kept %s. The class that decides is %s.", ending_of(c, decision, text, sizeof text),
-        text_of(decision, "class"));
+    json_array_foreach (json_get_array(decision, "reasons"), i, reason)
+        if (!cite && strcmp(text_of(reason, "class"), text_of(decision, "class")) == 0)
+            cite = json_get_string(reason, "cite");
+    say(0, "", "It is kept %s. The class that decides is %s%s%s.", ending_of(c, decision, text, sizeof text),
+        text_of(decision, "class"), cite ? ", by " : "", cite ? cite : "");
     if (json_object_get(decision, "disc_due"))
         say(0, "", "Permanent discs of it are due by %s.",
             print_time(c->zone, json_get_integer(decision, "disc_due", 0), true, when));
@@ -76,9 +80,8 @@ static void explain_decision(const struct cli *c, const json_t *s)
             text_of(today, "policy"), text_of(today, "class"), ending_of(c, today, text, sizeof text));
     heading("Why");
     json_array_foreach (json_get_array(decision, "reasons"), i, reason)
-        say(4, "- ", "%s (%s, class %s): kept %s.", text_of(reason, "text"), text_of(reason, "cite"),
-            text_of(reason, "class"), ending_of(c, reason, text, sizeof text));
-    say(4, "- ", "Policy version %s.", text_of(decision, "policy"));
+        say(4, "- ", "%s (%s)", text_of(reason, "text"), text_of(reason, "cite"));
+    say(4, "- ", "decided by policy version %s", text_of(decision, "policy"));
 }
 
 static void explain_facts(const struct cli *c, const json_t *facts)

@@ -174,21 +174,19 @@ static size_t next_piece(const char *text, unsigned *ret_width)
 /* Prints text from column `at` on, lines indented and at most limit wide; what is longer than a line is cut anywhere. */
 static void wrap(unsigned at, unsigned indent, unsigned limit, const char *text)
 {
-    bool blank = false, empty = true;
+    bool empty = true;
 
     while (*text) {
-        unsigned width;
-        size_t bytes;
+        unsigned blanks = (unsigned)strspn(text, " "), width;
+        size_t bytes = next_piece(text + blanks, &width);
 
-        blank = blank || *text == ' ';
-        text += strspn(text, " ");
-        bytes = next_piece(text, &width);
-        if (!empty && at + blank + width > limit) {
+        text += blanks;
+        if (!empty && at + blanks + width > limit) {
             printf("\n%*s", (int)indent, "");
             at = indent;
-        } else if (!empty && blank) {
-            putchar(' ');
-            at++;
+        } else {
+            printf("%*s", (int)blanks, "");
+            at += blanks;
         }
         for (size_t i = 0, n; i < bytes; i += n) {
             unsigned w = character_width(text + i, &n);
@@ -200,7 +198,7 @@ static void wrap(unsigned at, unsigned indent, unsigned limit, const char *text)
             at += w;
         }
         text += bytes;
-        empty = blank = false;
+        empty = false;
     }
     putchar('\n');
 }

@@ -44,7 +44,7 @@ static void print_counts(const json_t *counts)
                 (long long)json_get_integer(counts, "damaged", 0),
                 (long long)json_get_integer(counts, "unlinked", 0),
                 (long long)json_get_integer(counts, "to_examine", 0));
-    print_field("cases", "%lld · %lld holds stand", (long long)json_get_integer(counts, "cases", 0),
+    print_field("cases", "%lld · standing holds: %lld", (long long)json_get_integer(counts, "cases", 0),
                 (long long)json_get_integer(counts, "holds", 0));
     if (json_get_integer(counts, "quarantined", 0) > 0)
         print_field("quarantine", "%lld; `liuhen quarantine ls` says why",
@@ -204,17 +204,46 @@ static void print_place(const struct cli *c, const json_t *place, const char *ke
                 text_of(fact, "source"), text_of(fact, "certainty"));
 }
 
+/* "video h264 1280x720 50/1, 779 kbit/s" */
+static void print_stream(const json_t *stream)
+{
+    int64_t width = json_get_integer(stream, "width", 0), rate = json_get_integer(stream, "sample_rate", 0);
+    char size[40] = "", sound[40] = "";
+
+    if (width)
+        snprintf(size, sizeof size, " %lldx%lld", (long long)width,
+                 (long long)json_get_integer(stream, "height", 0));
+    if (rate)
+        snprintf(sound, sizeof sound, " %lld Hz, %lld channels", (long long)rate,
+                 (long long)json_get_integer(stream, "channels", 1));
+    print_field("stream", "%s %s%s%s%s%s", text_of(stream, "type"), text_of(stream, "codec"), size,
+                json_get_string(stream, "rate") && width ? " " : "",
+                json_get_string(stream, "rate") && width ? json_get_string(stream, "rate") : "", sound);
+}
+
+/* What examining found; the well-known members in words, others as they are. */
 static void print_media(const json_t *media)
 {
-    _cleanup_free_ char *flat = NULL;
+    static const char *const elsewhere[] = {"bytes", "lock", "streams", "container", "duration_usec"};
+    int64_t msec = json_get_integer(media, "duration_usec", 0) / 1000;
     const json_t *value;
     const char *key;
+    size_t i;
 
+    if (json_get_string(media, "container"))
+        print_field("container", "%s", text_of(media, "container"));
+    if (msec)
+        print_field("duration", "%lld:%02lld.%lld", (long long)(msec / 60000), (long long)(msec / 1000 % 60),
+                    (long long)(msec % 1000 / 100));
+    json_array_foreach (json_get_array(media, "streams"), i, value)
+        print_stream(value);
     json_object_foreach ((json_t *)media, key, value) {
         _cleanup_free_ char *text = json_is_string(value) ? strdup(json_string_value(value)) : NULL;
-        if (!text && json_canonical(value, &text) < 0)
-            continue;
-        print_field(key, "%s", text ? text : "");
+        bool known = false;
+        for (i = 0; i < ARRAY_SIZE(elsewhere); i++)
+            known = known || strcmp(key, elsewhere[i]) == 0;
+        if (!known && (text || json_canonical(value, &text) == 0))
+            print_field(key, "%s", text);
     }
 }
 
@@ -233,6 +262,22 @@ static void print_links(const struct cli *c, const json_t *s)
         print_field("hold", "%s  %s since %s by %s%s", text_of(one, "id"), text_of(one, "ground"),
                     print_time(c->zone, json_get_integer(one, "placed", 0), false, when),
                     text_of(one, "placed_by"), json_object_get(one, "lifted") ? " (lifted)" : "");
+}
+
+static void print_kept(const struct cli *c, const json_t *s)
+{
+    const char *ending = json_get_string(s, "ending");
+    char day[CALENDAR_TEXT_SIZE];
+
+    if (!ending) {
+        print_field("kept", "not decided yet");
+        return;
+    }
+    print_field("kept", "%s%s (class %s); `liuhen explain` says why",
+                strcmp(ending, "date") == 0   ? "until "
+                : strcmp(ending, "case") == 0 ? "as long as its case file"
+                                              : "permanently",
+                strcmp(ending, "date") == 0 ? until_of(c->zone, s, day) : "", text_of(s, "class"));
 }
 
 int cli_show(struct cli *c, int argc, char **argv)
@@ -270,8 +315,7 @@ int cli_show(struct cli *c, int argc, char **argv)
     if (json_get_string(s, "take"))
         print_field("take", "%s", text_of(s, "take"));
     print_links(c, s);
-    print_field("kept", "%s, until %s; `liuhen explain` says why", text_of(s, "class"),
-                until_of(c->zone, s, when));
+    print_kept(c, s);
     print_media(json_get_object(s, "media"));
     return CLI_OK;
 }

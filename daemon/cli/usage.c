@@ -130,7 +130,7 @@ int cli_man(void)
          ".SH DESCRIPTION\n"
          "Speaks to\n.BR liuhend (8)\nover its unix socket; who you are is known by your user. Only\n.B "
          "verify\n"
-         "needs no daemon.\n.PP\n"
+         "need no daemon.\n.PP\n"
          "\\fIREC\\fR is a recording's id or its beginning; \\fICASE\\fR is a case's number as it is "
          "written, or its id. "
          "Times are\nshown in the site's zone and read as such: 2026\\-11\\-23, \"2026\\-11\\-23 14:30\", or "

@@ -1,0 +1,621 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The API without a daemon around it: reading targets, finding routes, and whole requests against a real catalogue, ledger and store
+ * in a temporary folder, by raw HTTP over the unix socket.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/handlers.h"
+#include "api/route.h"
+#include "base/fd.h"
+#include "base/log.h"
+#include "catalogue/case-rows.h"
+#include "catalogue/recordings.h"
+#include "ledger/receipt.h"
+
+/* ---- targets ------------------------------------------------------------------------------------------------------------- */
+
+static void target_is_decoded_once(void **state)
+{
+    struct error err = ERROR_INIT;
+    struct target t;
+
+    assert_int_equal(target_parse("/v1/cases/a%2Fb%25?x=1&y=%E6%9C%AC&z", &t, &err), 0);
+    assert_int_equal(t.n_segments, 3);
+    assert_string_equal(t.segments[0], "v1");
+    assert_string_equal(t.segments[2], "a/b%");
+    assert_string_equal(target_param(&t, "x"), "1");
+    assert_string_equal(target_param(&t, "y"), "本");
+    assert_string_equal(target_param(&t, "z"), "");
+    assert_null(target_param(&t, "w"));
+    target_done(&t);
+    assert_int_equal(target_parse("/", &t, &err), 0);
+    assert_int_equal(t.n_segments, 0);
+    target_done(&t);
+    assert_int_equal(target_parse("/a?x=a+b=c&", &t, &err), -EINVAL); /* an empty parameter */
+    assert_int_equal(target_parse("/a?x=a+b=c", &t, &err), 0);
+    assert_string_equal(target_param(&t, "x"), "a+b=c"); /* '+' is a plus */
+    target_done(&t);
+}
+
+static void bad_targets_are_refused(void **state)
+{
+    static const char *const bad[] = {"",        "v1",        "*",       "http://h/v1", "//v1",
+                                      "/v1/",    "/v1//x",    "/./v1",   "/../v1",      "/v1/%2e%2e",
+                                      "/v1/%",   "/v1/%4",    "/v1/%zz", "/v1/%00",     "/v1/%0a",
+                                      "/%ff",    "/\xff",     "/v1#x",   "/v1?x=1&x=2", "/v1?=1",
+                                      "/v1?x=%", "/v1?x=%01", "/v1?%80", "/a\x7f",      "/v1?&"};
+    char longest[TARGET_BYTES_MAX + 8];
+
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        struct error err = ERROR_INIT;
+        struct target t;
+        if (target_parse(bad[i], &t, &err) != -EINVAL || !*err.text)
+            fail_msg("taken, or refused without a word: %s", bad[i]);
+    }
+    memset(longest, 'a', sizeof longest);
+    longest[0] = '/';
+    longest[sizeof longest - 1] = '\0';
+    assert_int_equal(target_parse(longest, &(struct target){0}, NULL), -ENAMETOOLONG);
+}
+
+/* ---- routes -------------------------------------------------------------------------------------------------------------- */
+
+static const struct route *find(const char *method, const char *raw, char allow[ROUTE_ALLOW_SIZE],
+                                char first_arg[64])
+{
+    const char *args[ROUTE_ARGS_MAX] = {NULL};
+    const struct route *r;
+    struct target t;
+
+    assert_int_equal(target_parse(raw, &t, NULL), 0);
+    r = route_find(method, &t, args, allow);
+    snprintf(first_arg, 64, "%s", args[0] ? args[0] : "");
+    target_done(&t);
+    return r;
+}
+
+static void routes_are_found(void **state)
+{
+    char allow[ROUTE_ALLOW_SIZE], arg[64];
+
+    assert_ptr_equal(find("GET", "/v1/recordings/01K/explain", allow, arg)->handle, handle_explain);
+    assert_string_equal(arg, "01K");
+    assert_ptr_equal(find("PATCH", "/v1/cases/a%2Fb", allow, arg)->handle, handle_case_set);
+    assert_string_equal(arg, "a/b");
+    assert_null(find("PUT", "/v1/cases/1", allow, arg));
+    assert_string_equal(allow, "GET, PATCH");
+    assert_null(find("GET", "/v1/nothing", allow, arg));
+    assert_string_equal(allow, "");
+    assert_null(find("GET", "/v1/recordings/01K/explain/more", allow, arg));
+    assert_string_equal(allow, "");
+}
+
+/* Every route has a permission that the table of people knows, a handler and help; no two are the same. */
+static void table_is_complete(void **state)
+{
+    for (size_t i = 0; i < n_api_routes; i++) {
+        const struct route *r = &api_routes[i];
+        const struct people_act *a = people_acts;
+
+        while (a->act && strcmp(a->act, r->act) != 0)
+            a++;
+        if (!a->act)
+            fail_msg("%s %s: nobody knows the act %s", r->method, r->path, r->act);
+        assert_non_null(r->handle);
+        assert_true(*r->help);
+        for (size_t k = 0; k < i; k++)
+            assert_false(strcmp(r->path, api_routes[k].path) == 0 &&
+                         strcmp(r->method, api_routes[k].method) == 0);
+    }
+}
+
+static void sentences_are_filled(void **state)
+{
+    _cleanup_(zone_freep) struct zone *z = NULL;
+    _cleanup_json_ json_t *facts =
+        json_pack("{s:s, s:s, s:I}", "class", "routine", "ending", "date", "until", (json_int_t)86400000000);
+    _cleanup_free_ char *a = NULL, *b = NULL, *c = NULL;
+
+    assert_int_equal(zone_new("UTC", &z), 0);
+    a = act_sentence(z, "recording.decided", facts);
+    assert_string_equal(
+        a, "decided: class routine, ending date, kept until 1970-01-02 00:00:00 +00:00, by policy version ?");
+    json_object_del(facts, "until");
+    b = act_sentence(z, "recording.decided", facts);
+    assert_string_equal(b, "decided: class routine, ending date, by policy version ?");
+    c = act_sentence(z, "something.new", facts);
+    assert_string_equal(c, "something.new");
+}
+
+/* ---- a whole API --------------------------------------------------------------------------------------------------------- */
+
+struct house {
+    char folder[64];
+    struct settings *settings;
+    struct signing_key *key;
+    struct ledger *ledger;
+    struct store *store;
+    struct writer *writer;
+    struct policy_keeper *policy;
+    struct feed *feed;
+    struct api *api;
+};
+
+static const char id_a[] = "01JA0000000000000000000001", id_b[] = "01JA0000000000000000000002";
+
+static const struct settings *settings_of(void *userdata)
+{
+    return ((struct house *)userdata)->settings;
+}
+
+static json_t *status_of(void *userdata)
+{
+    return json_pack("{s:s, s:{s:s, s:i}}", "version", "test", "intake", "state", "running", "waiting", 0);
+}
+
+static int seal(struct txn *t, const char *id, char fill, struct error *err)
+{
+    char digest[DIGEST_HEX_SIZE];
+
+    memset(digest, fill, 64);
+    digest[64] = '\0';
+    return txn_act(t, "recording.sealed", "door:drop", id, 0,
+                   json_pack("{s:s, s:i, s:s, s:s, s:s, s:{s:s, s:s, s:s}}", "digest", digest, "bytes", 5,
+                             "name", "a%0Ab.mp4", "content", "a.mp4", "kind", "video", "arrival", "door",
+                             "drop:d", "path", "a.mp4", "zone", "UTC"),
+                   NULL, err);
+}
+
+static int seal_two(struct txn *t, void *userdata, struct error *err)
+{
+    int r = seal(t, id_a, 'a', err);
+
+    return r != 0 ? r : seal(t, id_b, 'b', err);
+}
+
+static const char *policy_text =
+    "policy: test\neffective: 2026-01-01\ntimezone: UTC\nfloor: 6 months\nclasses:\n"
+    "  routine: { cite: Art. 17(1), keep: 6 months }\n"
+    "  evidence: { cite: Art. 17(3), when: { link.role: evidence }, keep: case }\n"
+    "  disputed: { cite: Art. 18, when: { hold.ground: [complaint] }, keep: permanent }\n"
+    "case_files:\n  general: { keep: 30 years, from: filed }\n"
+    "  summary: { keep: 10 years, from: filed }\n"
+    "disposal: { notice: 14 days, approvals: [records, legal] }\n";
+
+static void make_settings(struct house *h)
+{
+    char text[1200], path[128];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/test.yaml", h->folder);
+    fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+    assert_true(fd >= 0);
+    assert_int_equal(fd_write_full(fd, policy_text, strlen(policy_text)), 0);
+    close(fd);
+    snprintf(text, sizeof text,
+             "site: {name: t/log, timezone: Asia/Shanghai}\narchive: {path: %s/a}\nsocket: {path: %s/s, "
+             "mode: 0600}\n"
+             "policy: %s/test.yaml\n",
+             h->folder, h->folder, h->folder);
+    assert_int_equal(settings_parse(text, strlen(text), "t", NULL, NULL, &h->settings), 0);
+}
+
+static int setup(void **state)
+{
+    struct house *h = calloc(1, sizeof *h);
+    struct store_options options = {.create = true, .immutable = STORE_IMMUTABLE_NO};
+    struct api_context context;
+    struct error err = ERROR_INIT;
+    char path[128], key[128];
+
+    log_set_level(LOG_LEVEL_ERROR);
+    strcpy(h->folder, "/tmp/lh-api-XXXXXX");
+    assert_non_null(mkdtemp(h->folder));
+    make_settings(h);
+    assert_int_equal(store_open_local(h->settings->archive.path, &options, &h->store, &err), 0);
+    snprintf(path, sizeof path, "%s/a/ledger", h->folder);
+    snprintf(key, sizeof key, "%s/k", h->folder);
+    assert_int_equal(signing_key_load(key, "t/log", true, &h->key, &err), 0);
+    assert_int_equal(ledger_open(path, h->key, signing_key_verifier(h->key), &h->ledger, &err), 0);
+    assert_int_equal(writer_new(h->settings->catalogue.dsn, h->ledger, "node", &h->writer, &err), 0);
+    if (policy_keeper_new(h->writer, h->settings->catalogue.dsn, h->settings, &h->policy, &err) != 0)
+        fail_msg("policy: %s %s", err.object, err.text);
+    assert_int_equal(writer_run(h->writer, false, seal_two, NULL, &err), 0);
+    assert_int_equal(feed_new(&h->feed), 0);
+    context =
+        (struct api_context){h->writer, h->ledger, h->store, h->policy, h->feed, settings_of, status_of, h};
+    assert_int_equal(api_new(&context, -1, &h->api, &err), 0);
+    *state = h;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct house *h = *state;
+
+    api_free(h->api);
+    feed_free(h->feed);
+    policy_keeper_free(h->policy);
+    writer_free(h->writer);
+    ledger_close(h->ledger);
+    signing_key_free(h->key);
+    store_close(h->store);
+    settings_free(h->settings);
+    fd_remove_tree_at(AT_FDCWD, h->folder);
+    free(h);
+    return 0;
+}
+
+static int dial(const struct house *h)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/s", h->folder);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    return fd;
+}
+
+/* Sends raw bytes and reads until the server closes; returns the status, *ret_body the body as text (freed by the caller). */
+static int raw(const struct house *h, const char *text, size_t size, char **ret_body)
+{
+    char *answer = calloc(1, 1 << 20), *body;
+    int fd = dial(h), status;
+
+    (void)fd_write_full(fd, text, size);
+    shutdown(fd, SHUT_WR);
+    assert_true(fd_read_full(fd, answer, (1 << 20) - 1) >= 0);
+    close(fd);
+    status = strncmp(answer, "HTTP/1.1 ", 9) == 0 ? atoi(answer + 9) : 0;
+    body = strstr(answer, "\r\n\r\n");
+    if (ret_body)
+        *ret_body = strdup(body ? body + 4 : "");
+    free(answer);
+    return status;
+}
+
+static int ask(const struct house *h, const char *method, const char *target, const char *body, json_t **ret)
+{
+    _cleanup_free_ char *text = NULL, *answer = NULL;
+    int n, status;
+
+    if (body)
+        n = asprintf(&text,
+                     "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: "
+                     "application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                     method, target, strlen(body), body);
+    else
+        n = asprintf(&text, "%s %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", method, target);
+    status = raw(h, text, (size_t)n, &answer);
+    if (ret) {
+        *ret = json_loads(answer, 0, NULL);
+        if (!*ret)
+            fail_msg("%s %s: not JSON: %s", method, target, answer);
+    }
+    return status;
+}
+
+/* The status, and an error in all three parts. */
+static void refused(const struct house *h, const char *method, const char *target, const char *body,
+                    int status, const char *says)
+{
+    _cleanup_json_ json_t *answer = NULL;
+    int got = ask(h, method, target, body, &answer);
+    const json_t *e = json_get_object(answer, "error");
+
+    if (got != status || !json_get_string(e, "what") || !*json_get_string(e, "what") ||
+        !json_get_string(e, "object") || !json_get_string(e, "right")) {
+        _cleanup_free_ char *text = json_dumps(answer, 0);
+        fail_msg("%s %s: %d (not %d) %s", method, target, got, status, text);
+    }
+    if (says && !strstr(json_get_string(e, "what"), says) && !strstr(json_get_string(e, "right"), says) &&
+        !strstr(json_get_string(e, "object"), says))
+        fail_msg("%s %s says \"%s; %s\", not \"%s\"", method, target, json_get_string(e, "what"),
+                 json_get_string(e, "right"), says);
+}
+
+static void looking(void **state)
+{
+    struct house *h = *state;
+    _cleanup_json_ json_t *list = NULL, *one = NULL, *status = NULL, *key = NULL, *page = NULL;
+    _cleanup_free_ char *target = NULL;
+    const json_t *rows;
+
+    assert_int_equal(ask(h, "GET", "/v1/recordings", NULL, &list), 200);
+    rows = json_get_array(list, "recordings");
+    assert_int_equal(json_array_size(rows), 2);
+    assert_string_equal(json_get_string(json_array_get(rows, 0), "id"), id_b);
+    assert_string_equal(json_get_string(list, "zone"), "Asia/Shanghai");
+    assert_int_equal(ask(h, "GET", "/v1/recordings?limit=1", NULL, &page), 200);
+    assert_int_equal(json_array_size(json_get_array(page, "recordings")), 1);
+    assert_true(asprintf(&target, "/v1/recordings?limit=1&after=%s", json_get_string(page, "next")) > 0);
+    json_decref(page);
+    assert_int_equal(ask(h, "GET", target, NULL, &page), 200);
+    assert_string_equal(json_get_string(json_array_get(json_get_array(page, "recordings"), 0), "id"), id_a);
+    assert_null(json_get_string(page, "next"));
+    assert_int_equal(ask(h, "GET", "/v1/recordings/01JA0000000000000000000001", NULL, &one), 200);
+    assert_string_equal(json_get_string(one, "name"), "a%0Ab.mp4");
+    assert_int_equal(ask(h, "GET", "/v1/status", NULL, &status), 200);
+    assert_false(json_get_bool(status, "idle", true)); /* two are to be examined */
+    assert_int_equal(json_get_integer(json_get_object(status, "counts"), "recordings", 0), 2);
+    assert_int_equal(ask(h, "GET", "/v1/ledger/key", NULL, &key), 200);
+    assert_string_equal(json_get_string(key, "key"), verifier_key_text(signing_key_verifier(h->key)));
+}
+
+static void receipts_verify(void **state)
+{
+    struct house *h = *state;
+    static const char text[] = "GET /v1/recordings/01JA0000000000000000000001/receipt HTTP/1.1\r\nHost: "
+                               "x\r\nConnection: close\r\n\r\n";
+    _cleanup_free_ char *body = NULL;
+    struct receipt receipt;
+    struct error err = ERROR_INIT;
+
+    assert_int_equal(raw(h, text, strlen(text), &body), 200);
+    assert_int_equal(receipt_verify(body, strlen(body), signing_key_verifier(h->key), &receipt, &err), 0);
+    assert_non_null(strstr(receipt.entry, id_a));
+    receipt_done(&receipt);
+}
+
+/* A case from its opening to its filing, a link, holds; explain follows. */
+static void changing(void **state)
+{
+    struct house *h = *state;
+    _cleanup_json_ json_t *made = NULL, *explained = NULL, *hold = NULL, *filed = NULL, *holds = NULL;
+    _cleanup_free_ char *lift = NULL;
+
+    assert_int_equal(ask(h, "POST", "/v1/cases",
+                         "{\"number\":\"卫〔2026〕1号\",\"procedure\":\"general\",\"opened\":\"2026-01-05\"}",
+                         &made),
+                     201);
+    assert_string_equal(json_get_string(made, "state"), "open");
+    assert_int_equal(ask(h, "POST", "/v1/links",
+                         "{\"recording\":\"01JA0000000000000000000001\",\"case\":\"卫[2026]1号\"}", NULL),
+                     200);
+    assert_int_equal(ask(h, "POST", "/v1/holds",
+                         "{\"recording\":\"01JA0000000000000000000001\",\"ground\":\"complaint\"}", &hold),
+                     201);
+    assert_int_equal(ask(h, "GET", "/v1/recordings/01JA0000000000000000000001/explain", NULL, &explained),
+                     200);
+    assert_string_equal(json_get_string(json_get_object(explained, "decision"), "class"), "disputed");
+    assert_true(json_get_bool(json_get_object(explained, "today"), "stands", false));
+    assert_int_equal(json_array_size(json_get_array(json_get_object(explained, "decision"), "reasons")), 3);
+    /* lifting the hold is what would change it; filing the case would not */
+    assert_int_equal(json_array_size(json_get_array(explained, "would_change")), 1);
+    assert_string_equal(
+        json_get_string(json_array_get(json_get_array(explained, "would_change"), 0), "class"), "evidence");
+    assert_true(json_array_size(json_get_array(explained, "history")) >= 4);
+    assert_int_equal(ask(h, "GET", "/v1/holds?case=%E5%8D%AB%E3%80%942026%E3%80%951%E5%8F%B7", NULL, NULL),
+                     200);
+    assert_int_equal(ask(h, "GET", "/v1/holds?recording=01JA0000000000000000000001", NULL, &holds), 200);
+    assert_int_equal(json_array_size(json_get_array(holds, "holds")), 1);
+    assert_true(asprintf(&lift, "/v1/holds/%s/lift", json_get_string(hold, "id")) > 0);
+    assert_int_equal(ask(h, "POST", lift, "{\"reason\":\"settled\"}", NULL), 200);
+    refused(h, "POST", lift, "{\"reason\":\"settled\"}", 409, "lifted already");
+    refused(h, "POST", "/v1/cases/%E5%8D%AB%E3%80%942026%E3%80%951%E5%8F%B7/file", "{}", 409,
+            "only an ended case");
+    assert_int_equal(ask(h, "POST", "/v1/cases/%E5%8D%AB%E3%80%942026%E3%80%951%E5%8F%B7/end",
+                         "{\"date\":\"2026-02-01\"}", NULL),
+                     200);
+    assert_int_equal(ask(h, "POST", "/v1/cases/%E5%8D%AB%E3%80%942026%E3%80%951%E5%8F%B7/file",
+                         "{\"date\":\"2026-03-01\"}", &filed),
+                     200);
+    assert_string_equal(json_get_string(filed, "state"), "filed");
+    assert_int_equal(
+        ask(h, "PATCH", "/v1/cases/%E5%8D%AB%E3%80%942026%E3%80%951%E5%8F%B7", "{\"title\":\"t\"}", NULL),
+        200);
+    assert_int_equal(ask(h, "DELETE", "/v1/links",
+                         "{\"recording\":\"01JA0000000000000000000001\",\"case\":\"卫〔2026〕1号\"}", NULL),
+                     200);
+    refused(h, "POST", "/v1/cases", "{\"number\":\"卫(2026)1号\"}", 409, "another case");
+}
+
+static void errors_say_what_where_and_what_would_be_right(void **state)
+{
+    struct house *h = *state;
+
+    refused(h, "GET", "/v1/recordings/01ZZZZ", NULL, 404, "no such recording");
+    refused(h, "GET", "/v1/recordings/01JA", NULL, 409, "more than one");
+    refused(h, "GET", "/nothing", NULL, 404, "/v1/");
+    refused(h, "PUT", "/v1/cases", "{}", 405, "GET, POST");
+    refused(h, "GET", "/v1/recordings?colour=red", NULL, 400, "colour");
+    refused(h, "GET", "/v1/recordings?limit=0", NULL, 400, "limit");
+    refused(h, "GET", "/v1/recordings?limit=1001", NULL, 400, "1000");
+    refused(h, "GET", "/v1/recordings?from=yesterday", NULL, 400, "yesterday");
+    refused(h, "GET", "/v1/recordings?after=x", NULL, 400, "page mark");
+    refused(h, "GET", "/v1/recordings?damaged=yes", NULL, 400, "damaged");
+    refused(h, "GET", "/v1/recordings?case=9", NULL, 404, "no such case");
+    refused(h, "GET", "/v1/cases?state=lost", NULL, 400, "state");
+    refused(h, "GET", "/v1/%zz", NULL, 400, "hex");
+    refused(h, "GET", "/v1/status", "{}", 400, "no body");
+    refused(h, "POST", "/v1/cases", "{", 400, "not JSON");
+    refused(h, "POST", "/v1/cases", "{\"number\":\"1\",\"number\":\"2\"}", 400, "not JSON");
+    refused(h, "POST", "/v1/cases", "[1]", 400, "object");
+    refused(h, "POST", "/v1/cases", "{}", 400, "number");
+    refused(h, "POST", "/v1/cases", "{\"number\":7}", 400, "text");
+    refused(h, "POST", "/v1/cases", "{\"number\":\"a\\u0000b\"}", 400, NULL);
+    refused(h, "POST", "/v1/cases", "{\"number\":\"1\",\"nummer\":\"1\"}", 400, "nummer");
+    refused(h, "POST", "/v1/cases?number=1", "{\"number\":\"1\"}", 400, "JSON object");
+    refused(h, "POST", "/v1/cases", "{\"number\":\"1\",\"procedure\":\"quick\"}", 422, "procedure");
+    refused(h, "POST", "/v1/holds", "{\"ground\":\"whim\",\"recording\":\"01JA0000000000000000000001\"}", 422,
+            "ground");
+    refused(h, "POST", "/v1/holds", "{\"ground\":\"other\",\"recording\":\"01JA0000000000000000000001\"}",
+            422, "reason");
+    refused(h, "DELETE", "/v1/links", "{\"recording\":\"01JA0000000000000000000001\",\"case\":\"x\"}", 404,
+            "case");
+}
+
+/* What the HTTP library would let pass. */
+static void strict_framing(void **state)
+{
+    static const struct {
+        int status;
+        const char *text;
+    } cases[] = {
+        {400, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nContent-Length: 2\r\n\r\n{}"},
+        {400, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nTransfer-Encoding: "
+              "chunked\r\n\r\n0\r\n\r\n"},
+        {400, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n{}"},
+        {400, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"},
+        {400, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nContent-Length: +2\r\n\r\n{}"},
+        {413, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nContent-Length: 1048577\r\n\r\n"},
+        {413, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999999\r\n\r\n"},
+        {415, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"},
+        {415, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: "
+              "text/plain\r\nContent-Length: 2\r\n\r\n{}"},
+        {201, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json; "
+              "charset=utf-8\r\n"
+              "Transfer-Encoding: chunked\r\n\r\n9\r\n{\"number\"\r\n7\r\n:\"c-1\"}\r\n0\r\n\r\n"},
+    };
+    struct house *h = *state;
+    struct api_context context;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        int status = raw(h, cases[i].text, strlen(cases[i].text), NULL);
+        if (status != cases[i].status)
+            fail_msg("%d, not %d: %s", status, cases[i].status, cases[i].text);
+    }
+    /* still alive, and a living socket is not taken over */
+    assert_int_equal(ask(h, "GET", "/v1/status", NULL, NULL), 200);
+    context =
+        (struct api_context){h->writer, h->ledger, h->store, h->policy, h->feed, settings_of, status_of, h};
+    assert_int_equal(api_new(&context, -1, &(struct api *){NULL}, &(struct error)ERROR_INIT), -EADDRINUSE);
+}
+
+static void too_large_in_chunks(void **state)
+{
+    struct house *h = *state;
+    size_t size = (2u << 20) + 400, n;
+    _cleanup_free_ char *text = malloc(size);
+
+    n = (size_t)sprintf(text, "POST /v1/cases HTTP/1.1\r\nHost: x\r\nContent-Type: "
+                              "application/json\r\nTransfer-Encoding: chunked\r\n\r\n200000\r\n");
+    memset(text + n, ' ', 2u << 20);
+    n += 2u << 20;
+    n += (size_t)sprintf(text + n, "\r\n0\r\n\r\n");
+    assert_int_equal(raw(h, text, n, NULL), 413);
+}
+
+static bool reads_line(int fd, const char *part)
+{
+    char buf[4096] = "";
+    size_t n = 0;
+
+    for (int i = 0; i < 100 && n + 1 < sizeof buf; i++) {
+        struct pollfd p = {fd, POLLIN, 0};
+        ssize_t got;
+
+        if (poll(&p, 1, 100) <= 0)
+            continue;
+        got = read(fd, buf + n, sizeof buf - 1 - n);
+        if (got <= 0)
+            return false;
+        n += (size_t)got;
+        if (strstr(buf, part))
+            return true;
+    }
+    return false;
+}
+
+static void watching(void **state)
+{
+    struct house *h = *state;
+    static const char text[] = "GET /v1/watch HTTP/1.1\r\nHost: x\r\n\r\n";
+    int fd = dial(h);
+
+    assert_int_equal(fd_write_full(fd, text, strlen(text)), 0);
+    assert_true(reads_line(fd, "\"watching\""));
+    feed_add(h->feed, json_pack("{s:s}", "event", "sealed"));
+    assert_true(reads_line(fd, "{\"event\":\"sealed\"}\n"));
+    /* stopping cuts the stream and removes the socket */
+    h->api = api_free(h->api);
+    assert_false(reads_line(fd, "never"));
+    close(fd);
+    assert_int_equal(faccessat(AT_FDCWD, h->settings->socket.path, F_OK, 0), -1);
+}
+
+/* Somebody who is not named may nothing, an administrator may not decide about evidence. */
+static void permissions(void **state)
+{
+    struct house *h = *state;
+    struct settings *old = h->settings;
+    char text[1000];
+
+    snprintf(text, sizeof text,
+             "site: {name: t/log}\narchive: {path: %s/a}\npeople: [{user: nobody-here, roles: [records]}]\n",
+             h->folder);
+    assert_int_equal(settings_parse(text, strlen(text), "t", NULL, NULL, &h->settings), 0);
+    if (geteuid() == 0) {
+        assert_int_equal(ask(h, "GET", "/v1/status", NULL, NULL), 200);
+        refused(h, "POST", "/v1/cases", "{\"number\":\"p\"}", 403, "records");
+        refused(h, "POST", "/v1/cases", "not even JSON", 403, "records");
+    } else {
+        refused(h, "GET", "/v1/status", NULL, 403, "people");
+    }
+    settings_free(h->settings);
+    h->settings = old;
+}
+
+static void a_stale_socket_is_replaced(void **state)
+{
+    struct house *h = *state;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct error err = ERROR_INIT;
+    char path[100], longest[200];
+    struct stat st;
+    int fd;
+
+    snprintf(path, sizeof path, "%s/stale", h->folder);
+    snprintf(address.sun_path, sizeof address.sun_path, "%s", path);
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
+    close(fd);
+    fd = server_listen(path, 0620, &err);
+    assert_true(fd >= 0);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0620);
+    assert_int_equal(server_listen(path, 0600, &err), -EADDRINUSE);
+    close(fd);
+    unlink(path);
+    close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+    assert_int_equal(server_listen(path, 0600, &err), -EEXIST);
+    memset(longest, 'x', sizeof longest);
+    longest[199] = '\0';
+    assert_int_equal(server_listen(longest, 0600, &err), -ENAMETOOLONG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(target_is_decoded_once),
+        cmocka_unit_test(bad_targets_are_refused),
+        cmocka_unit_test(routes_are_found),
+        cmocka_unit_test(table_is_complete),
+        cmocka_unit_test(sentences_are_filled),
+        cmocka_unit_test_setup_teardown(looking, setup, teardown),
+        cmocka_unit_test_setup_teardown(receipts_verify, setup, teardown),
+        cmocka_unit_test_setup_teardown(changing, setup, teardown),
+        cmocka_unit_test_setup_teardown(errors_say_what_where_and_what_would_be_right, setup, teardown),
+        cmocka_unit_test_setup_teardown(strict_framing, setup, teardown),
+        cmocka_unit_test_setup_teardown(too_large_in_chunks, setup, teardown),
+        cmocka_unit_test_setup_teardown(watching, setup, teardown),
+        cmocka_unit_test_setup_teardown(permissions, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stale_socket_is_replaced, setup, teardown),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
