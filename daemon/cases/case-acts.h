@@ -39,18 +39,20 @@ int case_set(struct txn *t, const struct case_context *c, const char *text, cons
              struct error *err);
 
 /* The enforcement act has ended (Art. 16); date default now, not before opened, not in the future. */
-int case_end(struct txn *t, const struct case_context *c, const char *text, const char *date, struct error *err);
+int case_end(struct txn *t, const struct case_context *c, const char *text, const char *date,
+             struct error *err);
 
 /* Filed (立卷); only an ended case; date default now, not before its end. */
-int case_file(struct txn *t, const struct case_context *c, const char *text, const char *date, struct error *err);
+int case_file(struct txn *t, const struct case_context *c, const char *text, const char *date,
+              struct error *err);
 
 /* An ended case that is not filed is open again. */
 int case_reopen(struct txn *t, const struct case_context *c, const char *text, struct error *err);
 
 /* recording: id or its beginning. role: "evidence" (default) or "context". A link that is there with the same role and step is left
  * alone; otherwise role and step are replaced. */
-int link_add(struct txn *t, const struct case_context *c, const char *recording, const char *case_text, const char *role,
-             const char *step, struct error *err);
+int link_add(struct txn *t, const struct case_context *c, const char *recording, const char *case_text,
+             const char *role, const char *step, struct error *err);
 int link_remove(struct txn *t, const struct case_context *c, const char *recording, const char *case_text,
                 struct error *err);
 
@@ -58,10 +60,11 @@ int link_remove(struct txn *t, const struct case_context *c, const char *recordi
 struct hold_input {
     const char *recording, *case_text, *ground, *matter, *reason;
 };
-int hold_add(struct txn *t, const struct case_context *c, const struct hold_input *in, char ret_id[ULID_LENGTH + 1],
-             struct error *err);
+int hold_add(struct txn *t, const struct case_context *c, const struct hold_input *in,
+             char ret_id[ULID_LENGTH + 1], struct error *err);
 
 /* hold: id or its beginning. A reason is needed. */
-int hold_lift(struct txn *t, const struct case_context *c, const char *hold, const char *reason, struct error *err);
+int hold_lift(struct txn *t, const struct case_context *c, const char *hold, const char *reason,
+              struct error *err);
 
 #endif

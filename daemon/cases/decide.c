@@ -11,7 +11,6 @@
 #include "catalogue/deciding.h"
 #include "catalogue/ids.h"
 
-
 /* A word that this program does not know (written by a newer one) counts as what keeps longest: an open case of general procedure,
  * evidence, a hold on ground "other". */
 void decide_facts(const struct deciding *d, struct policy_link *links, struct policy_facts *ret)
@@ -30,8 +29,8 @@ void decide_facts(const struct deciding *d, struct policy_link *links, struct po
         const struct deciding_link *from = &d->links[i];
         struct policy_link *to = &links[i];
 
-        *to = (struct policy_link){LINK_EVIDENCE, PROCEDURE_GENERAL, CASE_OPEN, from->ended_usec, from->filed_usec,
-                                   from->number};
+        *to = (struct policy_link){LINK_EVIDENCE,    PROCEDURE_GENERAL, CASE_OPEN,
+                                   from->ended_usec, from->filed_usec,  from->number};
         (void)link_role_parse(from->role, &to->role);
         (void)procedure_parse(from->procedure, &to->procedure);
         (void)case_state_parse(from->state, &to->state);
@@ -62,8 +61,8 @@ json_t *decision_reasons_json(const struct decision *d)
 
     for (size_t i = 0; list && i < d->n_reasons; i++) {
         const struct policy_reason *x = &d->reasons[i];
-        _cleanup_json_ json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "class", x->class_name, "cite", x->cite, "text",
-                                             x->text, "ending", ending_name(x->ending));
+        _cleanup_json_ json_t *o = json_pack("{s:s, s:s, s:s, s:s}", "class", x->class_name, "cite", x->cite,
+                                             "text", x->text, "ending", ending_name(x->ending));
 
         if (!o || (x->until_usec != INT64_MAX && json_set_integer(o, "until", x->until_usec) < 0) ||
             json_array_append(list, o) < 0)
@@ -84,8 +83,8 @@ static int64_t disc_due(const struct deciding *d, const struct decision *decisio
     return from + decision->disc_within_usec;
 }
 
-static bool is_same(const struct deciding *d, const struct decision *decision, const char *version, int64_t due,
-                    const char *reasons)
+static bool is_same(const struct deciding *d, const struct decision *decision, const char *version,
+                    int64_t due, const char *reasons)
 {
     return d->class_name && strcmp(d->class_name, decision->class_name) == 0 && d->ending &&
            strcmp(d->ending, ending_name(decision->ending)) == 0 && d->until_usec == decision->until_usec &&
@@ -93,12 +92,12 @@ static bool is_same(const struct deciding *d, const struct decision *decision, c
            strcmp(d->reasons, reasons) == 0;
 }
 
-static int record(struct txn *t, const struct policy *policy, const struct recording_id *id, const struct decision *d,
-                  json_t *reasons, int64_t due, struct error *err)
+static int record(struct txn *t, const struct policy *policy, const struct recording_id *id,
+                  const struct decision *d, json_t *reasons, int64_t due, struct error *err)
 {
-    _cleanup_json_ json_t *facts = json_pack("{s:s, s:s, s:O, s:s, s:s}", "class", d->class_name, "ending",
-                                             ending_name(d->ending), "reasons", reasons, "policy", policy_name(policy),
-                                             "version", policy_version(policy));
+    _cleanup_json_ json_t *facts =
+        json_pack("{s:s, s:s, s:O, s:s, s:s}", "class", d->class_name, "ending", ending_name(d->ending),
+                  "reasons", reasons, "policy", policy_name(policy), "version", policy_version(policy));
     int r = facts ? 0 : -ENOMEM;
 
     if (r == 0 && d->until_usec != INT64_MAX)
@@ -108,8 +107,8 @@ static int record(struct txn *t, const struct policy *policy, const struct recor
     return r < 0 ? r : txn_act(t, "recording.decided", "system", id->text, 0, TAKE_PTR(facts), NULL, err);
 }
 
-int decide_recording(struct txn *t, const struct policy *policy, const struct recording_id *id, bool *ret_changed,
-                     struct error *err)
+int decide_recording(struct txn *t, const struct policy *policy, const struct recording_id *id,
+                     bool *ret_changed, struct error *err)
 {
     _cleanup_(deciding_done) struct deciding known = {0};
     _cleanup_json_ json_t *reasons = NULL;
@@ -152,8 +151,8 @@ int decide_case(struct txn *t, const struct policy *policy, const struct case_id
     return r;
 }
 
-int decide_preview(struct db *db, const struct policy *policy, const struct recording_id *id, struct decision *ret,
-                   struct error *err)
+int decide_preview(struct db *db, const struct policy *policy, const struct recording_id *id,
+                   struct decision *ret, struct error *err)
 {
     _cleanup_(deciding_done) struct deciding known = {0};
     int r = deciding_read(db, id, &known, err);

@@ -11,15 +11,15 @@
 #include "policy/policy.h"
 
 /* Return: 0 (*ret_changed, may be NULL, says whether there is a new decision), DB_E_*, negative errno. */
-int decide_recording(struct txn *t, const struct policy *policy, const struct recording_id *id, bool *ret_changed,
-                     struct error *err);
+int decide_recording(struct txn *t, const struct policy *policy, const struct recording_id *id,
+                     bool *ret_changed, struct error *err);
 
 /* All recordings linked to a case (its state or a hold on it changed). */
 int decide_case(struct txn *t, const struct policy *policy, const struct case_id *id, struct error *err);
 
 /* Computes without recording. Reads only. */
-int decide_preview(struct db *db, const struct policy *policy, const struct recording_id *id, struct decision *ret,
-                   struct error *err);
+int decide_preview(struct db *db, const struct policy *policy, const struct recording_id *id,
+                   struct decision *ret, struct error *err);
 
 /* The engine's facts from what was read; links: room for d->n_links, which *ret borrows as it borrows the texts of d. For asking
  * "what if" (api/what-if.c). */

@@ -107,11 +107,12 @@ static int deny(const struct person *p, const struct people_act *a, struct error
     if (!p->roles)
         return error_set(err, PEOPLE_E_DENIED, p->user,
                          "is not named under people in retention.yaml; %s needs the role %s", a->act, needed);
-    return error_set(err, PEOPLE_E_DENIED, p->user, "may not do this: %s needs the role %s, %s has %s", a->act, needed,
-                     p->user, has);
+    return error_set(err, PEOPLE_E_DENIED, p->user, "may not do this: %s needs the role %s, %s has %s",
+                     a->act, needed, p->user, has);
 }
 
-int people_may(const struct settings *settings, uid_t uid, const char *act, struct person *ret, struct error *err)
+int people_may(const struct settings *settings, uid_t uid, const char *act, struct person *ret,
+               struct error *err)
 {
     const struct people_act *a = people_acts;
     struct person p;

@@ -17,11 +17,11 @@ enum {
 
 struct person {
     uid_t uid;
-    char user[65];   /* OS user name; "#1234" where the system has none */
-    char name[201];  /* as people write it */
-    char actor[72];  /* for acts: "user:li" */
-    unsigned roles;  /* bit set of 1u << enum role */
-    bool own_only;   /* may do this act only with recordings whose officer is this person: see person_owns */
+    char user[65];  /* OS user name; "#1234" where the system has none */
+    char name[201]; /* as people write it */
+    char actor[72]; /* for acts: "user:li" */
+    unsigned roles; /* bit set of 1u << enum role */
+    bool own_only;  /* may do this act only with recordings whose officer is this person: see person_owns */
 };
 
 /* Who the uid is. Where nobody is named in the settings, the daemon's own user and root have every role; root is always an
@@ -30,7 +30,8 @@ int person_of(const struct settings *settings, uid_t uid, struct person *ret, st
 
 /* Whether the uid may do the act: one of people_acts. *ret (may be NULL) is filled in any case but an errno.
  * Return: 0, PEOPLE_E_DENIED, -ENOENT (no such act: our own mistake), negative errno. */
-int people_may(const struct settings *settings, uid_t uid, const char *act, struct person *ret, struct error *err);
+int people_may(const struct settings *settings, uid_t uid, const char *act, struct person *ret,
+               struct error *err);
 
 /* Whether a recording of this officer (NULL = not known) may be read by a person with own_only: the officer is the person's user or
  * display name. Always true without own_only. */

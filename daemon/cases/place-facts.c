@@ -12,7 +12,8 @@
 #include "cases/place-rule.h"
 #include "cases/place-time.h"
 
-#define EARLIEST_USEC     (INT64_C(946684800) * USEC_PER_SEC) /* 2000-01-01: before it no clock of ours was right */
+#define EARLIEST_USEC                                                                                        \
+    (INT64_C(946684800) * USEC_PER_SEC) /* 2000-01-01: before it no clock of ours was right */
 #define DISAGREE_USEC     (2 * USEC_PER_MIN)
 #define DURATION_MAX_USEC (3660 * USEC_PER_DAY)
 #define TIMES_MAX         16
@@ -72,7 +73,8 @@ static int compile(const struct settings *settings, const struct settings_place 
 
     if (r == 0 && !place_rule_has_groups(*ret) && !has_constants(s))
         r = error_set(&err, -EINVAL, "",
-                      "the rule finds nothing: name a group in its pattern, like (?<device>[A-Z0-9]+), or give it a device, "
+                      "the rule finds nothing: name a group in its pattern, like (?<device>[A-Z0-9]+), or "
+                      "give it a device, "
                       "officer, unit or case");
     if (r != -EINVAL)
         return r;
@@ -179,12 +181,14 @@ static int sidecar_text(struct work *w, const json_t *sidecar, const char *from,
         return keep_text(w, to, number, "sidecar", SURE_CERTAIN);
     }
     if (!json_is_string(v) || !place_value_is_clean(json_string_value(v), json_string_length(v)))
-        return note(w, "sidecar: %s is not used; it must be a text of 1 to %d bytes without control characters", from,
-                    PLACE_VALUE_MAX);
+        return note(w,
+                    "sidecar: %s is not used; it must be a text of 1 to %d bytes without control characters",
+                    from, PLACE_VALUE_MAX);
     return keep_text(w, to, json_string_value(v), "sidecar", SURE_CERTAIN);
 }
 
-static int sidecar_time(struct work *w, const json_t *sidecar, const char *key, struct time_fact *list, size_t *n)
+static int sidecar_time(struct work *w, const json_t *sidecar, const char *key, struct time_fact *list,
+                        size_t *n)
 {
     const json_t *v = json_object_get(sidecar, key);
     int64_t usec;
@@ -205,7 +209,8 @@ static int sidecar_link(struct work *w, const json_t *sidecar)
     const char *text = json_string_value(role);
     int r = 0;
 
-    if (role && !json_is_null(role) && (!text || (strcmp(text, "evidence") != 0 && strcmp(text, "context") != 0)))
+    if (role && !json_is_null(role) &&
+        (!text || (strcmp(text, "evidence") != 0 && strcmp(text, "context") != 0)))
         r = note(w, "sidecar: role is not used; it must be evidence or context");
     else if (fact && text)
         r = json_set_string(fact, "role", text);
@@ -234,14 +239,17 @@ static int from_sidecar(struct work *w)
     return r < 0 ? r : sidecar_link(w, sidecar);
 }
 
-static int keep_match(struct work *w, const struct settings_place *s, const struct place_match *m, const char *source,
-                      enum sure sure)
+static int keep_match(struct work *w, const struct settings_place *s, const struct place_match *m,
+                      const char *source, enum sure sure)
 {
     const struct {
         const char *key, *found, *constant;
-    } texts[] = {{"device", m->values[PLACE_DEVICE], s->device},    {"officer", m->values[PLACE_OFFICER], s->officer},
-                 {"unit", m->values[PLACE_UNIT], s->unit},          {"case_number", m->values[PLACE_CASE], s->case_number},
-                 {"channel", m->values[PLACE_CHANNEL], NULL},       {"seq", m->values[PLACE_SEQ], NULL}};
+    } texts[] = {{"device", m->values[PLACE_DEVICE], s->device},
+                 {"officer", m->values[PLACE_OFFICER], s->officer},
+                 {"unit", m->values[PLACE_UNIT], s->unit},
+                 {"case_number", m->values[PLACE_CASE], s->case_number},
+                 {"channel", m->values[PLACE_CHANNEL], NULL},
+                 {"seq", m->values[PLACE_SEQ], NULL}};
     const char *what;
     int64_t start, end;
     int r = 0;
@@ -249,7 +257,8 @@ static int keep_match(struct work *w, const struct settings_place *s, const stru
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(texts); i++)
         r = keep_text(w, texts[i].key, texts[i].found ? texts[i].found : texts[i].constant, source, sure);
     if (r == 0 && m->cut)
-        r = note(w, "%s: a group is not used; it found more than %d bytes or control characters", source, PLACE_VALUE_MAX);
+        r = note(w, "%s: a group is not used; it found more than %d bytes or control characters", source,
+                 PLACE_VALUE_MAX);
     if (r == 0 && place_time_read(m, w->zone, &start, &end, &what) < 0)
         r = note(w, "%s: what the group %s found is no time", source, what);
     if (r < 0)
@@ -268,10 +277,13 @@ static int from_rule(struct work *w, size_t i)
     int r;
 
     snprintf(source, sizeof source, "rule:%.140s", s->name);
-    r = place_rule_match(w->placer->rules[i], on_path ? w->path : w->name, on_path ? w->path_size : w->name_size, &m);
+    r = place_rule_match(w->placer->rules[i], on_path ? w->path : w->name,
+                         on_path ? w->path_size : w->name_size, &m);
     if (r == -ELOOP)
         return note(w, "%s gave up on this name: its pattern takes too many steps", source);
-    return r <= 0 ? r : keep_match(w, s, &m, source, s->certainty == PLACE_CERTAIN ? SURE_CERTAIN : SURE_PROBABLE);
+    return r <= 0
+               ? r
+               : keep_match(w, s, &m, source, s->certainty == PLACE_CERTAIN ? SURE_CERTAIN : SURE_PROBABLE);
 }
 
 static int from_rules(struct work *w, int certainty)
@@ -316,8 +328,8 @@ static int media_device(struct work *w)
     const char *make = json_get_string(device, "make"), *model = json_get_string(device, "model"),
                *serial = json_get_string(device, "serial");
     char text[PLACE_VALUE_MAX + 1];
-    int n = snprintf(text, sizeof text, "%s%s%s%s%s", make ? make : "", make && model ? " " : "", model ? model : "",
-                     serial && (make || model) ? " " : "", serial ? serial : "");
+    int n = snprintf(text, sizeof text, "%s%s%s%s%s", make ? make : "", make && model ? " " : "",
+                     model ? model : "", serial && (make || model) ? " " : "", serial ? serial : "");
 
     if (n <= 0 || n >= (int)sizeof text || !place_value_is_clean(text, (size_t)n))
         return 0;
@@ -327,7 +339,8 @@ static int media_device(struct work *w)
 static int from_media(struct work *w)
 {
     enum sure sure = sure_parse(json_get_string(w->media, "started_certainty"));
-    const char *local = json_get_string(w->media, "started_local"), *what = json_get_string(w->media, "started_source");
+    const char *local = json_get_string(w->media, "started_local"),
+               *what = json_get_string(w->media, "started_source");
     int64_t usec = json_get_integer(w->media, "started_usec", NO_TIME);
     char source[160];
 
@@ -356,7 +369,8 @@ static const struct time_fact *best_of(const struct time_fact *list, size_t n)
 }
 
 /* The first time that is not doubtful and yet says something else. */
-static const struct time_fact *conflict_of(const struct time_fact *list, size_t n, const struct time_fact *best)
+static const struct time_fact *conflict_of(const struct time_fact *list, size_t n,
+                                           const struct time_fact *best)
 {
     for (size_t i = 0; i < n; i++)
         if (&list[i] != best && list[i].sure > SURE_DOUBTFUL && best->sure > SURE_DOUBTFUL &&
@@ -366,7 +380,8 @@ static const struct time_fact *conflict_of(const struct time_fact *list, size_t 
 }
 
 /* Chooses among the times of one kind; writes it under key. *ret_usec = NO_TIME when there is none. */
-static int choose(struct work *w, const char *key, struct time_fact *list, size_t n, int64_t *ret_usec, enum sure *ret_sure)
+static int choose(struct work *w, const char *key, struct time_fact *list, size_t n, int64_t *ret_usec,
+                  enum sure *ret_sure)
 {
     const struct time_fact *best, *other;
     json_t *fact, *conflict;

@@ -19,11 +19,13 @@
 #define NAMES_MAX       64
 
 static const char *const group_names[PLACE_GROUP_COUNT] = {
-    [PLACE_DEVICE] = "device",     [PLACE_OFFICER] = "officer",   [PLACE_UNIT] = "unit",         [PLACE_CASE] = "case",
-    [PLACE_CHANNEL] = "channel",   [PLACE_SEQ] = "seq",           [PLACE_DATE] = "date",         [PLACE_TIME] = "time",
-    [PLACE_END_DATE] = "end_date", [PLACE_END_TIME] = "end_time", [PLACE_DATETIME] = "datetime", [PLACE_START] = "start",
-    [PLACE_END] = "end",           [PLACE_YEAR] = "year",         [PLACE_MONTH] = "month",       [PLACE_DAY] = "day",
-    [PLACE_HOUR] = "hour",         [PLACE_MINUTE] = "minute",     [PLACE_SECOND] = "second",     [PLACE_EPOCH] = "epoch",
+    [PLACE_DEVICE] = "device",     [PLACE_OFFICER] = "officer",   [PLACE_UNIT] = "unit",
+    [PLACE_CASE] = "case",         [PLACE_CHANNEL] = "channel",   [PLACE_SEQ] = "seq",
+    [PLACE_DATE] = "date",         [PLACE_TIME] = "time",         [PLACE_END_DATE] = "end_date",
+    [PLACE_END_TIME] = "end_time", [PLACE_DATETIME] = "datetime", [PLACE_START] = "start",
+    [PLACE_END] = "end",           [PLACE_YEAR] = "year",         [PLACE_MONTH] = "month",
+    [PLACE_DAY] = "day",           [PLACE_HOUR] = "hour",         [PLACE_MINUTE] = "minute",
+    [PLACE_SECOND] = "second",     [PLACE_EPOCH] = "epoch",
 };
 
 struct place_rule {
@@ -73,14 +75,17 @@ static int read_names(struct place_rule *r, struct error *err)
     pcre2_pattern_info(r->code, PCRE2_INFO_NAMEENTRYSIZE, &entry);
     pcre2_pattern_info(r->code, PCRE2_INFO_NAMETABLE, &table);
     if (count > NAMES_MAX)
-        return error_set(err, -EINVAL, "", "the pattern has %u named groups; at most %d are read", count, NAMES_MAX);
+        return error_set(err, -EINVAL, "", "the pattern has %u named groups; at most %d are read", count,
+                         NAMES_MAX);
     for (uint32_t i = 0; i < count; i++, table += entry) {
         const char *name = (const char *)table + 2;
 
         if (group_of(name, &r->names[i].group) < 0)
             return error_set(err, -EINVAL, "",
-                             "the pattern has a group named %s; known are device, officer, unit, case, channel, seq, date, "
-                             "time, end_date, end_time, datetime, start, end, year, month, day, hour, minute, second, epoch",
+                             "the pattern has a group named %s; known are device, officer, unit, case, "
+                             "channel, seq, date, "
+                             "time, end_date, end_time, datetime, start, end, year, month, day, hour, "
+                             "minute, second, epoch",
                              name);
         r->names[i].number = (uint32_t)table[0] << 8 | table[1];
         r->n_names++;
@@ -102,13 +107,15 @@ int place_rule_compile(const char *pattern, struct place_rule **ret, struct erro
     pcre2_set_match_limit(rule->limits, MATCH_STEPS_MAX);
     pcre2_set_depth_limit(rule->limits, MATCH_DEPTH_MAX);
     pcre2_set_heap_limit(rule->limits, MATCH_HEAP_KIB);
-    rule->code = pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
-                               PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
+    rule->code =
+        pcre2_compile((PCRE2_SPTR)pattern, PCRE2_ZERO_TERMINATED,
+                      PCRE2_UTF | PCRE2_MATCH_INVALID_UTF | PCRE2_NEVER_BACKSLASH_C, &code, &offset, NULL);
     if (!rule->code) {
         PCRE2_UCHAR why[200];
 
         pcre2_get_error_message(code, why, sizeof why);
-        return error_set(err, -EINVAL, "", "the pattern is not understood at character %zu: %s", offset + 1, (char *)why);
+        return error_set(err, -EINVAL, "", "the pattern is not understood at character %zu: %s", offset + 1,
+                         (char *)why);
     }
     r = read_names(rule, err);
     if (r < 0)
@@ -154,7 +161,8 @@ static int take_group(struct place_match *m, char **slot, const char *text, size
 
 int place_rule_match(const struct place_rule *r, const char *subject, size_t size, struct place_match *ret)
 {
-    _cleanup_(pcre2_match_data_freep) pcre2_match_data *data = pcre2_match_data_create_from_pattern(r->code, NULL);
+    _cleanup_(pcre2_match_data_freep) pcre2_match_data *data =
+        pcre2_match_data_create_from_pattern(r->code, NULL);
     _cleanup_(place_match_done) struct place_match m = {{NULL}, false};
     const PCRE2_SIZE *ends;
     int groups;
@@ -174,7 +182,8 @@ int place_rule_match(const struct place_rule *r, const char *subject, size_t siz
 
         if (n >= (uint32_t)groups || ends[2 * n] == PCRE2_UNSET || ends[2 * n + 1] < ends[2 * n])
             continue;
-        if (take_group(&m, &m.values[r->names[i].group], subject + ends[2 * n], ends[2 * n + 1] - ends[2 * n]) < 0)
+        if (take_group(&m, &m.values[r->names[i].group], subject + ends[2 * n],
+                       ends[2 * n + 1] - ends[2 * n]) < 0)
             return -ENOMEM;
     }
     *ret = m;

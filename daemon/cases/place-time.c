@@ -89,7 +89,8 @@ static int read_parts(const char *date, const char *time, const struct zone *zon
 /* year … second as six groups; minute and second may be absent. */
 static int read_fields(const struct place_match *m, const struct zone *zone, int64_t *ret)
 {
-    static const enum place_group groups[] = {PLACE_YEAR, PLACE_MONTH, PLACE_DAY, PLACE_HOUR, PLACE_MINUTE, PLACE_SECOND};
+    static const enum place_group groups[] = {PLACE_YEAR, PLACE_MONTH,  PLACE_DAY,
+                                              PLACE_HOUR, PLACE_MINUTE, PLACE_SECOND};
     int v[ARRAY_SIZE(groups)] = {0};
     struct civil c;
 
@@ -114,7 +115,8 @@ static int note(int r, const char *what, const char **ret_what)
     return r;
 }
 
-static int read_start(const struct place_match *m, const struct zone *zone, int64_t *ret, const char **ret_what)
+static int read_start(const struct place_match *m, const struct zone *zone, int64_t *ret,
+                      const char **ret_what)
 {
     const char *const *v = (const char *const *)m->values;
 
@@ -148,8 +150,8 @@ static int read_end(const struct place_match *m, const struct zone *zone, int64_
     return r;
 }
 
-int place_time_read(const struct place_match *m, const struct zone *zone, int64_t *ret_start, int64_t *ret_end,
-                    const char **ret_what)
+int place_time_read(const struct place_match *m, const struct zone *zone, int64_t *ret_start,
+                    int64_t *ret_end, const char **ret_what)
 {
     int64_t start = NONE, end = NONE;
     int r, s;

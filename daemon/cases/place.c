@@ -45,8 +45,8 @@ static bool span_of(const json_t *place, struct span *ret)
 }
 
 /* The take of the nearest recording of the same channel before (later = false) or after the span; "" = none. */
-static int take_beside(struct db *db, const struct placer *p, const struct recording_id *self, const struct span *s,
-                       bool later, char ret[ULID_LENGTH + 1], struct error *err)
+static int take_beside(struct db *db, const struct placer *p, const struct recording_id *self,
+                       const struct span *s, bool later, char ret[ULID_LENGTH + 1], struct error *err)
 {
     _cleanup_free_ struct neighbour *list = calloc(NEIGHBOURS_MAX, sizeof *list);
     size_t n;
@@ -55,8 +55,8 @@ static int take_beside(struct db *db, const struct placer *p, const struct recor
     if (!list)
         return -ENOMEM;
     *ret = 0;
-    r = neighbours_read(db, s->device, s->started_usec, s->ended_usec, placer_takes_gap_usec(p), later, self, list, &n,
-                        err);
+    r = neighbours_read(db, s->device, s->started_usec, s->ended_usec, placer_takes_gap_usec(p), later, self,
+                        list, &n, err);
     for (size_t i = 0; r == 0 && i < n; i++)
         if (strncmp(list[i].channel, s->channel, sizeof list[i].channel - 1) == 0) {
             memcpy(ret, list[i].take, sizeof list[i].take);
@@ -66,8 +66,8 @@ static int take_beside(struct db *db, const struct placer *p, const struct recor
 }
 
 /* Finds or makes the take, and the one that this recording joins on to it. Sets take and merged_take in facts. */
-static int place_take(struct db *db, const struct placer *p, const struct recording_id *id, const json_t *place,
-                      json_t *facts, struct error *err)
+static int place_take(struct db *db, const struct placer *p, const struct recording_id *id,
+                      const json_t *place, json_t *facts, struct error *err)
 {
     char before[ULID_LENGTH + 1], after[ULID_LENGTH + 1], fresh[ULID_LENGTH + 1];
     const char *take;
@@ -153,8 +153,8 @@ int place_recording(struct txn *t, const struct placer *p, const struct recordin
     return r != 0 ? r : place_link(t, id, place, known.place, err);
 }
 
-int place_link_waiting(struct txn *t, const struct policy *policy, const struct case_id *case_id, const char *number,
-                       struct error *err)
+int place_link_waiting(struct txn *t, const struct policy *policy, const struct case_id *case_id,
+                       const char *number, struct error *err)
 {
     _cleanup_free_ char *key = case_number_fold(number);
     _cleanup_ids_ struct recording_ids waiting = RECORDING_IDS_INIT;

@@ -15,7 +15,8 @@ struct placer; /* compiled rules; immutable, shared between threads */
 
 /* Compiles the rules of the settings (borrowed as long as the placer lives); faults in patterns go to on_fault.
  * Return: 0, -EINVAL, -ENOMEM. */
-int placer_new(const struct settings *settings, config_on_fault on_fault, void *userdata, struct placer **ret);
+int placer_new(const struct settings *settings, config_on_fault on_fault, void *userdata,
+               struct placer **ret);
 struct placer *placer_free(struct placer *p);
 DEFINE_CLEANUP(struct placer *, placer_free)
 
@@ -25,7 +26,7 @@ int place_recording(struct txn *t, const struct placer *p, const struct recordin
 
 /* Links the recordings whose place names this case number and that waited for somebody to add the case; decides them anew. Called
  * by case_add and case_set in their transaction. */
-int place_link_waiting(struct txn *t, const struct policy *policy, const struct case_id *case_id, const char *number,
-                       struct error *err);
+int place_link_waiting(struct txn *t, const struct policy *policy, const struct case_id *case_id,
+                       const char *number, struct error *err);
 
 #endif

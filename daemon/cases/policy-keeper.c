@@ -146,8 +146,10 @@ static int load_in_force(struct policy_keeper *k, struct error *err)
         return r;
     r = parse(text, strlen(text), version, &policy, err);
     if (r == -EINVAL) {
-        error_prefix(err, "the policy in force, version %s, is not understood by this program; use the one that adopted it",
-                     version);
+        error_prefix(
+            err,
+            "the policy in force, version %s, is not understood by this program; use the one that adopted it",
+            version);
         return -EPROTO;
     }
     return r < 0 ? r : install(k, policy);
@@ -160,7 +162,8 @@ static bool is_shorter(const struct decision *a, const struct decision *b)
 {
     static const int rank[] = {[ENDING_DATE] = 0, [ENDING_CASE] = 1, [ENDING_PERMANENT] = 2};
 
-    return rank[b->ending] != rank[a->ending] ? rank[b->ending] < rank[a->ending] : b->until_usec < a->until_usec;
+    return rank[b->ending] != rank[a->ending] ? rank[b->ending] < rank[a->ending]
+                                              : b->until_usec < a->until_usec;
 }
 
 /* Compares the decisions of both policies on a list of recordings. */
@@ -193,16 +196,17 @@ static int refuse_shortening(const struct shortened *s, const struct policy *old
 
     for (size_t i = 0; i < MIN(s->n, SHOWN_MAX); i++)
         n += (size_t)snprintf(ids + n, sizeof ids - n, "%s%s", i ? ", " : "", s->shown[i]);
-    return error_set(err, KEEPER_E_SHORTENS, "",
-                     "it would keep %llu recording%s less long than version %s does (%s%s); right would be a policy that "
-                     "keeps each at least as long",
-                     (unsigned long long)s->n, s->n == 1 ? "" : "s", policy_version(old), ids,
-                     s->n > SHOWN_MAX ? ", …" : "");
+    return error_set(
+        err, KEEPER_E_SHORTENS, "",
+        "it would keep %llu recording%s less long than version %s does (%s%s); right would be a policy that "
+        "keeps each at least as long",
+        (unsigned long long)s->n, s->n == 1 ? "" : "s", policy_version(old), ids,
+        s->n > SHOWN_MAX ? ", …" : "");
 }
 
 /* Compares every recording. *ret_first: acts from this index on were not seen. */
-static int compare_all(struct policy_keeper *k, const struct policy *old, const struct policy *new, int64_t *ret_first,
-                       struct error *err)
+static int compare_all(struct policy_keeper *k, const struct policy *old, const struct policy *new,
+                       int64_t *ret_first, struct error *err)
 {
     _cleanup_(db_closep) struct db *db = NULL;
     struct shortened s = {0};
@@ -252,8 +256,8 @@ static int adopt(struct txn *t, void *userdata, struct error *err)
     digest_of(a->text, a->size, &digest);
     digest_to_hex(&digest, hex);
     return txn_act(t, "policy.adopted", "system", policy_name(a->new), 0,
-                   json_pack("{s:s, s:s, s:s, s:s}", "version", policy_version(a->new), "digest", hex, "text", a->text,
-                             "note", a->note),
+                   json_pack("{s:s, s:s, s:s, s:s}", "version", policy_version(a->new), "digest", hex, "text",
+                             a->text, "note", a->note),
                    NULL, err);
 }
 
@@ -288,7 +292,8 @@ static int decide_all(struct policy_keeper *k, struct error *err)
     do {
         r = writer_run(k->writer, true, decide_portion, &p, err);
         if (r == 0 && p.n > 0 && p.changed == 0)
-            r = error_set(err, -EPROTO, "", "%zu recordings keep the decision of another policy version", p.n);
+            r = error_set(err, -EPROTO, "", "%zu recordings keep the decision of another policy version",
+                          p.n);
     } while (r == 0 && p.n == DECIDE_AT_ONCE);
     return r;
 }
@@ -308,7 +313,8 @@ static int compare_and_adopt(struct policy_keeper *k, struct policy *policy, con
     }
     r = install(k, policy);
     if (r == 0)
-        log_event(EVENT_POLICY_ADOPTED, "POLICY", policy_name(policy), "VERSION", policy_version(policy), NULL);
+        log_event(EVENT_POLICY_ADOPTED, "POLICY", policy_name(policy), "VERSION", policy_version(policy),
+                  NULL);
     return r;
 }
 
@@ -342,7 +348,8 @@ static int look_at_file(struct policy_keeper *k, const struct settings *settings
     int r = settings_read_policy(settings, &text, &size, &file, err);
 
     if (r == 0 && size > TEXT_MAX)
-        r = error_set(err, -EINVAL, file, "has %zu bytes; a policy has at most %d, because it goes into the ledger", size,
+        r = error_set(err, -EINVAL, file,
+                      "has %zu bytes; a policy has at most %d, because it goes into the ledger", size,
                       TEXT_MAX);
     r = r < 0 ? r : parse(text, size, file, &policy, err);
     if (r == -ENOMEM || (r < 0 && first))

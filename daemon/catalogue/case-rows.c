@@ -11,9 +11,11 @@
 #include "catalogue/recordings.h"
 #include "catalogue/sql.h"
 
-#define COLUMNS                                                                                                 \
-    "c.id, c.number, c.title, c.procedure, c.state, c.opened_usec, c.ended_usec, c.filed_usec, (SELECT count(*) " \
-    "FROM links l WHERE l.case_id = c.id), (SELECT count(*) FROM holds h WHERE h.case_id = c.id AND h.lifted_usec IS " \
+#define COLUMNS                                                                                              \
+    "c.id, c.number, c.title, c.procedure, c.state, c.opened_usec, c.ended_usec, c.filed_usec, (SELECT "     \
+    "count(*) "                                                                                              \
+    "FROM links l WHERE l.case_id = c.id), (SELECT count(*) FROM holds h WHERE h.case_id = c.id AND "        \
+    "h.lifted_usec IS "                                                                                      \
     "NULL)"
 
 static int set_text(json_t *o, const char *key, struct db_stmt *st, int column)
@@ -43,9 +45,9 @@ static int row_to_json(struct db_stmt *st, const struct column *columns, size_t 
     return r;
 }
 
-static const struct column case_columns[] = {{"id", false},         {"number", false}, {"title", false}, {"procedure", false},
-                                             {"state", false},      {"opened", true},  {"ended", true},  {"filed", true},
-                                             {"recordings", true}, {"holds", true}};
+static const struct column case_columns[] = {
+    {"id", false},    {"number", false}, {"title", false}, {"procedure", false}, {"state", false},
+    {"opened", true}, {"ended", true},   {"filed", true},  {"recordings", true}, {"holds", true}};
 
 static int parse_cursor(const char *cursor, int64_t *ret_opened, const char **ret_id, struct error *err)
 {
@@ -63,13 +65,14 @@ static int next_mark(const json_t *page, char **ret)
 {
     const json_t *last = json_array_get(page, json_array_size(page) - 1);
 
-    return asprintf(ret, "%lld.%s", (long long)json_get_integer(last, "opened", 0), json_get_string(last, "id")) < 0
+    return asprintf(ret, "%lld.%s", (long long)json_get_integer(last, "opened", 0),
+                    json_get_string(last, "id")) < 0
                ? -ENOMEM
                : 0;
 }
 
-int cases_list(struct db *db, const struct cases_filter *filter, const char *cursor, int limit, json_t **ret_page,
-               char **ret_next, struct error *err)
+int cases_list(struct db *db, const struct cases_filter *filter, const char *cursor, int limit,
+               json_t **ret_page, char **ret_next, struct error *err)
 {
     _cleanup_json_ json_t *page = json_array();
     _cleanup_stmt_ struct db_stmt *st = NULL;
@@ -83,8 +86,10 @@ int cases_list(struct db *db, const struct cases_filter *filter, const char *cur
         return r != 0 ? r : -ENOMEM;
     limit = MAX(1, MIN(limit, CASES_PAGE_MAX));
     r = sql_query(db, &st, &row, err,
-                  "SELECT " COLUMNS " FROM cases c WHERE (c.opened_usec, c.id) < ($1, $2) AND (CAST($3 AS TEXT) IS NULL OR "
-                  "c.state = $3) AND (CAST($4 AS TEXT) IS NULL OR c.procedure = $4) ORDER BY c.opened_usec DESC, c.id DESC "
+                  "SELECT " COLUMNS
+                  " FROM cases c WHERE (c.opened_usec, c.id) < ($1, $2) AND (CAST($3 AS TEXT) IS NULL OR "
+                  "c.state = $3) AND (CAST($4 AS TEXT) IS NULL OR c.procedure = $4) ORDER BY c.opened_usec "
+                  "DESC, c.id DESC "
                   "LIMIT $5",
                   "ittti", opened, id, filter ? filter->state : NULL, filter ? filter->procedure : NULL,
                   (int64_t)limit + 1);
@@ -114,16 +119,17 @@ static int none(const char *text, struct error *err)
 /* All holds of the case, lifted ones too; lists that page are in holds.c. */
 static int add_holds(struct db *db, json_t *o, const char *id, struct error *err)
 {
-    static const struct column columns[] = {{"id", false},     {"ground", false},    {"matter", false},
-                                            {"reason", false}, {"placed", true},     {"placed_by", false},
+    static const struct column columns[] = {{"id", false},     {"ground", false},   {"matter", false},
+                                            {"reason", false}, {"placed", true},    {"placed_by", false},
                                             {"lifted", true},  {"lifted_by", false}};
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_json_ json_t *list = json_array();
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT id, ground, matter, reason, placed_usec, placed_by, lifted_usec, lifted_by FROM holds WHERE "
-                      "case_id = $1 ORDER BY leaf",
-                      "t", id);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT id, ground, matter, reason, placed_usec, placed_by, lifted_usec, lifted_by FROM holds WHERE "
+        "case_id = $1 ORDER BY leaf",
+        "t", id);
 
     if (!list)
         return -ENOMEM;
@@ -151,13 +157,14 @@ int case_show(struct db *db, const struct case_id *id, json_t **ret, struct erro
         return none(id->text, err);
     r = row_to_json(st, case_columns, ARRAY_SIZE(case_columns), &o);
     if (r == 0)
-        r = sql_integer(db, &evidence, 0, err, "SELECT count(*) FROM links WHERE case_id = $1 AND role = 'evidence'", "t",
-                        id->text);
+        r = sql_integer(db, &evidence, 0, err,
+                        "SELECT count(*) FROM links WHERE case_id = $1 AND role = 'evidence'", "t", id->text);
     if (r == 0)
-        r = sql_integer(db, &bytes, 0, err,
-                        "SELECT CAST(sum(r.size_bytes) AS BIGINT) FROM links l JOIN recordings r ON r.id = l.recording "
-                        "WHERE l.case_id = $1",
-                        "t", id->text);
+        r = sql_integer(
+            db, &bytes, 0, err,
+            "SELECT CAST(sum(r.size_bytes) AS BIGINT) FROM links l JOIN recordings r ON r.id = l.recording "
+            "WHERE l.case_id = $1",
+            "t", id->text);
     r = r != 0 ? r : json_set_integer(o, "evidence", evidence);
     r = r != 0 ? r : json_set_integer(o, "bytes", bytes);
     r = r != 0 ? r : add_holds(db, o, id->text, err);
@@ -195,8 +202,8 @@ int case_resolve(struct db *db, const char *text, struct case_id *ret, struct er
         return r;
     if (!ulid_range(text, low, high))
         return none(text, err);
-    r = sql_query(db, &st, &row, err, "SELECT id FROM cases WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT 2", "tt", low,
-                  high);
+    r = sql_query(db, &st, &row, err, "SELECT id FROM cases WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT 2",
+                  "tt", low, high);
     if (r != 0)
         return r;
     if (!row)
@@ -227,7 +234,8 @@ int case_read(struct db *db, const struct case_id *id, struct case_row *ret, str
     _cleanup_(case_row_done) struct case_row c = {0};
     bool row;
     int r = sql_query(db, &st, &row, err,
-                      "SELECT number, title, procedure, state, opened_usec, ended_usec, filed_usec FROM cases WHERE id = $1",
+                      "SELECT number, title, procedure, state, opened_usec, ended_usec, filed_usec FROM "
+                      "cases WHERE id = $1",
                       "t", id->text);
 
     if (r != 0)
@@ -256,14 +264,15 @@ void case_row_done(struct case_row *c)
     free(TAKE_PTR(c->state));
 }
 
-int link_read(struct db *db, const struct recording_id *recording, const struct case_id *case_id, struct link_row *ret,
-              struct error *err)
+int link_read(struct db *db, const struct recording_id *recording, const struct case_id *case_id,
+              struct link_row *ret, struct error *err)
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
     struct link_row l = {"", NULL};
     bool row;
-    int r = sql_query(db, &st, &row, err, "SELECT role, step FROM links WHERE recording = $1 AND case_id = $2", "tt",
-                      recording->text, case_id->text);
+    int r =
+        sql_query(db, &st, &row, err, "SELECT role, step FROM links WHERE recording = $1 AND case_id = $2",
+                  "tt", recording->text, case_id->text);
 
     if (r != 0)
         return r;
@@ -291,19 +300,22 @@ int hold_resolve(struct db *db, const char *text, struct hold_row *ret, struct e
 
     if (ulid_range(text, low, high))
         r = sql_query(db, &st, &row, err,
-                      "SELECT id, recording, case_id, lifted_usec FROM holds WHERE id >= $1 AND id <= $2 ORDER BY id LIMIT 2",
+                      "SELECT id, recording, case_id, lifted_usec FROM holds WHERE id >= $1 AND id <= $2 "
+                      "ORDER BY id LIMIT 2",
                       "tt", low, high);
     if (r != 0)
         return r;
     if (!row)
-        return error_set(err, CASES_E_NONE, text, "no such hold; `liuhen show` of its recording or case lists them");
+        return error_set(err, CASES_E_NONE, text,
+                         "no such hold; `liuhen show` of its recording or case lists them");
     snprintf(h.id, sizeof h.id, "%s", db_text(st, 0));
     snprintf(h.recording, sizeof h.recording, "%s", db_is_null(st, 1) ? "" : db_text(st, 1));
     snprintf(h.case_id, sizeof h.case_id, "%s", db_is_null(st, 2) ? "" : db_text(st, 2));
     h.stands = db_is_null(st, 3);
     r = db_step(st, &row, err);
     if (r == 0 && row)
-        return error_set(err, CASES_E_AMBIGUOUS, text, "is the beginning of more than one hold's id; give more of it");
+        return error_set(err, CASES_E_AMBIGUOUS, text,
+                         "is the beginning of more than one hold's id; give more of it");
     if (r == 0)
         *ret = h;
     return r;

@@ -24,8 +24,8 @@ struct cases_filter {
 
 /* A page of cases, the latest opened first: array of {id, number, title?, procedure, state, opened, ended?, filed?, recordings,
  * holds}. Cursor and *ret_next as in recordings_list. */
-int cases_list(struct db *db, const struct cases_filter *filter, const char *cursor, int limit, json_t **ret_page,
-               char **ret_next, struct error *err);
+int cases_list(struct db *db, const struct cases_filter *filter, const char *cursor, int limit,
+               json_t **ret_page, char **ret_next, struct error *err);
 
 /* One case: as in the list, and evidence (how many of its recordings are), bytes, hold_list [{id, ground, matter?, reason?, placed, placed_by, lifted?, lifted_by?}]. Its recordings:
  * recordings_list with case_id. */
@@ -49,8 +49,8 @@ struct link_row {
     char role[16];
     char *step; /* NULL = none */
 };
-int link_read(struct db *db, const struct recording_id *recording, const struct case_id *case_id, struct link_row *ret,
-              struct error *err);
+int link_read(struct db *db, const struct recording_id *recording, const struct case_id *case_id,
+              struct link_row *ret, struct error *err);
 void link_row_done(struct link_row *l);
 
 /* A hold by its id or the beginning of it. */

@@ -47,15 +47,16 @@ static int take_text(struct db_stmt *st, int column, char **ret)
 static int read_row(struct db *db, const char *id, struct deciding *d, struct error *err)
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
-    char **const texts[] = {&d->kind, &d->device,     &d->officer, &d->unit,
-                            &d->door, &d->class_name, &d->ending,  &d->version, &d->reasons};
+    char **const texts[] = {&d->kind,       &d->device, &d->officer, &d->unit,   &d->door,
+                            &d->class_name, &d->ending, &d->version, &d->reasons};
     const char *certainty;
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT r.kind, r.device, r.officer, r.unit, r.door, r.class, r.ending, r.policy, f.reasons, "
-                      "r.received_usec, r.ended_usec, r.certainty, r.until_usec, r.disc_due_usec, r.disposed_leaf "
-                      "FROM recordings r JOIN recording_facts f ON f.recording = r.id WHERE r.id = $1",
-                      "t", id);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT r.kind, r.device, r.officer, r.unit, r.door, r.class, r.ending, r.policy, f.reasons, "
+        "r.received_usec, r.ended_usec, r.certainty, r.until_usec, r.disc_due_usec, r.disposed_leaf "
+        "FROM recordings r JOIN recording_facts f ON f.recording = r.id WHERE r.id = $1",
+        "t", id);
 
     if (r != 0)
         return r;
@@ -77,10 +78,11 @@ static int read_links(struct db *db, const char *id, struct deciding *d, struct 
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT l.role, c.procedure, c.state, c.number, c.ended_usec, c.filed_usec FROM links l JOIN cases "
-                      "c ON c.id = l.case_id WHERE l.recording = $1 ORDER BY l.leaf",
-                      "t", id);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT l.role, c.procedure, c.state, c.number, c.ended_usec, c.filed_usec FROM links l JOIN cases "
+        "c ON c.id = l.case_id WHERE l.recording = $1 ORDER BY l.leaf",
+        "t", id);
 
     for (; r == 0 && row; r = db_step(st, &row, err)) {
         struct deciding_link *l, *more = reallocarray(d->links, d->n_links + 1, sizeof *more);
@@ -104,11 +106,12 @@ static int read_holds(struct db *db, const char *id, struct deciding *d, struct 
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT h.ground, h.placed_usec FROM holds h WHERE h.lifted_usec IS NULL AND h.recording = $1 "
-                      "UNION ALL SELECT h.ground, h.placed_usec FROM links l JOIN holds h ON h.case_id = l.case_id "
-                      "WHERE l.recording = $1 AND h.lifted_usec IS NULL",
-                      "t", id);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT h.ground, h.placed_usec FROM holds h WHERE h.lifted_usec IS NULL AND h.recording = $1 "
+        "UNION ALL SELECT h.ground, h.placed_usec FROM links l JOIN holds h ON h.case_id = l.case_id "
+        "WHERE l.recording = $1 AND h.lifted_usec IS NULL",
+        "t", id);
 
     for (; r == 0 && row; r = db_step(st, &row, err)) {
         char **more = reallocarray(d->grounds, d->n_grounds + 1, sizeof *more);
@@ -146,7 +149,8 @@ int policy_in_force(struct db *db, char **ret_version, char **ret_text, struct e
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_free_ char *version = NULL, *text = NULL;
     bool row;
-    int r = sql_query(db, &st, &row, err, "SELECT version, text FROM policies ORDER BY leaf DESC LIMIT 1", "");
+    int r =
+        sql_query(db, &st, &row, err, "SELECT version, text FROM policies ORDER BY leaf DESC LIMIT 1", "");
 
     if (r == 0 && row) {
         r = take_text(st, 0, &version);

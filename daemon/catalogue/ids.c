@@ -32,7 +32,8 @@ static int read_all(struct db_stmt *started, bool row, struct recording_ids *ret
             allocated = MAX(2 * allocated, 64);
         }
         if (recording_id_parse(db_text(st, 0), &list.ids[list.n]) < 0)
-            return error_set(err, -EPROTO, db_text(st, 0), "stands as a recording's id in the catalogue; run `liuhen fsck`");
+            return error_set(err, -EPROTO, db_text(st, 0),
+                             "stands as a recording's id in the catalogue; run `liuhen fsck`");
         list.n++;
     }
     if (r != 0)
@@ -46,10 +47,11 @@ int ids_of_case(struct db *db, const char *case_id, struct recording_ids *ret, s
 {
     struct db_stmt *st;
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT l.recording FROM links l JOIN recordings r ON r.id = l.recording WHERE l.case_id = $1 AND "
-                      "r.disposed_leaf IS NULL ORDER BY l.sort_usec, l.recording",
-                      "t", case_id);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT l.recording FROM links l JOIN recordings r ON r.id = l.recording WHERE l.case_id = $1 AND "
+        "r.disposed_leaf IS NULL ORDER BY l.sort_usec, l.recording",
+        "t", case_id);
 
     return r != 0 ? r : read_all(st, row, ret, err);
 }
@@ -59,8 +61,8 @@ int ids_waiting_for_case(struct db *db, const char *case_key, struct recording_i
     struct db_stmt *st;
     bool row;
     int r = sql_query(db, &st, &row, err,
-                      "SELECT id FROM recordings WHERE case_key = $1 AND disposed_leaf IS NULL ORDER BY id", "t",
-                      case_key);
+                      "SELECT id FROM recordings WHERE case_key = $1 AND disposed_leaf IS NULL ORDER BY id",
+                      "t", case_key);
 
     return r != 0 ? r : read_all(st, row, ret, err);
 }
@@ -69,22 +71,25 @@ int ids_after(struct db *db, const char *after, int limit, struct recording_ids 
 {
     struct db_stmt *st;
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT id FROM recordings WHERE id > $1 AND disposed_leaf IS NULL ORDER BY id LIMIT $2", "ti",
-                      after, (int64_t)limit);
+    int r =
+        sql_query(db, &st, &row, err,
+                  "SELECT id FROM recordings WHERE id > $1 AND disposed_leaf IS NULL ORDER BY id LIMIT $2",
+                  "ti", after, (int64_t)limit);
 
     return r != 0 ? r : read_all(st, row, ret, err);
 }
 
-int ids_decided_otherwise(struct db *db, const char *version, int limit, struct recording_ids *ret, struct error *err)
+int ids_decided_otherwise(struct db *db, const char *version, int limit, struct recording_ids *ret,
+                          struct error *err)
 {
     struct db_stmt *st;
     bool row;
     /* Two ranges, because no index serves "is not". */
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT id FROM recordings WHERE policy < $1 AND disposed_leaf IS NULL UNION ALL SELECT id FROM "
-                      "recordings WHERE policy > $1 AND disposed_leaf IS NULL LIMIT $2",
-                      "ti", version, (int64_t)limit);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT id FROM recordings WHERE policy < $1 AND disposed_leaf IS NULL UNION ALL SELECT id FROM "
+        "recordings WHERE policy > $1 AND disposed_leaf IS NULL LIMIT $2",
+        "ti", version, (int64_t)limit);
 
     return r != 0 ? r : read_all(st, row, ret, err);
 }
@@ -93,13 +98,14 @@ int ids_touched_since(struct db *db, int64_t first, struct recording_ids *ret, s
 {
     struct db_stmt *st;
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT r.id FROM recordings r WHERE r.disposed_leaf IS NULL AND r.id IN ("
-                      "SELECT a.subject FROM acts a WHERE a.idx >= $1 UNION "
-                      "SELECT a.object FROM acts a WHERE a.idx >= $1 UNION "
-                      "SELECT l.recording FROM links l WHERE l.case_id IN (SELECT a.subject FROM acts a WHERE a.idx >= "
-                      "$1 UNION SELECT a.object FROM acts a WHERE a.idx >= $1)) ORDER BY r.id",
-                      "i", first);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT r.id FROM recordings r WHERE r.disposed_leaf IS NULL AND r.id IN ("
+        "SELECT a.subject FROM acts a WHERE a.idx >= $1 UNION "
+        "SELECT a.object FROM acts a WHERE a.idx >= $1 UNION "
+        "SELECT l.recording FROM links l WHERE l.case_id IN (SELECT a.subject FROM acts a WHERE a.idx >= "
+        "$1 UNION SELECT a.object FROM acts a WHERE a.idx >= $1)) ORDER BY r.id",
+        "i", first);
 
     return r != 0 ? r : read_all(st, row, ret, err);
 }

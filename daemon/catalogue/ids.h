@@ -13,7 +13,10 @@ struct recording_ids {
     size_t n;
 };
 
-#define RECORDING_IDS_INIT { NULL, 0 }
+#define RECORDING_IDS_INIT                                                                                   \
+    {                                                                                                        \
+        NULL, 0                                                                                              \
+    }
 void recording_ids_done(struct recording_ids *ids);
 #define _cleanup_ids_ _cleanup_(recording_ids_done)
 
@@ -29,7 +32,8 @@ int ids_waiting_for_case(struct db *db, const char *case_key, struct recording_i
 int ids_after(struct db *db, const char *after, int limit, struct recording_ids *ret, struct error *err);
 
 /* Up to limit recordings that were decided by another policy version than this one. */
-int ids_decided_otherwise(struct db *db, const char *version, int limit, struct recording_ids *ret, struct error *err);
+int ids_decided_otherwise(struct db *db, const char *version, int limit, struct recording_ids *ret,
+                          struct error *err);
 
 /* Whose decision may have been changed by an act with an index ≥ first: by itself, its cases or holds. */
 int ids_touched_since(struct db *db, int64_t first, struct recording_ids *ret, struct error *err);

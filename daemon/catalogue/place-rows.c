@@ -31,7 +31,8 @@ static int take_object(struct db_stmt *st, int column, const char *id, json_t **
         return r;
     return r == 0 && json_is_object(*ret)
                ? 0
-               : error_set(err, -EPROTO, id, "has facts in the catalogue that are no JSON object; run `liuhen fsck`");
+               : error_set(err, -EPROTO, id,
+                           "has facts in the catalogue that are no JSON object; run `liuhen fsck`");
 }
 
 int placing_read(struct db *db, const struct recording_id *id, struct placing *ret, struct error *err)
@@ -39,10 +40,11 @@ int placing_read(struct db *db, const struct recording_id *id, struct placing *r
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_(placing_done) struct placing p = {0};
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT r.received_usec, f.arrival, f.media, f.place FROM recordings r JOIN recording_facts f ON "
-                      "f.recording = r.id WHERE r.id = $1",
-                      "t", id->text);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT r.received_usec, f.arrival, f.media, f.place FROM recordings r JOIN recording_facts f ON "
+        "f.recording = r.id WHERE r.id = $1",
+        "t", id->text);
 
     if (r != 0)
         return r;
@@ -73,21 +75,25 @@ static int read_channel(const char *place_text, char *out, size_t size)
     return 0;
 }
 
-#define NEIGHBOUR(compare, order)                                                                                       \
-    "SELECT r.id, r.take, r.started_usec, r.ended_usec, f.place FROM recordings r JOIN recording_facts f ON "           \
-    "f.recording = r.id WHERE r.device = $1 AND r.sort_usec " compare " $2 AND r.id <> $3 AND r.take IS NOT NULL AND "  \
-    "r.ended_usec IS NOT NULL AND r.certainty IN ('certain', 'probable') AND r.disposed_leaf IS NULL ORDER BY "         \
+#define NEIGHBOUR(compare, order)                                                                            \
+    "SELECT r.id, r.take, r.started_usec, r.ended_usec, f.place FROM recordings r JOIN recording_facts f "   \
+    "ON "                                                                                                    \
+    "f.recording = r.id WHERE r.device = $1 AND r.sort_usec " compare                                        \
+    " $2 AND r.id <> $3 AND r.take IS NOT NULL AND "                                                         \
+    "r.ended_usec IS NOT NULL AND r.certainty IN ('certain', 'probable') AND r.disposed_leaf IS NULL ORDER " \
+    "BY "                                                                                                    \
     "r.sort_usec " order ", r.id " order " LIMIT $4"
 
-int neighbours_read(struct db *db, const char *device, int64_t start_usec, int64_t end_usec, int64_t gap_usec, bool later,
-                    const struct recording_id *self, struct neighbour ret[NEIGHBOURS_MAX], size_t *ret_n,
-                    struct error *err)
+int neighbours_read(struct db *db, const char *device, int64_t start_usec, int64_t end_usec, int64_t gap_usec,
+                    bool later, const struct recording_id *self, struct neighbour ret[NEIGHBOURS_MAX],
+                    size_t *ret_n, struct error *err)
 {
     static const char *const sql[] = {NEIGHBOUR("<=", "DESC"), NEIGHBOUR(">=", "ASC")};
     _cleanup_stmt_ struct db_stmt *st = NULL;
     size_t n = 0;
     bool row;
-    int r = sql_query(db, &st, &row, err, sql[later], "titi", device, start_usec, self->text, (int64_t)NEIGHBOURS_MAX);
+    int r = sql_query(db, &st, &row, err, sql[later], "titi", device, start_usec, self->text,
+                      (int64_t)NEIGHBOURS_MAX);
 
     for (; r == 0 && row && n < NEIGHBOURS_MAX; r = db_step(st, &row, err)) {
         struct neighbour *x = &ret[n];

@@ -11,7 +11,8 @@
 
 struct placing {
     int64_t received_usec;
-    json_t *arrival, *media, *place; /* objects; media and place may be NULL; place = how it was placed before */
+    json_t *arrival, *media,
+        *place; /* objects; media and place may be NULL; place = how it was placed before */
 };
 
 /* Return: 0, RECORDINGS_E_NONE, -EPROTO (stored facts are not JSON), DB_E_*, negative errno. */
@@ -31,8 +32,8 @@ struct neighbour {
 /* The recordings of a device that join on to the span [start, end] with at most gap between (or overlapping by at most as much),
  * nearest first, without `self`: those that start before or with it and end near its start (later = false), or those that start
  * near its end (later = true). Only the NEIGHBOURS_MAX next to it in time are looked at. */
-int neighbours_read(struct db *db, const char *device, int64_t start_usec, int64_t end_usec, int64_t gap_usec, bool later,
-                    const struct recording_id *self, struct neighbour ret[NEIGHBOURS_MAX], size_t *ret_n,
-                    struct error *err);
+int neighbours_read(struct db *db, const char *device, int64_t start_usec, int64_t end_usec, int64_t gap_usec,
+                    bool later, const struct recording_id *self, struct neighbour ret[NEIGHBOURS_MAX],
+                    size_t *ret_n, struct error *err);
 
 #endif

@@ -75,29 +75,34 @@ static const char *const list_sql[] = {
     [BY_TIME] = LIST(""),
 };
 
+static bool is_given(const char *s)
+{
+    return s && *s;
+}
+
 static enum driver choose_driver(const struct recordings_filter *f)
 {
-    if (f->case_id)
+    if (is_given(f->case_id))
         return BY_CASE;
-    if (f->take)
+    if (is_given(f->take))
         return BY_TAKE;
     if (f->held)
         return BY_HELD;
-    if (f->device)
+    if (is_given(f->device))
         return BY_DEVICE;
-    if (f->officer)
+    if (is_given(f->officer))
         return BY_OFFICER;
     if (f->undecided)
         return BY_UNDECIDED;
     if (f->damaged)
         return BY_DAMAGED;
-    if (f->unit)
+    if (is_given(f->unit))
         return BY_UNIT;
-    if (f->class_name)
+    if (is_given(f->class_name))
         return BY_CLASS;
     if (f->unlinked)
         return BY_UNLINKED;
-    return f->kind ? BY_KIND : BY_TIME;
+    return is_given(f->kind) ? BY_KIND : BY_TIME;
 }
 
 static int set_text(json_t *o, const char *key, struct db_stmt *st, int column)
@@ -164,7 +169,7 @@ static int parse_cursor(const char *cursor, int64_t *ret_sort, const char **ret_
 
 static const char *text_or_null(const char *s)
 {
-    return s && *s ? s : NULL;
+    return is_given(s) ? s : NULL;
 }
 
 int recordings_list(struct db *db, const struct recordings_filter *f, const char *cursor, int limit,

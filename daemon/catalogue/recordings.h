@@ -19,7 +19,7 @@ enum {
 
 #define RECORDINGS_PAGE_MAX 1000
 
-/* What a list is narrowed to; NULL and zero members do not narrow. */
+/* What a list is narrowed to; NULL, empty and zero members do not narrow. */
 struct recordings_filter {
     const char *case_id, *device, *officer, *unit, *kind, *class_name, *take;
     int64_t from_usec, to_usec; /* sort time in [from, to) */

@@ -96,8 +96,8 @@ static _unused_ void make_dsn(struct world *w, bool postgres)
     snprintf(sql, sizeof sql, "CREATE SCHEMA %s", w->schema);
     OK(db_exec(db, sql, &w->err));
     if (strstr(base, "://"))
-        snprintf(w->dsn, sizeof w->dsn, "%s%coptions=-csearch_path%%3D%s", base, strchr(base, '?') ? '&' : '?',
-                 w->schema);
+        snprintf(w->dsn, sizeof w->dsn, "%s%coptions=-csearch_path%%3D%s", base,
+                 strchr(base, '?') ? '&' : '?', w->schema);
     else
         snprintf(w->dsn, sizeof w->dsn, "%s options='-csearch_path=%s'", base, w->schema);
 }
@@ -183,7 +183,8 @@ static _unused_ struct world *take(void **state)
     struct world *w = *state;
 
     if (!w->dsn[0]) {
-        print_message("LIUHEN_TEST_PG is not set: PostgreSQL is not tried (tests/pg-up FOLDER prints a DSN)\n");
+        print_message(
+            "LIUHEN_TEST_PG is not set: PostgreSQL is not tried (tests/pg-up FOLDER prints a DSN)\n");
         skip();
     }
     return w;
@@ -215,7 +216,8 @@ static _unused_ int run_one_act(struct txn *t, void *userdata, struct error *err
 }
 
 /* One act in a job of its own; takes facts. */
-static _unused_ int act(struct world *w, const char *kind, const char *subject, int64_t time_usec, json_t *facts)
+static _unused_ int act(struct world *w, const char *kind, const char *subject, int64_t time_usec,
+                        json_t *facts)
 {
     struct one_act a = {kind, subject, time_usec, facts};
     int r;
@@ -229,8 +231,8 @@ static _unused_ int act(struct world *w, const char *kind, const char *subject, 
 
 static _unused_ json_t *arrival_of(const char *path)
 {
-    return json_pack("{s:s, s:s, s:s, s:I, s:s}", "door", "folder:dock", "folder", "dock", "path", path, "mtime",
-                     (json_int_t)1, "zone", "Asia/Shanghai");
+    return json_pack("{s:s, s:s, s:s, s:I, s:s}", "door", "folder:dock", "folder", "dock", "path", path,
+                     "mtime", (json_int_t)1, "zone", "Asia/Shanghai");
 }
 
 static _unused_ json_t *sealed_facts(json_t *arrival, const char *kind)
@@ -242,17 +244,19 @@ static _unused_ json_t *sealed_facts(json_t *arrival, const char *kind)
     n++;
     digest_of(&n, sizeof n, &d);
     digest_to_hex(&d, hex);
-    return json_pack("{s:o, s:s, s:i, s:s, s:s, s:s}", "arrival", arrival, "digest", hex, "bytes", 1000 + n, "name",
-                     json_get_string(arrival, "path"), "content", "content", "kind", kind);
+    return json_pack("{s:o, s:s, s:i, s:s, s:s, s:s}", "arrival", arrival, "digest", hex, "bytes", 1000 + n,
+                     "name", json_get_string(arrival, "path"), "content", "content", "kind", kind);
 }
 
 /* Seals a recording that arrived as described (taken). received 0 = now. */
-static _unused_ struct recording_id seal_as(struct world *w, json_t *arrival, const char *kind, int64_t received)
+static _unused_ struct recording_id seal_as(struct world *w, json_t *arrival, const char *kind,
+                                            int64_t received)
 {
     struct recording_id id;
 
     ulid_make(clock_now_usec(), id.text);
-    OK(act(w, "recording.sealed", id.text, received ? received : clock_now_usec(), sealed_facts(arrival, kind)));
+    OK(act(w, "recording.sealed", id.text, received ? received : clock_now_usec(),
+           sealed_facts(arrival, kind)));
     return id;
 }
 

@@ -13,16 +13,18 @@ static struct act sample(json_t *facts)
 
 static void test_encode_decode(void **state)
 {
-    _cleanup_json_ json_t *facts = json_pack("{s:s, s:i}", "number", "本溪卫医罚〔2026〕12号", "a", 1), *root = NULL;
+    _cleanup_json_ json_t *facts = json_pack("{s:s, s:i}", "number", "本溪卫医罚〔2026〕12号", "a", 1),
+                          *root = NULL;
     struct act a = sample(facts), b;
     struct error err = ERROR_INIT;
     _cleanup_free_ char *text = NULL, *again = NULL;
     size_t size;
 
     assert_int_equal(act_encode(&a, &text, &size, &err), 0);
-    assert_string_equal(text, "{\"actor\":\"user:li\",\"facts\":{\"a\":1,\"number\":\"本溪卫医罚〔2026〕12号\"},\"kind\":"
-                              "\"case.added\",\"node\":\"node1\",\"subject\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"time\":"
-                              "1763895907000001}");
+    assert_string_equal(
+        text, "{\"actor\":\"user:li\",\"facts\":{\"a\":1,\"number\":\"本溪卫医罚〔2026〕12号\"},\"kind\":"
+              "\"case.added\",\"node\":\"node1\",\"subject\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"time\":"
+              "1763895907000001}");
     assert_int_equal(size, strlen(text));
     assert_int_equal(act_decode(text, size, &b, &root, &err), 0);
     assert_string_equal(b.kind, "case.added");
@@ -52,7 +54,12 @@ static void test_encode_refuses(void **state)
 static void test_decode_refuses(void **state)
 {
     static const char *const bad[] = {
-        "", "{", "[]", "null", "{}", "{\"actor\":\"a\",\"facts\":{},\"kind\":\"k\",\"node\":\"n\",\"subject\":\"s\"}",
+        "",
+        "{",
+        "[]",
+        "null",
+        "{}",
+        "{\"actor\":\"a\",\"facts\":{},\"kind\":\"k\",\"node\":\"n\",\"subject\":\"s\"}",
         "{\"actor\":\"a\",\"facts\":[],\"kind\":\"k\",\"node\":\"n\",\"subject\":\"s\",\"time\":1}",
         "{\"actor\":1,\"facts\":{},\"kind\":\"k\",\"node\":\"n\",\"subject\":\"s\",\"time\":1}",
         "{\"actor\":\"a\",\"facts\":{},\"kind\":\"k\",\"node\":\"n\",\"subject\":\"s\",\"time\":1.5}",
@@ -71,9 +78,10 @@ static void test_decode_refuses(void **state)
 
 static void test_fold(void **state)
 {
-    static const char *const same[] = {"本溪卫医罚〔2026〕12号",    "本溪卫医罚[2026] 12号",    "本溪卫医罚（2026）12号",
-                                       "本溪卫医罚【2026】１２号", " 本溪卫医罚［２０２６］12 号 ", "本溪卫医罚{2026}12\xE3\x80\x80号",
-                                       "本溪卫医罚<2026>12号",      "\xEF\xBB\xBF本溪卫医罚〖2026〗12号"};
+    static const char *const same[] = {"本溪卫医罚〔2026〕12号",        "本溪卫医罚[2026] 12号",
+                                       "本溪卫医罚（2026）12号",        "本溪卫医罚【2026】１２号",
+                                       " 本溪卫医罚［２０２６］12 号 ", "本溪卫医罚{2026}12\xE3\x80\x80号",
+                                       "本溪卫医罚<2026>12号",          "\xEF\xBB\xBF本溪卫医罚〖2026〗12号"};
     char *x;
 
     for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
@@ -128,13 +136,15 @@ static void test_examined(void **state)
     json_t *o;
 
     OK(act(w, "recording.examined", id.text, 0,
-           json_pack("{s:s, s:s, s:{s:i}}", "status", "damaged", "message", "cut off", "media", "duration_usec", 5)));
+           json_pack("{s:s, s:s, s:{s:i}}", "status", "damaged", "message", "cut off", "media",
+                     "duration_usec", 5)));
     o = show(w, id);
     assert_string_equal(json_get_string(o, "status"), "damaged");
     assert_string_equal(json_get_string(o, "kind"), "video"); /* not said: stays */
     assert_string_equal(json_get_string(o, "message"), "cut off");
     json_decref(o);
-    OK(act(w, "recording.examined", id.text, 0, json_pack("{s:s, s:s, s:{}}", "status", "ok", "kind", "photo", "media")));
+    OK(act(w, "recording.examined", id.text, 0,
+           json_pack("{s:s, s:s, s:{}}", "status", "ok", "kind", "photo", "media")));
     o = show(w, id);
     assert_string_equal(json_get_string(o, "kind"), "photo");
     assert_null(json_get_string(o, "message"));
@@ -150,9 +160,10 @@ static void test_placed_and_decided(void **state)
     json_t *o;
 
     OK(act(w, "recording.placed", id.text, 0,
-           json_pack("{s:{s:{s:s}, s:{s:I, s:s}, s:{s:I, s:s}, s:{s:s}}, s:s, s:I}", "place", "device", "value", "cam1",
-                     "started", "value", (json_int_t)1000, "certainty", "certain", "ended", "value", (json_int_t)2000,
-                     "certainty", "probable", "case_number", "value", "A〔1〕", "take", ghost, "sort", (json_int_t)1000)));
+           json_pack("{s:{s:{s:s}, s:{s:I, s:s}, s:{s:I, s:s}, s:{s:s}}, s:s, s:I}", "place", "device",
+                     "value", "cam1", "started", "value", (json_int_t)1000, "certainty", "certain", "ended",
+                     "value", (json_int_t)2000, "certainty", "probable", "case_number", "value", "A〔1〕",
+                     "take", ghost, "sort", (json_int_t)1000)));
     o = show(w, id);
     assert_string_equal(json_get_string(o, "device"), "cam1");
     assert_int_equal(json_get_integer(o, "started", 0), 1000);
@@ -165,17 +176,19 @@ static void test_placed_and_decided(void **state)
 
     GIVES(ACT_E_REFUSED, act(w, "recording.placed", id.text, 0, json_object()));
     GIVES(ACT_E_REFUSED, act(w, "recording.placed", ghost, 0, json_pack("{s:{}}", "place")));
-    GIVES(ACT_E_REFUSED, act(w, "recording.placed", id.text, 0, json_pack("{s:{}, s:s}", "place", "merged_take", ghost)));
+    GIVES(ACT_E_REFUSED,
+          act(w, "recording.placed", id.text, 0, json_pack("{s:{}, s:s}", "place", "merged_take", ghost)));
 
     OK(act(w, "recording.decided", id.text, 0,
-           json_pack("{s:s, s:s, s:I, s:[], s:s}", "class", "routine", "ending", "date", "until", (json_int_t)7, "reasons",
-                     "version", "v1")));
+           json_pack("{s:s, s:s, s:I, s:[], s:s}", "class", "routine", "ending", "date", "until",
+                     (json_int_t)7, "reasons", "version", "v1")));
     o = show(w, id);
     assert_int_equal(json_get_integer(o, "until", 0), 7);
     assert_string_equal(json_get_string(o, "policy"), "v1");
     json_decref(o);
-    OK(act(w, "recording.decided", id.text, 0,
-           json_pack("{s:s, s:s, s:I}", "class", "disputed", "ending", "permanent", "disc_due", (json_int_t)9)));
+    OK(act(
+        w, "recording.decided", id.text, 0,
+        json_pack("{s:s, s:s, s:I}", "class", "disputed", "ending", "permanent", "disc_due", (json_int_t)9)));
     o = show(w, id);
     assert_null(json_object_get(o, "until"));
     assert_int_equal(json_get_integer(o, "disc_due", 0), 9);
@@ -219,7 +232,9 @@ static void test_cases(void **state)
     GIVES(ACT_E_REFUSED, act(w, "case.filed", id.text, 0, json_object()));
     GIVES(ACT_E_REFUSED, act(w, "case.reopened", id.text, 0, json_object()));
     GIVES(ACT_E_REFUSED, act(w, "case.ended", ghost + 1, 0, json_object()));
-    assert_int_equal(count(w, "SELECT count(*) FROM cases WHERE state = 'filed' AND ended_usec = 6 AND filed_usec = 7"), 1);
+    assert_int_equal(
+        count(w, "SELECT count(*) FROM cases WHERE state = 'filed' AND ended_usec = 6 AND filed_usec = 7"),
+        1);
 }
 
 static void test_links_and_holds(void **state)
@@ -231,26 +246,34 @@ static void test_links_and_holds(void **state)
     ulid_make(clock_now_usec(), hold);
     ulid_make(clock_now_usec(), other);
     OK(act(w, "case.added", ghost, 0, case_facts("B")));
-    GIVES(ACT_E_REFUSED, act(w, "link.added", other, 0, json_pack("{s:s, s:s}", "case", ghost, "role", "context")));
-    GIVES(ACT_E_REFUSED, act(w, "link.added", id.text, 0, json_pack("{s:s, s:s}", "case", other, "role", "context")));
-    GIVES(ACT_E_REFUSED, act(w, "link.added", id.text, 0, json_pack("{s:s, s:s}", "case", ghost, "role", "friend")));
+    GIVES(ACT_E_REFUSED,
+          act(w, "link.added", other, 0, json_pack("{s:s, s:s}", "case", ghost, "role", "context")));
+    GIVES(ACT_E_REFUSED,
+          act(w, "link.added", id.text, 0, json_pack("{s:s, s:s}", "case", other, "role", "context")));
+    GIVES(ACT_E_REFUSED,
+          act(w, "link.added", id.text, 0, json_pack("{s:s, s:s}", "case", ghost, "role", "friend")));
     GIVES(ACT_E_REFUSED, act(w, "link.removed", id.text, 0, json_pack("{s:s}", "case", ghost)));
     OK(act(w, "link.added", id.text, 0, json_pack("{s:s, s:s}", "case", ghost, "role", "context")));
-    OK(act(w, "link.added", id.text, 0, json_pack("{s:s, s:s, s:s}", "case", ghost, "role", "evidence", "step", "送达")));
+    OK(act(w, "link.added", id.text, 0,
+           json_pack("{s:s, s:s, s:s}", "case", ghost, "role", "evidence", "step", "送达")));
     assert_int_equal(count(w, "SELECT links FROM recordings"), 1);
     assert_int_equal(count(w, "SELECT count(*) FROM links WHERE role = 'evidence' AND step = '送达'"), 1);
     OK(act(w, "link.removed", id.text, 0, json_pack("{s:s}", "case", ghost)));
     assert_int_equal(count(w, "SELECT links FROM recordings"), 0);
 
     GIVES(ACT_E_REFUSED, act(w, "hold.added", hold, 0, json_pack("{s:s}", "ground", "complaint")));
-    GIVES(ACT_E_REFUSED, act(w, "hold.added", hold, 0,
-                             json_pack("{s:s, s:s, s:s}", "ground", "complaint", "recording", id.text, "case", ghost)));
-    GIVES(ACT_E_REFUSED, act(w, "hold.added", hold, 0, json_pack("{s:s, s:s}", "ground", "other", "recording", id.text)));
-    GIVES(ACT_E_REFUSED, act(w, "hold.added", hold, 0, json_pack("{s:s, s:s}", "ground", "audit", "recording", other)));
+    GIVES(ACT_E_REFUSED,
+          act(w, "hold.added", hold, 0,
+              json_pack("{s:s, s:s, s:s}", "ground", "complaint", "recording", id.text, "case", ghost)));
+    GIVES(ACT_E_REFUSED,
+          act(w, "hold.added", hold, 0, json_pack("{s:s, s:s}", "ground", "other", "recording", id.text)));
+    GIVES(ACT_E_REFUSED,
+          act(w, "hold.added", hold, 0, json_pack("{s:s, s:s}", "ground", "audit", "recording", other)));
     GIVES(ACT_E_REFUSED, act(w, "hold.lifted", hold, 0, json_object()));
     OK(act(w, "hold.added", hold, 0,
            json_pack("{s:s, s:s, s:s}", "ground", "audit", "recording", id.text, "about", id.text)));
-    OK(act(w, "hold.added", other, 0, json_pack("{s:s, s:s, s:s}", "ground", "audit", "case", ghost, "about", ghost)));
+    OK(act(w, "hold.added", other, 0,
+           json_pack("{s:s, s:s, s:s}", "ground", "audit", "case", ghost, "about", ghost)));
     assert_int_equal(count(w, "SELECT holds FROM recordings"), 1);
     OK(act(w, "hold.lifted", hold, 0, json_pack("{s:s}", "about", id.text)));
     GIVES(ACT_E_REFUSED, act(w, "hold.lifted", hold, 0, json_object()));
@@ -258,7 +281,8 @@ static void test_links_and_holds(void **state)
     assert_int_equal(count(w, "SELECT holds FROM recordings"), 0);
     assert_int_equal(count(w, "SELECT count(*) FROM acts WHERE object IS NOT NULL"), 6);
 
-    OK(act(w, "item.quarantined", other, 0, json_pack("{s:s, s:s, s:s}", "door", "d", "path", "p", "reason", "r")));
+    OK(act(w, "item.quarantined", other, 0,
+           json_pack("{s:s, s:s, s:s}", "door", "d", "path", "p", "reason", "r")));
     GIVES(DB_E_CONSTRAINT, act(w, "item.quarantined", hold, 0, json_object()));
     assert_int_equal(count(w, "SELECT count(*) FROM quarantined"), 1);
 }

@@ -36,7 +36,10 @@ static void test_rule_compile(void **state)
 {
     static const struct {
         const char *pattern, *says;
-    } bad[] = {{"(", "character 2"}, {"(?<device>[)", "not understood"}, {"(?<camera>x)", "named camera"}, {"a\\C", "not understood"}};
+    } bad[] = {{"(", "character 2"},
+               {"(?<device>[)", "not understood"},
+               {"(?<camera>x)", "named camera"},
+               {"a\\C", "not understood"}};
     struct error err = ERROR_INIT;
     struct place_rule *r = NULL;
 
@@ -76,7 +79,11 @@ static void test_rule_match(void **state)
     assert_int_equal(match("(?J)^(?:a(?<unit>.)|b(?<unit>.))", "b\xE5\xA4\x84", 4, &m), 1);
     assert_string_equal(m.values[PLACE_UNIT], "\xE5\xA4\x84");
     place_match_done(&m);
-    assert_int_equal(match("(?<unit>b+)", "a\xff\xfe" "bb", 5, &m), 1);
+    assert_int_equal(match("(?<unit>b+)",
+                           "a\xff\xfe"
+                           "bb",
+                           5, &m),
+                     1);
     assert_string_equal(m.values[PLACE_UNIT], "bb");
     place_match_done(&m);
 
@@ -89,8 +96,8 @@ static void test_rule_match(void **state)
 
 static void test_rule_cannot_run_away(void **state)
 {
-    static const char *const patterns[] = {"^(?<device>(a+)+)+$", "^(?<device>(a|a)*)*b$", "(?<device>(.*)*)x(.*)*y(.*)*z",
-                                           "(?<device>(?:a(?R)?b?)+)c"};
+    static const char *const patterns[] = {"^(?<device>(a+)+)+$", "^(?<device>(a|a)*)*b$",
+                                           "(?<device>(.*)*)x(.*)*y(.*)*z", "(?<device>(?:a(?R)?b?)+)c"};
     int64_t before = clock_monotonic_usec();
     char name[4096];
 
@@ -153,11 +160,15 @@ static void test_times(void **state)
 
 static void test_no_times(void **state)
 {
-    static const char *const rows[][2] = {{"(?<datetime>\\d+)", "20261323090507"}, {"(?<datetime>\\d+)", "20261123250507"},
-                                          {"(?<datetime>\\d+)", "202611230905071"}, {"(?<datetime>\\d+)", "2026"},
-                                          {"(?<epoch>\\d+)", "123456789012"},     {"(?<date>\\w+)_(?<time>\\w+)", "2026112_090507"},
-                                          {"(?<year>\\d+)-(?<month>\\d+)-(?<day>\\d+)-(?<hour>\\d+)", "2026-02-30-11"},
-                                          {"(?<year>\\d+)-(?<hour>\\d+)", "2026-11"}};
+    static const char *const rows[][2] = {
+        {"(?<datetime>\\d+)", "20261323090507"},
+        {"(?<datetime>\\d+)", "20261123250507"},
+        {"(?<datetime>\\d+)", "202611230905071"},
+        {"(?<datetime>\\d+)", "2026"},
+        {"(?<epoch>\\d+)", "123456789012"},
+        {"(?<date>\\w+)_(?<time>\\w+)", "2026112_090507"},
+        {"(?<year>\\d+)-(?<month>\\d+)-(?<day>\\d+)-(?<hour>\\d+)", "2026-02-30-11"},
+        {"(?<year>\\d+)-(?<hour>\\d+)", "2026-11"}};
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct place_match m = {{NULL}, false};
@@ -288,7 +299,8 @@ static void test_priority(void **state)
     /* the sidecar is believed most */
     json_object_set_new(a, "sidecar",
                         json_pack("{s:s, s:i, s:s, s:s, s:s, s:s}", "device", "S", "seq", 7, "started",
-                                  "2026-11-23T09:00:00+08:00", "case", "A〔2026〕1号", "role", "evidence", "step", "送达"));
+                                  "2026-11-23T09:00:00+08:00", "case", "A〔2026〕1号", "role", "evidence",
+                                  "step", "送达"));
     p = work_out(w, json_incref(a), NULL, &sort);
     assert_string_equal(value(p, "device"), "S");
     assert_string_equal(value(p, "seq"), "7");
@@ -310,7 +322,8 @@ static void test_media_only(void **state)
     int64_t sort;
 
     p = work_out(w, arrival_of("x.mp4"),
-                 "{\"started_local\":\"2026-11-23T09:05:07\",\"started_certainty\":\"certain\",\"started_source\":\"exif\","
+                 "{\"started_local\":\"2026-11-23T09:05:07\",\"started_certainty\":\"certain\",\"started_"
+                 "source\":\"exif\","
                  "\"device\":{\"make\":\"M\",\"model\":\"X\"},\"duration_usec\":1000000}",
                  &sort);
     assert_int_equal(when(p, "started"), usec_of("2026-11-23T01:05:07Z")); /* the folder's zone */
@@ -329,10 +342,11 @@ static void test_media_only(void **state)
 
 static void test_doubtful(void **state)
 {
-    static const char *const media[] = {"{\"started_usec\":0,\"started_certainty\":\"certain\",\"duration_usec\":9}",
-                                        "{\"started_usec\":4070908800000000,\"started_certainty\":\"certain\"}",
-                                        "{\"started_usec\":-9223372036854775807,\"started_certainty\":\"certain\","
-                                        "\"duration_usec\":9223372036854775807}"};
+    static const char *const media[] = {
+        "{\"started_usec\":0,\"started_certainty\":\"certain\",\"duration_usec\":9}",
+        "{\"started_usec\":4070908800000000,\"started_certainty\":\"certain\"}",
+        "{\"started_usec\":-9223372036854775807,\"started_certainty\":\"certain\","
+        "\"duration_usec\":9223372036854775807}"};
     struct world *w = take(state);
     int64_t sort;
 
@@ -354,14 +368,17 @@ static void test_name_against_clock(void **state)
     int64_t sort;
 
     use_settings(w, rules);
-    p = work_out(w, arrival_of("C9_20261123090507.mp4"), "{\"started_usec\":0,\"started_certainty\":\"certain\"}", &sort);
+    p = work_out(w, arrival_of("C9_20261123090507.mp4"),
+                 "{\"started_usec\":0,\"started_certainty\":\"certain\"}", &sort);
     assert_string_equal(source(p, "started"), "rule:clip");
     assert_string_equal(certainty(p, "started"), "probable");
     assert_null(json_object_get(json_get_object(p, "started"), "conflict"));
     json_decref(p);
     /* the more certain one is kept where both are plausible */
-    p = work_out(w, arrival_of("C9_20261123090507.mp4"),
-                 "{\"started_usec\":1795395600000000,\"started_certainty\":\"certain\",\"started_source\":\"c\"}", &sort);
+    p = work_out(
+        w, arrival_of("C9_20261123090507.mp4"),
+        "{\"started_usec\":1795395600000000,\"started_certainty\":\"certain\",\"started_source\":\"c\"}",
+        &sort);
     assert_string_equal(source(p, "started"), "media:c");
     assert_string_equal(certainty(p, "started"), "probable");
     assert_int_equal(when(json_get_object(p, "started"), "conflict"), usec_of("2026-11-23T01:05:07Z"));
@@ -380,7 +397,8 @@ static void test_ends(void **state)
     int64_t sort;
 
     use_settings(w, rules);
-    p = work_out(w, arrival_of("NVR_ch1_main_20261123090507_20261123091007.dav"), "{\"duration_usec\":299000000}", &sort);
+    p = work_out(w, arrival_of("NVR_ch1_main_20261123090507_20261123091007.dav"),
+                 "{\"duration_usec\":299000000}", &sort);
     assert_string_equal(value(p, "channel"), "1");
     assert_int_equal(when(p, "ended"), usec_of("2026-11-23T01:10:07Z"));
     assert_string_equal(source(p, "ended"), "rule:dahua");
@@ -390,7 +408,8 @@ static void test_ends(void **state)
     assert_null(json_object_get(p, "ended"));
     assert_int_equal(json_array_size(json_get_array(p, "notes")), 1);
     json_decref(p);
-    p = work_out(w, arrival_of("NVR_ch1_main_20261123090507_20991123091007.dav"), "{\"duration_usec\":300000000}", &sort);
+    p = work_out(w, arrival_of("NVR_ch1_main_20261123090507_20991123091007.dav"),
+                 "{\"duration_usec\":300000000}", &sort);
     assert_string_equal(source(p, "ended"), "started + duration");
     assert_string_equal(certainty(p, "ended"), "probable");
     json_decref(p);
@@ -440,7 +459,8 @@ static void test_bad_arrivals(void **state)
 /* ---- takes ---- */
 
 /* Seals and places a clip of channel/device that begins at second `from` of a minute and lasts `seconds`. */
-static struct recording_id clip(struct world *w, const char *device, const char *channel, int from, int seconds)
+static struct recording_id clip(struct world *w, const char *device, const char *channel, int from,
+                                int seconds)
 {
     int64_t start = usec_of("2026-11-23T01:00:00Z") + from * USEC_PER_SEC;
     char started[CALENDAR_TEXT_SIZE];
@@ -448,11 +468,13 @@ static struct recording_id clip(struct world *w, const char *device, const char 
     struct recording_id id;
 
     calendar_format_utc(start, started);
-    json_object_set_new(a, "sidecar",
-                        json_pack("{s:s, s:s*, s:s}", "device", device, "channel", channel, "started", started));
+    json_object_set_new(
+        a, "sidecar",
+        json_pack("{s:s, s:s*, s:s}", "device", device, "channel", channel, "started", started));
     id = seal_as(w, a, "video", RECEIVED);
     OK(act(w, "recording.examined", id.text, 0,
-           json_pack("{s:s, s:{s:I}}", "status", "ok", "media", "duration_usec", (json_int_t)(seconds * USEC_PER_SEC))));
+           json_pack("{s:s, s:{s:I}}", "status", "ok", "media", "duration_usec",
+                     (json_int_t)(seconds * USEC_PER_SEC))));
     place_it(w, id);
     return id;
 }
@@ -477,7 +499,8 @@ static bool same_take(struct world *w, struct recording_id a, struct recording_i
 
 static void test_takes_in_every_order(void **state)
 {
-    static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {0, 2, 1, 3}, {1, 3, 0, 2}, {3, 0, 2, 1}, {2, 0, 3, 1}};
+    static const int orders[][4] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {0, 2, 1, 3},
+                                    {1, 3, 0, 2}, {3, 0, 2, 1}, {2, 0, 3, 1}};
     struct world *w = take(state);
 
     for (size_t i = 0; i < ARRAY_SIZE(orders); i++) {
@@ -502,7 +525,7 @@ static void test_take_limits(void **state)
                         stranger = clip(w, "other", NULL, 60, 60), none = clip(w, "cam", NULL, 60, 0);
     char t[ULID_LENGTH + 1];
 
-    assert_false(same_take(w, a, gap));     /* 6 s later */
+    assert_false(same_take(w, a, gap));       /* 6 s later */
     assert_false(same_take(w, gap, overlap)); /* begins 6 s before the end */
     assert_true(same_take(w, overlap, joined) || same_take(w, gap, joined));
     assert_false(same_take(w, a, stranger));
@@ -513,8 +536,8 @@ static void test_take_limits(void **state)
 static void test_take_channels(void **state)
 {
     struct world *w = take(state);
-    struct recording_id a1 = clip(w, "nvr", "1", 0, 60), a2 = clip(w, "nvr", "2", 0, 60), b1 = clip(w, "nvr", "1", 60, 60),
-                        b2 = clip(w, "nvr", "2", 60, 60);
+    struct recording_id a1 = clip(w, "nvr", "1", 0, 60), a2 = clip(w, "nvr", "2", 0, 60),
+                        b1 = clip(w, "nvr", "1", 60, 60), b2 = clip(w, "nvr", "2", 60, 60);
 
     assert_true(same_take(w, a1, b1));
     assert_true(same_take(w, a2, b2));
@@ -578,7 +601,8 @@ static void test_links(void **state)
     links = json_get_array(o, "cases");
     assert_int_equal(json_array_size(links), 1);
     json_decref(o);
-    assert_int_equal(count(w, "SELECT count(*) FROM acts WHERE kind = 'link.added' AND actor = 'rule:case'"), 2);
+    assert_int_equal(count(w, "SELECT count(*) FROM acts WHERE kind = 'link.added' AND actor = 'rule:case'"),
+                     2);
 
     /* taken away by hand it is not linked again by placing once more */
     OK(act(w, "link.removed", late.text, 0, json_pack("{s:s}", "case", a.id.text)));
@@ -601,9 +625,11 @@ static void test_sidecar_evidence(void **state)
     place_it(w, id);
     OK(writer_run(w->writer, false, run_case_add, &a, &w->err));
     assert_int_equal(count(w, "SELECT count(*) FROM links WHERE role = 'evidence'"), 1);
-    assert_int_equal(count(w, "SELECT count(*) FROM acts WHERE kind = 'link.added' AND actor = 'sidecar'"), 1);
+    assert_int_equal(count(w, "SELECT count(*) FROM acts WHERE kind = 'link.added' AND actor = 'sidecar'"),
+                     1);
     /* and decided with it */
-    assert_int_equal(count(w, "SELECT count(*) FROM recordings WHERE class = 'evidence' AND ending = 'case'"), 1);
+    assert_int_equal(count(w, "SELECT count(*) FROM recordings WHERE class = 'evidence' AND ending = 'case'"),
+                     1);
 }
 
 int main(void)
