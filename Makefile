@@ -23,7 +23,9 @@ ifeq ($(origin CC),default)
 CC        := gcc
 endif
 AR        ?= ar
-ifneq ($(V),1)
+ifneq ($(findstring s,$(filter-out -%,$(firstword $(MAKEFLAGS)))),)
+say        = @
+else ifneq ($(V),1)
 say        = @printf '  %-5s %s\n' '$(1)' '$(2)';
 endif
 PYTHON    ?= /usr/bin/python3
@@ -47,6 +49,10 @@ HARDEN    += -D_FORTIFY_SOURCE=2
 else
 OPT       := -O1 -g -fno-omit-frame-pointer -fsanitize=$(SAN) -fno-sanitize-recover=all
 LDHARDEN  += -fsanitize=$(SAN)
+# instrumented code makes gcc guess wrong; the plain build judges this one
+ifeq ($(findstring clang,$(CC)),)
+WARN      += -Wno-maybe-uninitialized
+endif
 endif
 ifeq ($(WERROR),1)
 WARN      += -Werror
