@@ -105,6 +105,7 @@ static int on_object_fault(void *userdata, enum store_fault_kind kind, const cha
     case STORE_FAULT_MISSING:
         fsck_fault(f, 1, path, "%s", text);
         break;
+    case STORE_FAULT_SIZE:
     case STORE_FAULT_DIGEST:
         fsck_fault(f, 3, path, "%s", text);
         fsck_fault(f, 2, path, "%s", text);
@@ -263,6 +264,18 @@ static int on_untold(void *userdata, const char *id)
 
 /* ---- all of it ---------------------------------------------------------------------------------------------------------- */
 
+static int open_catalogue(struct fsck *f, struct error *err)
+{
+    int r = catalogue_open(f->dsn, DB_READ, &f->db, err);
+
+    if (r == -ENOENT || r == -EBADMSG) {
+        struct error why = *err;
+        error_set(err, r, why.object,
+                  "%s; `liuhen rebuild` makes a lost or damaged catalogue anew from the ledger", why.text);
+    }
+    return r;
+}
+
 static int open_all(struct fsck *f, struct error *err)
 {
     struct store_options options = {.immutable = STORE_IMMUTABLE_NO};
@@ -275,10 +288,11 @@ static int open_all(struct fsck *f, struct error *err)
     if (!f->dsn)
         return -ENOMEM;
     r = store_open_local(f->options->archive, &options, &f->store, err);
-    r = r != 0 ? r : catalogue_open(f->dsn, DB_READ, &f->db, err);
+    r = r != 0 ? r : open_catalogue(f, err);
     if (r == 0) {
         r = replay_open_ledger(f->options->archive, &f->key, &f->ledger, err);
-        if (r == -EBADMSG) { /* a ledger that does not even open is a finding, not a failure */
+        if (r == -EBADMSG ||
+            r == -ENOENT) { /* a ledger that does not even open is a finding, not a failure */
             fsck_fault(f, 5, err->object[0] ? err->object : "ledger", "%s", err->text);
             return 1;
         }

@@ -19,7 +19,9 @@
 #include "catalogue/schema.h"
 #include "intake/intake-internal.h"
 
-#define BATCH_MAX 512
+#define BATCH_MAX      512
+#define TRIES_MAX      3
+#define TRY_PAUSE_USEC 100000
 
 struct sealer {
     struct intake *in;
@@ -380,21 +382,41 @@ static void say_sealed(struct item *item)
     json_decref(line);
 }
 
+/* What comes after the commit is tried a few times, but never holds up the seals of others. */
+static bool try_once_more(struct batch *b, int r, unsigned *tries)
+{
+    if (r >= 0 || !error_is_resource(r) || ++*tries >= TRIES_MAX || atomic_load(&b->in->stopping))
+        return false;
+    usleep(TRY_PAUSE_USEC);
+    return true;
+}
+
+static void finish_source(struct batch *b, struct item *item)
+{
+    struct error err = ERROR_INIT;
+    struct source_stat st;
+    unsigned tries = 0;
+    int r;
+
+    source_stat_of(&item->st, &st);
+    do
+        r = source_finish(item->folder, item->path, &st, item->id.text, &err);
+    while (try_once_more(b, r, &tries));
+    if (r < 0)
+        log_event(EVENT_SOURCE_LEFT, "FILE", err.object, "REASON", err.text, NULL);
+}
+
 static void step_source(struct batch *b)
 {
     for (size_t i = 0; i < b->n; i++) {
         struct item *item = b->items[i];
-        struct source_stat st;
-        struct error err = ERROR_INIT;
 
         if (!item->committed)
             continue;
-        source_stat_of(&item->st, &st);
         if (item->folder->receipts)
             source_write_receipt(item);
-        if ((!item->is_move || item->known.text[0]) &&
-            source_finish(item->folder, item->path, &st, item->id.text, &err) < 0)
-            log_event(EVENT_SOURCE_LEFT, "FILE", err.object, "REASON", err.text, NULL);
+        if (!item->is_move || item->known.text[0])
+            finish_source(b, item);
         say_sealed(item);
         (void)inject_point("seal.source");
     }
@@ -404,11 +426,16 @@ static void step_source(struct batch *b)
 static void step_done(struct batch *b)
 {
     struct error err = ERROR_INIT;
+    unsigned tries = 0;
+    int r;
 
     for (size_t i = 0; i < b->n; i++)
         if (b->items[i]->stuck || (b->items[i]->stored && !b->items[i]->committed))
             return;
-    if (store_intent_remove(b->in->store, b->name, &err) != 0)
+    do
+        r = store_intent_remove(b->in->store, b->name, &err);
+    while (try_once_more(b, r, &tries));
+    if (r != 0)
         log_event(EVENT_SOURCE_LEFT, "FILE", b->name, "REASON", err.text, NULL);
     (void)inject_point("seal.done");
 }
