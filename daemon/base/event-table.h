@@ -37,6 +37,7 @@
     X(RECOVERY_DONE,       NOTICE,  "FINISHED UNDONE KEPT",   "recovered from staging: {FINISHED} seals finished, {UNDONE} begun again, {KEPT} quarantined") \
     X(LEDGER_CAUGHT_UP,    NOTICE,  "FROM TO",                "ledger files caught up with the catalogue, {FROM} to {TO} leaves") \
     X(CATALOGUE_BUSY,      WARNING, "REASON",                 "the catalogue does not take writes: {REASON}") \
+    X(CATALOGUE_WELL,      NOTICE,  "REASON",                 "the catalogue takes writes again, after: {REASON}") \
     X(API_DENIED,          WARNING, "WHO ACT REASON",         "{WHO} may not {ACT}: {REASON}") \
     X(API_FAILED,          ERROR,   "ACT REASON",             "{ACT} failed: {REASON}") \
     X(SUPPRESSED,          NOTICE,  "EVENT COUNT",            "{COUNT} more of {EVENT} in the last minute")

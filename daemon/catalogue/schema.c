@@ -110,17 +110,27 @@ static int migrate(struct db *db, struct error *err)
     return r;
 }
 
+/* A file that is no database, or a damaged one: says what can be done about it. */
+static int say_damaged(int r, struct error *err)
+{
+    size_t n = err ? strlen(err->text) : 0;
+
+    if (r == -EBADMSG && err)
+        snprintf(err->text + n, sizeof err->text - n,
+                 "; put a good copy back, or move it aside and run `liuhen rebuild`: nothing is lost, the "
+                 "ledger knows all of it");
+    return r;
+}
+
 int catalogue_open(const char *dsn, enum db_mode mode, struct db **ret, struct error *err)
 {
     _cleanup_(db_closep) struct db *db = NULL;
     int version, r;
 
     r = db_open(dsn, mode, &db, err);
+    r = r != 0 ? r : read_version(db, &version, err);
     if (r != 0)
-        return r;
-    r = read_version(db, &version, err);
-    if (r != 0)
-        return r;
+        return say_damaged(r, err);
     if (version > SCHEMA_VERSION || (mode == DB_READ && version != SCHEMA_VERSION))
         return error_set(
             err, -EPROTO, "catalogue",

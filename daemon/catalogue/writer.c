@@ -19,7 +19,8 @@
 #define ROUND_JOBS_MAX   512
 #define RETRY_PAUSE_USEC (500 * USEC_PER_MSEC)
 #define CATCH_UP_AT_ONCE 1024
-#define ROUND_STANDS     1 /* the commit before had been done after all */
+#define ROUND_STANDS     1    /* the commit before had been done after all */
+#define BUSY_MSEC        2000 /* rounds are tried again anyway, and a stop must not wait longer */
 
 struct job {
     struct job *next;
@@ -47,6 +48,7 @@ struct writer {
     pthread_cond_t wake, idle;
     struct job *head, **tail;
     bool stopping, busy;
+    bool hurry; /* what cannot be written at once is given up */
     char trouble[300];
 
     /* the writer thread's own */
@@ -73,18 +75,25 @@ static void drop_entries(struct writer *w, size_t keep)
         free(w->entries[--w->n_entries].data);
 }
 
-static int keep_entry(struct writer *w, char *data, size_t size)
+/* Room for one more, so that keeping an entry whose rows are written cannot fail. */
+static int reserve_entry(struct writer *w)
 {
-    if (w->n_entries == w->allocated) {
-        size_t more = w->allocated ? 2 * w->allocated : 64;
-        struct entry *bigger = reallocarray(w->entries, more, sizeof *bigger);
-        if (!bigger)
-            return -ENOMEM;
-        w->entries = bigger;
-        w->allocated = more;
-    }
-    w->entries[w->n_entries++] = (struct entry){data, size};
+    size_t more = w->allocated ? 2 * w->allocated : 64;
+    struct entry *bigger;
+
+    if (w->n_entries < w->allocated)
+        return 0;
+    bigger = reallocarray(w->entries, more, sizeof *bigger);
+    if (!bigger)
+        return -ENOMEM;
+    w->entries = bigger;
+    w->allocated = more;
     return 0;
+}
+
+static void keep_entry(struct writer *w, char *data, size_t size)
+{
+    w->entries[w->n_entries++] = (struct entry){data, size};
 }
 
 int txn_act(struct txn *t, const char *kind, const char *actor, const char *subject, int64_t time_usec,
@@ -99,18 +108,18 @@ int txn_act(struct txn *t, const char *kind, const char *actor, const char *subj
 
     if (!facts)
         return -ENOMEM;
-    r = act_encode(&act, &entry, &size, err);
+    r = reserve_entry(t->w);
+    if (r == 0)
+        r = act_encode(&act, &entry, &size, err);
     if (r == 0)
         r = act_apply(t->w->db, index, &act, err);
     if (r == 0)
         r = sql_run(t->w->db, err, "INSERT INTO pending_leaves (idx, entry) VALUES ($1, $2)", "ib",
                     (int64_t)index, entry, size);
-    if (r == 0)
-        r = keep_entry(t->w, entry, size);
     if (r != 0)
         return r;
     clock_raise_floor(act.time_usec);
-    (void)TAKE_PTR(entry);
+    keep_entry(t->w, TAKE_PTR(entry), size);
     if (ret_index)
         *ret_index = index;
     return 0;
@@ -121,6 +130,8 @@ static void set_trouble(struct writer *w, const char *text)
     pthread_mutex_lock(&w->lock);
     if (*text && !*w->trouble)
         log_event(EVENT_CATALOGUE_BUSY, "REASON", text, NULL);
+    else if (!*text && *w->trouble)
+        log_event(EVENT_CATALOGUE_WELL, "REASON", w->trouble, NULL);
     snprintf(w->trouble, sizeof w->trouble, "%s", text);
     pthread_mutex_unlock(&w->lock);
 }
@@ -149,8 +160,14 @@ static int run_job(struct writer *w, struct job *job, struct error *err)
         return r;
     error_clear(&job->err);
     job->result = job->run(&t, job->userdata, &job->err);
-    if (job->result == 0)
-        return db_savepoint_release(w->db, err);
+    if (job->result == 0) {
+        r = db_savepoint_release(w->db, err);
+        if (r != -ECANCELED)
+            return r;
+        /* it went on after a statement had failed: nothing of it may stay, and the others need not wait for it */
+        job->result = error_set(&job->err, -EPROTO, "catalogue",
+                                "a part of this change failed and nothing of it was kept");
+    }
     drop_entries(w, before);
     db_savepoint_rollback(w->db);
     if (is_trouble(job->result)) {
@@ -160,12 +177,25 @@ static int run_job(struct writer *w, struct job *job, struct error *err)
     return 0;
 }
 
+/* Counts the acts when nobody can be about to add any: a server that lost us may still be busy with our COMMIT, and holds its
+ * locks until then. */
+static int count_acts_alone(struct writer *w, int64_t *ret, struct error *err)
+{
+    int r = db_begin(w->db, err);
+
+    if (r == 0 && db_is_postgres(w->db))
+        r = db_exec(w->db, "LOCK TABLE acts IN SHARE ROW EXCLUSIVE MODE", err);
+    r = r != 0 ? r : sql_integer(w->db, ret, 0, err, "SELECT MAX(idx) + 1 FROM acts", "");
+    db_rollback(w->db);
+    return r;
+}
+
 /* Whether the commit whose outcome is not known (the server went away while committing) was done after all: then the acts of
  * this round stand in the table. */
 static int settle_commit(struct writer *w, struct error *err)
 {
     int64_t acts;
-    int r = sql_integer(w->db, &acts, 0, err, "SELECT MAX(idx) + 1 FROM acts", "");
+    int r = count_acts_alone(w, &acts, err);
 
     if (r != 0)
         return r;
@@ -238,8 +268,9 @@ static bool pause_and_say(struct writer *w, int r, const struct error *err)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&w->lock);
-    if (!w->stopping)
+    if (!w->stopping && !w->hurry)
         pthread_cond_timedwait(&w->wake, &w->lock, &until);
+    w->stopping = w->stopping || w->hurry; /* this round is given up, and with it all that follow */
     go_on = !w->stopping;
     pthread_mutex_unlock(&w->lock);
     return go_on;
@@ -280,6 +311,31 @@ static struct job *keep_patient(struct job *jobs, const struct error *why)
     return kept;
 }
 
+/* Fails the impatient jobs that queue behind a round in trouble. */
+static void fail_impatient_queue(struct writer *w, const struct error *why)
+{
+    struct job *hasty = NULL, **end = &hasty;
+
+    pthread_mutex_lock(&w->lock);
+    for (struct job **p = &w->head; *p;) {
+        struct job *job = *p;
+
+        if (job->patient) {
+            p = &job->next;
+            continue;
+        }
+        *p = job->next;
+        job->next = NULL;
+        *end = job;
+        end = &job->next;
+    }
+    w->tail = &w->head;
+    while (*w->tail)
+        w->tail = &(*w->tail)->next;
+    pthread_mutex_unlock(&w->lock);
+    (void)keep_patient(hasty, why);
+}
+
 static void finish_all(struct job *jobs, int result)
 {
     for (struct job *job = jobs, *next; job; job = next) {
@@ -311,6 +367,7 @@ static void do_round(struct writer *w, struct job *jobs)
     while ((r = run_round(w, jobs, &err)) != 0) {
         if (!w->unsettled)
             jobs = keep_patient(jobs, &err);
+        fail_impatient_queue(w, &err);
         if (!jobs || !pause_and_say(w, r, &err)) {
             finish_all(jobs, -ECANCELED);
             return;
@@ -319,6 +376,7 @@ static void do_round(struct writer *w, struct job *jobs)
     }
     /* committed: only the files are missing; nobody is told before they are there */
     while ((r = publish(w, &err)) != 0) {
+        fail_impatient_queue(w, &err);
         if (!pause_and_say(w, r, &err)) {
             finish_all(jobs, -ECANCELED);
             return;
@@ -354,6 +412,19 @@ static struct job *take_jobs(struct writer *w)
     return jobs;
 }
 
+/* What will not be run any more: whoever waits for it is told. */
+static void fail_queue(struct writer *w)
+{
+    struct job *jobs;
+
+    pthread_mutex_lock(&w->lock);
+    jobs = TAKE_PTR(w->head);
+    w->tail = &w->head;
+    pthread_cond_broadcast(&w->idle);
+    pthread_mutex_unlock(&w->lock);
+    finish_all(jobs, -ECANCELED);
+}
+
 static void *writer_thread(void *userdata)
 {
     struct writer *w = userdata;
@@ -361,7 +432,45 @@ static void *writer_thread(void *userdata)
 
     while ((jobs = take_jobs(w)))
         do_round(w, jobs);
+    fail_queue(w);
     return NULL;
+}
+
+static int lacks_leaf(const struct writer *w, struct error *err)
+{
+    return error_set(
+        err, -EBADMSG, "catalogue",
+        "lacks the pending leaf %llu: it is another archive's (see catalogue.dsn), or the ledger "
+        "is an old copy (put the newer one back), or it is damaged (run `liuhen rebuild`)",
+        (unsigned long long)(w->next_index + w->n_entries));
+}
+
+/* The newest act that both know must be the same in both, or they are not of one archive. */
+static int check_same_history(struct writer *w, uint64_t published, struct error *err)
+{
+    _cleanup_stmt_ struct db_stmt *st = NULL;
+    _cleanup_free_ char *entry = NULL;
+    _cleanup_json_ json_t *root = NULL;
+    struct act act;
+    size_t size;
+    bool row;
+    int r = published ? ledger_read_entry(w->ledger, published - 1, &entry, &size, err) : 0;
+
+    if (r != 0 || !published)
+        return r;
+    r = act_decode(entry, size, &act, &root, err);
+    if (r == 0)
+        r = sql_query(w->db, &st, &row, err, "SELECT time_usec, kind, subject FROM acts WHERE idx = $1", "i",
+                      (int64_t)published - 1);
+    if (r != 0)
+        return r;
+    if (row && db_integer(st, 0) == act.time_usec && strcmp(db_text(st, 1), act.kind) == 0 &&
+        strcmp(db_text(st, 2), act.subject) == 0)
+        return 0;
+    return error_set(err, -ESTALE, "catalogue",
+                     "has another act %llu than the ledger: it is another archive's; name the right one in "
+                     "catalogue.dsn, or make this one anew with `liuhen rebuild`",
+                     (unsigned long long)published - 1);
 }
 
 /* Publishes what a crash left in pending_leaves only. */
@@ -379,6 +488,9 @@ static int catch_up(struct writer *w, struct error *err)
             "knows %lld acts, the ledger %llu: an old copy of the catalogue? Put the newer one back or run "
             "`liuhen rebuild`",
             (long long)rows, (unsigned long long)from);
+    r = check_same_history(w, from, err);
+    if (r != 0)
+        return r;
     for (w->next_index = from; w->next_index < (uint64_t)rows;) {
         _cleanup_stmt_ struct db_stmt *st = NULL;
         bool row;
@@ -389,21 +501,19 @@ static int catch_up(struct writer *w, struct error *err)
         for (; r == 0 && row; r = db_step(st, &row, err)) {
             size_t size;
             const void *data = db_blob(st, 1, &size);
-            char *copy = data ? malloc(size) : NULL;
-            if (!copy)
-                return -ENOMEM;
-            memcpy(copy, data, size);
-            if ((uint64_t)db_integer(st, 0) != w->next_index + w->n_entries ||
-                keep_entry(w, copy, size) < 0) {
+            char *copy;
+            if (!data || (uint64_t)db_integer(st, 0) != w->next_index + w->n_entries)
+                return lacks_leaf(w, err);
+            copy = malloc(size);
+            if (!copy || reserve_entry(w) < 0) {
                 free(copy);
-                return error_set(err, -EBADMSG, "catalogue",
-                                 "lacks the pending leaf %llu; run `liuhen rebuild`",
-                                 (unsigned long long)(w->next_index + w->n_entries));
+                return error_set(err, -ENOMEM, "catalogue", "out of memory for a pending leaf");
             }
+            memcpy(copy, data, size);
+            keep_entry(w, copy, size);
         }
         if (r == 0 && w->n_entries == 0)
-            return error_set(err, -EBADMSG, "catalogue", "lacks the pending leaf %llu; run `liuhen rebuild`",
-                             (unsigned long long)w->next_index);
+            return lacks_leaf(w, err);
         r = r != 0 ? r : publish(w, err);
         if (r != 0)
             return r;
@@ -440,6 +550,8 @@ int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct 
         return -ENOMEM;
     r = catalogue_open(dsn, DB_WRITE, &w->db, err);
     if (r == 0)
+        db_set_busy_timeout(w->db, BUSY_MSEC);
+    if (r == 0)
         r = sql_integer(w->db, &newest, 0, err, "SELECT time_usec FROM acts ORDER BY idx DESC LIMIT 1", "");
     if (r == 0)
         r = catch_up(w, err);
@@ -455,6 +567,14 @@ int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct 
     return 0;
 }
 
+void writer_hurry(struct writer *w)
+{
+    pthread_mutex_lock(&w->lock);
+    w->hurry = true;
+    pthread_cond_broadcast(&w->wake);
+    pthread_mutex_unlock(&w->lock);
+}
+
 struct writer *writer_free(struct writer *w)
 {
     if (!w)
@@ -462,6 +582,7 @@ struct writer *writer_free(struct writer *w)
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
     pthread_cond_broadcast(&w->wake);
+    pthread_cond_broadcast(&w->idle);
     pthread_mutex_unlock(&w->lock);
     if (w->started)
         pthread_join(w->thread, NULL);

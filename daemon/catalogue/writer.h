@@ -24,13 +24,18 @@ typedef int (*writer_fn)(struct txn *t, void *userdata, struct error *err);
 typedef void (*writer_done_fn)(void *userdata, int result, const struct error *err);
 
 /* Opens and migrates the catalogue, publishes leaves that the ledger's files lack, starts the thread. The ledger is borrowed.
- * Return: 0, -ESTALE (the ledger knows more than the catalogue: it must be rebuilt), else as catalogue_open and ledger_publish. */
+ * Return: 0, -ESTALE (the ledger knows more than the catalogue, or something else: it must be rebuilt, or is another archive's),
+ * -EBADMSG (neither has some of the leaves), else as catalogue_open and ledger_publish. */
 int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct writer **ret,
                struct error *err);
 
 /* Finishes the round in hand, fails what still waits with -ECANCELED, stops the thread. */
 struct writer *writer_free(struct writer *w);
 DEFINE_CLEANUP(struct writer *, writer_free)
+
+/* The daemon is stopping: what can be written still is, but nothing waits any more. At the first trouble all jobs, patient ones too,
+ * fail with -ECANCELED. To be called before those are waited for who wait for jobs. */
+void writer_hurry(struct writer *w);
 
 /* Queues a job. Return: 0 or -ENOMEM, -ECANCELED (stopping); then on_done is not called. */
 int writer_submit(struct writer *w, bool patient, writer_fn run, writer_done_fn on_done, void *userdata);

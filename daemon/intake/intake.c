@@ -183,14 +183,18 @@ void intake_reload(struct intake *in, const struct settings *settings, const str
 json_t *intake_status(struct intake *in)
 {
     json_t *o = json_object();
+    char reason[400];
 
     if (!o)
         return NULL;
     drop_status(in->drop, o);
+    writer_trouble(in->writer, reason, sizeof reason); /* then seals in hand wait for it */
     pthread_mutex_lock(&in->lock);
-    (void)json_set_string(o, "state", in->paused ? "paused" : "running");
     if (in->paused)
-        (void)json_set_string(o, "reason", in->pause_reason);
+        snprintf(reason, sizeof reason, "%s", in->pause_reason);
     pthread_mutex_unlock(&in->lock);
+    (void)json_set_string(o, "state", reason[0] ? "paused" : "running");
+    if (reason[0])
+        (void)json_set_string(o, "reason", reason);
     return o;
 }
