@@ -291,7 +291,7 @@ static void test_cases_list(void **state)
 {
     struct world *w = take(state);
     struct cases_filter open = {.state = "open"};
-    char number[16], date[16], *next = NULL, *mark = NULL;
+    char number[16], date[32], *next = NULL, *mark = NULL;
     json_t *page;
     int seen = 0;
 

@@ -72,7 +72,6 @@ CREATE INDEX recordings_damaged ON recordings (sort_usec, id) WHERE status = 'da
 CREATE INDEX recordings_new ON recordings (id) WHERE status = 'new';
 CREATE INDEX recordings_unlinked ON recordings (sort_usec, id) WHERE links = 0;
 CREATE INDEX recordings_unit ON recordings (unit, sort_usec, id);
-CREATE INDEX recordings_undecided ON recordings (sort_usec, id) WHERE class IS NULL;
 CREATE INDEX recordings_waiting ON recordings (case_key, id) WHERE case_key IS NOT NULL;
 CREATE INDEX recordings_policy ON recordings (policy) WHERE disposed_leaf IS NULL;
 CREATE INDEX recordings_take ON recordings (take) WHERE take IS NOT NULL;
