@@ -169,7 +169,7 @@ int cli_explain(struct cli *c, int argc, char **argv)
     if (r != CLI_OK || c->json)
         return r == CLI_OK ? cli_print_json(s) : r;
     status = text_of(s, "status");
-    say(0, "", "Recording %s, \"%s\", is a %s of %s%s%s.", text_of(s, "id"), text_of(s, "name"),
+    say(0, "", "Recording %s, \"%s\", kind %s, %s%s%s.", text_of(s, "id"), text_of(s, "name"),
         text_of(s, "kind"), print_size(json_get_integer(s, "bytes", 0), size),
         strcmp(status, "damaged") == 0 ? "; it is damaged and kept as it came: " : "",
         strcmp(status, "damaged") == 0 ? text_of(s, "message") : "");
