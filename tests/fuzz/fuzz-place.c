@@ -17,12 +17,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char yaml[] =
     "place:\n"
     "  - { name: dock, on: path, certainty: certain, match: "
-    "'^(?<unit>[^/]+)/(?<officer>[^/]+)/(?<device>[^/]+)/(?<date>20[0-9]{6})/(?<time>[0-9]{6})(?:-(?<end_time>[0-9]{6}))?' }\n"
-    "  - { name: dahua, match: '(?:^|_)ch(?<channel>[0-9]+)_main_(?<start>20[0-9]{12})_(?<end>20[0-9]{12})' }\n"
+    "'^(?<unit>[^/]+)/(?<officer>[^/]+)/(?<device>[^/]+)/(?<date>20[0-9]{6})/"
+    "(?<time>[0-9]{6})(?:-(?<end_time>[0-9]{6}))?' }\n"
+    "  - { name: dahua, match: '(?:^|_)ch(?<channel>[0-9]+)_main_(?<start>20[0-9]{12})_(?<end>20[0-9]{12})' "
+    "}\n"
     "  - { name: free, match: '^(?<device>.*?)_(?<datetime>[0-9TZ:_. -]+)(?:_(?<seq>[^.]*))?\\.' }\n"
     "  - { name: epoch, match: '(?<epoch>[0-9]{9,14})' }\n"
     "  - { name: parts, match: "
-    "'(?<year>[0-9]+)-(?<month>[0-9]+)-(?<day>[0-9]+) (?<hour>[0-9]+)(?:-(?<minute>[0-9]+)-(?<second>[0-9]+))?' }\n"
+    "'(?<year>[0-9]+)-(?<month>[0-9]+)-(?<day>[0-9]+) "
+    "(?<hour>[0-9]+)(?:-(?<minute>[0-9]+)-(?<second>[0-9]+))?' }\n"
     "  - { name: greedy, match: '^(?<case>(?:[^_]+_?)+)!$' }\n";
 
 #define RECEIVED (INT64_C(1795395907) * USEC_PER_SEC)
@@ -61,7 +64,7 @@ static void check_place(json_t *place, int64_t sort)
 
     if (json_canonical(place, &text) != 0 || strlen(text) > 16384)
         abort();
-    json_object_foreach(place, key, fact)
+    json_object_foreach (place, key, fact)
         if (json_is_object(fact))
             check_fact(key, fact);
     if (sort != RECEIVED && (!certainty || strcmp(certainty, "doubtful") == 0))
@@ -88,7 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)json_set_string(arrival, "zone", "Asia/Shanghai");
     if (rest > 0 && json_parse((const char *)line + 1, MIN(rest, 16384), "sidecar", &sidecar, &err) == 0)
         (void)json_set_take(arrival, "sidecar", json_incref(sidecar));
-    if (place_work_out(placer, arrival, json_is_object(sidecar) ? sidecar : NULL, RECEIVED, &place, &sort, &err) != 0)
+    if (place_work_out(placer, arrival, json_is_object(sidecar) ? sidecar : NULL, RECEIVED, &place, &sort,
+                       &err) != 0)
         abort();
     check_place(place, sort);
     return 0;
