@@ -68,7 +68,7 @@ struct item {
 
     /* by take.c */
     struct recording_id id;
-    bool is_move;
+    bool is_move, leased;
     int source_fd;           /* open on the file, with the lease where there is one */
     int source_dirfd;        /* the folder that holds it */
     const char *source_name; /* last component, inside path */
@@ -113,9 +113,10 @@ int seal_record(struct txn *t, const char *id, json_t *facts, int64_t received_u
                 struct error *err);
 
 /* source.c: what happens to the source after the seal. Opens the folder itself, so that recovery can use it.
+ * leased_fd: the open source where a lease is held, else -1; a source that somebody wants to write to stays under its name.
  * Return: 0 (also when it is gone already), negative errno; *err says why it stays. */
 int source_finish(const struct settings_folder *folder, const char *path, const struct source_stat *was,
-                  const char *tag, struct error *err);
+                  const char *tag, int leased_fd, struct error *err);
 
 /* Writes <name>.tlog-proof beside the source (in done/ for after: move); a failure is only logged: a receipt can be had any
  * time. */

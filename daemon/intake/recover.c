@@ -157,7 +157,7 @@ static int carry_on(struct recovery *rec, const struct promise *p)
             return r;
     }
     rec->finished++;
-    if ((!p->is_move || p->known) && source_finish(&folder, p->path, &p->was, p->id.text, &err) < 0)
+    if ((!p->is_move || p->known) && source_finish(&folder, p->path, &p->was, p->id.text, -1, &err) < 0)
         log_event(EVENT_SOURCE_LEFT, "FILE", err.object, "REASON", err.text, NULL);
     return 0;
 }

@@ -19,9 +19,10 @@
 #include "catalogue/schema.h"
 #include "intake/intake-internal.h"
 
-#define BATCH_MAX      512
-#define TRIES_MAX      3
-#define TRY_PAUSE_USEC 100000
+#define INTENT_BYTES_MAX (900u << 10)
+#define BATCH_MAX        512
+#define TRIES_MAX        3
+#define TRY_PAUSE_USEC   100000
 
 struct sealer {
     struct intake *in;
@@ -400,7 +401,8 @@ static void finish_source(struct batch *b, struct item *item)
 
     source_stat_of(&item->st, &st);
     do
-        r = source_finish(item->folder, item->path, &st, item->id.text, &err);
+        r = source_finish(item->folder, item->path, &st, item->id.text, item->leased ? item->source_fd : -1,
+                          &err);
     while (try_once_more(b, r, &tries));
     if (r < 0)
         log_event(EVENT_SOURCE_LEFT, "FILE", err.object, "REASON", err.text, NULL);
@@ -440,6 +442,13 @@ static void step_done(struct batch *b)
     (void)inject_point("seal.done");
 }
 
+/* A pause never goes without its reason. */
+static void say_why(int r, struct error *err)
+{
+    if (!err->text[0])
+        error_errno(err, r < 0 ? r : -EIO, "archive", "cannot seal at the moment");
+}
+
 static void seal_batch(struct batch *b)
 {
     struct error err = ERROR_INIT;
@@ -455,6 +464,7 @@ static void seal_batch(struct batch *b)
     r = step_intent(b, &err);
     r = r != 0 ? r : step_sync(b, &err);
     if (r != 0) {
+        say_why(r, &err);
         fail_rest(b, r, &err);
         (void)store_intent_remove(b->in->store, b->name, &err);
         return;
@@ -462,6 +472,7 @@ static void seal_batch(struct batch *b)
     step_move_and_store(b);
     while ((r = step_stored_sync(b, &err)) !=
            0) { /* the renames are done: they can only be carried on with */
+        say_why(r, &err);
         intake_pause(b->in, &err);
         if (atomic_load(&b->in->stopping)) {
             b->s->cut_off = true;
@@ -477,15 +488,22 @@ static void seal_batch(struct batch *b)
 
 /* ---- the thread --------------------------------------------------------------------------------------------------------- */
 
+/* About how much the item takes in the intent, which must stay far below what recovery reads (JSON of 1 MiB). */
+static size_t intent_bytes(const struct item *item)
+{
+    return 400 + 3 * strlen(item->path) + strlen(item->folder->path);
+}
+
 static bool next_batch(struct sealer *s, struct batch *b)
 {
-    size_t max = (size_t)MIN(atomic_load(&s->in->settings)->intake.batch, BATCH_MAX);
+    size_t max = (size_t)MIN(atomic_load(&s->in->settings)->intake.batch, BATCH_MAX), bytes = 0;
 
     *b = (struct batch){.s = s, .in = s->in};
     pthread_mutex_lock(&s->lock);
     while (!s->head && !s->stopping)
         pthread_cond_wait(&s->more, &s->lock);
-    while (s->head && b->n < max) {
+    while (s->head && b->n < max && (b->n == 0 || bytes + intent_bytes(s->head) < INTENT_BYTES_MAX)) {
+        bytes += intent_bytes(s->head);
         b->items[b->n++] = s->head;
         s->head = s->head->next;
     }

@@ -104,8 +104,15 @@ static int open_parent(int rootfd, const char *path, const char **ret_name)
     return fd_open_beneath(rootfd, folder, O_RDONLY | O_DIRECTORY, 0);
 }
 
+/* Whether somebody opened the file to write before its name was taken away: they wait for the lease, and what they write must be
+ * found under the old name. */
+static bool is_wanted(int leased_fd)
+{
+    return leased_fd >= 0 && fcntl(leased_fd, F_GETLEASE) != F_RDLCK;
+}
+
 int source_finish(const struct settings_folder *folder, const char *path, const struct source_stat *was,
-                  const char *tag, struct error *err)
+                  const char *tag, int leased_fd, struct error *err)
 {
     _cleanup_close_ int rootfd = -1, dirfd = -1, donefd = -1;
     _cleanup_free_ char *temp = NULL;
@@ -127,7 +134,9 @@ int source_finish(const struct settings_folder *folder, const char *path, const 
     r = take_aside(dirfd, name, was, tag, &temp);
     if (r == 1)
         return 0;
-    if (r == 0 && folder->after == FOLDER_AFTER_MOVE) {
+    if (r == 0 && is_wanted(leased_fd)) {
+        r = fd_rename_noreplace(dirfd, temp, dirfd, name);
+    } else if (r == 0 && folder->after == FOLDER_AFTER_MOVE) {
         r = move_to_done(donefd, dirfd, temp, name, tag);
         if (r < 0)
             (void)fd_rename_noreplace(dirfd, temp, dirfd, name);

@@ -453,6 +453,7 @@ void take_item(struct item *item)
         return;
     }
     leased = lease(item);
+    item->leased = leased == 0;
     if (leased == -EAGAIN || (leased == 1 && !stands_still(item)) ||
         (item->st.st_size == 0 && !stands_still(item))) {
         error_set(&item->err, -EAGAIN, item->path, "is still being written");
