@@ -146,6 +146,22 @@ int source_finish(const struct settings_folder *folder, const char *path, const 
     return r < 0 ? error_errno(err, r, path, "cannot take the source away") : 0;
 }
 
+/* "<name>.tlog-proof"; with the id where an earlier arrival of that name has its receipt there already. */
+static int receipt_name(int dirfd, const char *name, const char *id, char **ret)
+{
+    char *target;
+
+    if (asprintf(&target, "%.200s.tlog-proof", name) < 0)
+        return -ENOMEM;
+    if (faccessat(dirfd, target, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+        free(target);
+        if (asprintf(&target, "%.200s.%s.tlog-proof", name, id) < 0)
+            return -ENOMEM;
+    }
+    *ret = target;
+    return 0;
+}
+
 void source_write_receipt(struct item *item)
 {
     bool done = item->folder->after == FOLDER_AFTER_MOVE;
@@ -159,8 +175,8 @@ void source_write_receipt(struct item *item)
         dirfd = done ? open_done(rootfd, item->path) : open_parent(rootfd, item->path, &name);
     if (r == 0 && dirfd < 0)
         r = dirfd;
-    else if (r == 0 && asprintf(&target, "%.200s.tlog-proof", name) < 0)
-        r = -ENOMEM;
+    else if (r == 0)
+        r = receipt_name(dirfd, name, item->id.text, &target);
     r = r < 0 ? r : durable_write_file(dirfd, target, 0644, text, strlen(text));
     if (r < 0)
         log_event(EVENT_SOURCE_LEFT, "FILE", item->id.text, "REASON",
