@@ -59,6 +59,39 @@ const char *json_get_string(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
+static json_t *real_to_text(double number)
+{
+    char text[32];
+
+    for (int digits = 15; digits <= 17; digits++) {
+        snprintf(text, sizeof text, "%.*g", digits, number);
+        if (strtod(text, NULL) == number)
+            break;
+    }
+    return json_string(text);
+}
+
+json_t *json_reals_to_text(json_t *value)
+{
+    const char *key;
+    json_t *child;
+    size_t i;
+    void *next;
+
+    if (json_is_real(value)) {
+        json_t *text = real_to_text(json_real_value(value));
+        json_decref(value);
+        return text;
+    }
+    json_array_foreach (value, i, child)
+        if (json_array_set_new(value, i, json_reals_to_text(json_incref(child))) < 0)
+            return json_decref(value), NULL;
+    json_object_foreach_safe (value, next, key, child)
+        if (json_object_set_new(value, key, json_reals_to_text(json_incref(child))) < 0)
+            return json_decref(value), NULL;
+    return value;
+}
+
 int64_t json_get_integer(const json_t *object, const char *key, int64_t fallback)
 {
     const json_t *v = json_object_get(object, key);

@@ -22,6 +22,10 @@ int json_canonical(const json_t *value, char **ret);
  * line and column), -ENOMEM. */
 int json_parse(const char *text, size_t size, const char *object, json_t **ret, struct error *err);
 
+/* Puts text in place of every floating-point number inside value (shortest form that reads back the same), so that JSON from
+ * outside can go into an act without losing a digit. Return: the value itself or its replacement (takes value); NULL = no memory. */
+json_t *json_reals_to_text(json_t *value);
+
 /* Members of an object; NULL / fallback when absent or of another type. Strings are borrowed. */
 const char *json_get_string(const json_t *object, const char *key);
 int64_t json_get_integer(const json_t *object, const char *key, int64_t fallback);

@@ -226,8 +226,11 @@ static int from_sidecar(struct work *w)
     static const char *const keys[][2] = {{"device", "device"},    {"officer", "officer"}, {"unit", "unit"},
                                           {"case", "case_number"}, {"channel", "channel"}, {"seq", "seq"}};
     const json_t *sidecar = json_object_get(w->arrival, "sidecar");
+    const char *fault = json_get_string(w->arrival, "sidecar_fault");
     int r = 0;
 
+    if (fault)
+        return note(w, "sidecar %.300s", fault);
     if (!sidecar || json_is_null(sidecar))
         return 0;
     if (!json_is_object(sidecar))

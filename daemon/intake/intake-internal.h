@@ -104,6 +104,9 @@ void take_item(struct item *item);
 /* Whether the lease is still ours, or there never was one. */
 bool take_lease_holds(const struct item *item);
 
+/* sidecar.c: adds "sidecar" (or "sidecar_fault", why one is not used) to the arrival. 0 or negative errno. */
+int sidecar_add(const struct item *item, json_t *arrival);
+
 /* seal.c */
 int sealer_new(struct intake *in, struct sealer **ret, struct error *err);
 struct sealer *sealer_free(struct sealer *s);

@@ -20,7 +20,6 @@
 
 #define COPY_BLOCK        (256u * 1024)
 #define LEASE_CHECK_BYTES (64u << 20)
-#define SIDECAR_MAX       (16u * 1024)
 
 struct item *item_free(struct item *item)
 {
@@ -224,53 +223,6 @@ static const char *guess_kind(const char *name)
     return "data";
 }
 
-static int read_sidecar(struct item *item, const char *name, json_t **ret)
-{
-    _cleanup_close_ int fd = fd_open_beneath(item->source_dirfd, name, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-    _cleanup_free_ char *text = malloc(SIDECAR_MAX + 1);
-    struct error ignored;
-    struct stat st;
-    ssize_t n;
-
-    if (fd < 0 || !text || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size > (off_t)SIDECAR_MAX)
-        return -ENOENT;
-    n = fd_pread_full(fd, text, SIDECAR_MAX, 0);
-    if (n <= 0 || json_parse(text, (size_t)n, name, ret, &ignored) < 0)
-        return -ENOENT;
-    if (!json_is_object(*ret)) {
-        json_decref(*ret);
-        return -ENOENT;
-    }
-    return 0;
-}
-
-/* clip.mp4.json or clip.json beside clip.mp4, where it is a JSON object; floats are dropped by writing them as text. */
-static json_t *find_sidecar(struct item *item)
-{
-    const char *suffix = item->folder->sidecar, *dot = strrchr(item->source_name, '.');
-    _cleanup_free_ char *full = NULL, *stem = NULL, *text = NULL;
-    json_t *sidecar = NULL;
-
-    if (!*suffix || (dot && strcasecmp(dot, suffix) == 0))
-        return NULL;
-    if (asprintf(&full, "%s%s", item->source_name, suffix) < 0) {
-        full = NULL;
-        return NULL;
-    }
-    if (read_sidecar(item, full, &sidecar) < 0 && dot) {
-        if (asprintf(&stem, "%.*s%s", (int)(dot - item->source_name), item->source_name, suffix) < 0) {
-            stem = NULL;
-            return NULL;
-        }
-        (void)read_sidecar(item, stem, &sidecar);
-    }
-    if (sidecar && json_canonical(sidecar, &text) < 0) { /* has a floating-point number: not for the ledger */
-        json_decref(sidecar);
-        return NULL;
-    }
-    return sidecar;
-}
-
 static int set_if(json_t *o, const char *key, const char *value)
 {
     return value && *value ? json_set_string(o, key, value) : 0;
@@ -282,7 +234,6 @@ static int build_arrival(struct item *item, json_t **ret)
     _cleanup_json_ json_t *a = json_object();
     _cleanup_free_ char *path = encode_percent(item->path, strlen(item->path)), *door = NULL;
     char arrival_id[ULID_LENGTH + 1];
-    json_t *sidecar;
     int r;
 
     if (!a || !path || asprintf(&door, "drop:%s", f->name) < 0)
@@ -301,9 +252,7 @@ static int build_arrival(struct item *item, json_t **ret)
     r = r < 0 ? r : set_if(a, "device", f->device);
     r = r < 0 ? r : set_if(a, "officer", f->officer);
     r = r < 0 ? r : set_if(a, "unit", f->unit);
-    sidecar = r < 0 ? NULL : find_sidecar(item);
-    if (sidecar)
-        r = json_set_take(a, "sidecar", sidecar);
+    r = r < 0 ? r : sidecar_add(item, a);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(a);

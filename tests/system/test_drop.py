@@ -262,6 +262,22 @@ def test_sidecar_is_read_and_kept(daemon, media):
     assert shown["place"]["case_number"]["value"] == "本溪卫医罚〔2026〕12号"
 
 
+def test_sidecar_with_fractions_and_a_broken_one(daemon, media):
+    daemon.drop("a.mp4.json", b'{"officer": "Li", "speed": 12.25}')
+    daemon.drop("b.wav.json", b'{"officer": ')
+    daemon.drop("a.mp4", media("video"))
+    daemon.drop("b.wav", media("audio"))
+    daemon.wait_sealed(4)
+    daemon.wait_idle()
+    rows = {r["name"]: r for r in daemon.ls()}
+    assert rows["a.mp4"]["officer"] == "Li"
+    assert daemon.cli("show", rows["a.mp4"]["id"])["arrival"]["sidecar"]["speed"] == "12.25"
+    shown = daemon.cli("show", rows["b.wav"]["id"])
+    assert "not JSON" in shown["arrival"]["sidecar_fault"]
+    assert any("b.wav.json" in note for note in shown["place"]["notes"])
+    daemon.assert_clean()
+
+
 def test_same_bytes_twice_are_one_recording_with_two_arrivals(daemon):
     daemon.drop("first.bin", b"same")
     daemon.wait_sealed(1)

@@ -3,7 +3,7 @@
 -- Every table but meta and pending_leaves is a function of the ledger: rows change only by applying acts (apply.c).
 -- Times are microseconds since 1970-01-01 UTC; ids are ULIDs; digests are raw bytes; names and paths are percent-encoded.
 
---postgres DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_type WHERE typname = 'blob') THEN CREATE DOMAIN blob AS bytea; END IF; END $$;
+--postgres DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typname = 'blob' AND n.nspname = current_schema()) THEN CREATE DOMAIN blob AS bytea; END IF; END $$;
 
 -- What this catalogue is: schema (version), origin (the ledger's), node.
 CREATE TABLE meta (
