@@ -6,6 +6,7 @@
  * Exit status: 0 stopped as asked; 1 could not start or a broken invariant; 64 wrong use; 78 wrong configuration (sysexits).
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <malloc.h>
 #include <pthread.h>
@@ -63,7 +64,7 @@ struct daemon {
     sd_event *loop;
     pthread_t reloader;
     bool reloading_started;
-    atomic_bool reloading;
+    atomic_bool reloading, reload_again;
 };
 
 /* ---- settings ----------------------------------------------------------------------------------------------------------- */
@@ -139,9 +140,8 @@ static void notify_status(struct daemon *d)
                current_settings(d)->n_folders == 1 ? "" : "s");
 }
 
-static void *reload_thread(void *userdata)
+static void reload(struct daemon *d)
 {
-    struct daemon *d = userdata;
     struct first_fault fault = {0};
     struct generation *g;
     struct error err = ERROR_INIT;
@@ -159,9 +159,21 @@ static void *reload_thread(void *userdata)
         if (policy_keeper_reload(d->policy, g->settings, &err) != 0)
             log_event(EVENT_POLICY_REFUSED, "POLICY", g->settings->policy, "REASON", err.text, NULL);
     }
-    sd_notify(0, "READY=1");
-    notify_status(d);
-    atomic_store(&d->reloading, false);
+}
+
+/* Once more when it was asked for meanwhile: the file may have changed since it was read. */
+static void *reload_thread(void *userdata)
+{
+    struct daemon *d = userdata;
+
+    do {
+        do
+            reload(d);
+        while (atomic_exchange(&d->reload_again, false));
+        sd_notify(0, "READY=1");
+        notify_status(d);
+        atomic_store(&d->reloading, false);
+    } while (atomic_load(&d->reload_again) && !atomic_exchange(&d->reloading, true));
     return NULL;
 }
 
@@ -169,11 +181,13 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 {
     struct daemon *d = userdata;
 
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_monotonic_usec());
+    atomic_store(&d->reload_again, true);
     if (atomic_exchange(&d->reloading, true))
-        return 0; /* one at a time; the running one has read the file a moment ago */
+        return 0; /* one at a time; the running one looks again when it is done */
+    atomic_store(&d->reload_again, false);
     if (d->reloading_started)
         pthread_join(d->reloader, NULL);
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_monotonic_usec());
     d->reloading_started = pthread_create(&d->reloader, NULL, reload_thread, d) == 0;
     if (!d->reloading_started)
         atomic_store(&d->reloading, false);
@@ -240,18 +254,24 @@ static int record_start(struct txn *t, void *userdata, struct error *err)
     return txn_act(t, "ledger.started", "system", current_settings(d)->site.name, 0, facts, NULL, err);
 }
 
+/* A ledger that is begun goes on with its own key or not at all: no new key is made then. */
 static int open_ledger(struct daemon *d, const struct settings *s, struct error *err)
 {
-    _cleanup_free_ char *key_folder = NULL, *key_path = NULL, *path = NULL;
+    _cleanup_free_ char *key_folder = NULL, *key_path = NULL, *path = NULL, *public = NULL;
+    bool begun;
     int r;
 
     if (asprintf(&key_folder, "%s/keys", s->archive.path) < 0 ||
         asprintf(&key_path, "%s/ledger.key", key_folder) < 0 ||
-        asprintf(&path, "%s/ledger", s->archive.path) < 0)
+        asprintf(&path, "%s/ledger", s->archive.path) < 0 || asprintf(&public, "%s/ledger.pub", path) < 0)
         return -ENOMEM;
+    begun = access(public, F_OK) == 0;
     if (mkdir(key_folder, 0700) < 0 && errno != EEXIST)
         return error_errno(err, -errno, key_folder, "cannot be made");
-    r = signing_key_load(key_path, s->site.name, true, &d->key, err);
+    r = signing_key_load(key_path, s->site.name, !begun, &d->key, err);
+    if (r == -ENOENT)
+        return error_set(err, r, key_path,
+                         "the ledger is begun but its signing key is gone; put the key back from a copy");
     return r < 0 ? r : ledger_open(path, d->key, signing_key_verifier(d->key), &d->ledger, err);
 }
 
@@ -299,13 +319,16 @@ static int start_all(struct daemon *d, struct error *err)
     return api_new(&api, listen_fd(), &d->api, err);
 }
 
+/* The seal in hand is finished, but nobody waits for a catalogue or a disk that takes no writes. */
 static void stop_all(struct daemon *d)
 {
-    if (d->reloading_started)
-        pthread_join(d->reloader, NULL);
+    if (d->writer)
+        writer_hurry(d->writer);
     if (d->feed)
         feed_close(d->feed);
     api_free(d->api);
+    if (d->reloading_started)
+        pthread_join(d->reloader, NULL);
     intake_free(d->intake);
     policy_keeper_free(d->policy);
     writer_free(d->writer);
@@ -341,6 +364,47 @@ static int add_signals(struct daemon *d)
     return r < 0 ? r : sd_event_set_watchdog(d->loop, true);
 }
 
+/* Until the loop runs, nobody else takes signals. What is cut off here is cut off as by a power cut, which recovery is for. */
+static void *stop_while_starting(void *userdata)
+{
+    sigset_t set;
+    int sig;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    if (sigwait(&set, &sig) != 0)
+        return NULL;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, NULL);
+    log_event(EVENT_DAEMON_STOPPING, "REASON", strsignal(sig), NULL);
+    _exit(EXIT_SUCCESS);
+}
+
+static int start_stoppably(struct daemon *d, struct error *err)
+{
+    pthread_t watcher;
+    bool watched = pthread_create(&watcher, NULL, stop_while_starting, NULL) == 0;
+    int r = start_all(d, err);
+
+    if (watched) {
+        pthread_cancel(watcher);
+        pthread_join(watcher, NULL);
+    }
+    return r;
+}
+
+/* Whoever starts us with 0 to 2 closed must not get log lines into a file of ours. */
+static void fill_standard_fds(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDWR | O_NOCTTY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
 static void raise_limits(void)
 {
     struct rlimit l;
@@ -366,7 +430,7 @@ static int run(struct daemon *d)
         return EXIT_FAILURE;
     }
     d->started_usec = clock_now_usec();
-    r = start_all(d, &err);
+    r = start_stoppably(d, &err);
     if (r != 0) {
         if (!err.text[0])
             error_set(&err, r, "", "%s", r < 0 ? strerror(-r) : "could not start");
@@ -448,6 +512,7 @@ int main(int argc, char **argv)
     char *text = NULL;
     int status, r;
 
+    fill_standard_fds();
     d.overrides = calloc((size_t)argc, sizeof *d.overrides);
     if (!d.overrides)
         return EXIT_FAILURE;

@@ -238,6 +238,24 @@ static int report_unreadable(const char *path, int r, config_on_fault on_fault, 
     return r;
 }
 
+/* An editor that has emptied the file and not written it yet must not take away all folders. */
+static int report_empty(const char *path, config_on_fault on_fault, void *userdata)
+{
+    _cleanup_free_ char *place = NULL;
+    struct error fault = ERROR_INIT;
+
+    if (asprintf(&place, "%s:1:1", path) < 0) {
+        place = NULL;
+        return -ENOMEM;
+    }
+    on_fault(userdata,
+             (error_set(&fault, -EINVAL, place,
+                        "the file is empty; right would be settings, or at least a comment to run on "
+                        "the defaults"),
+              &fault));
+    return -EINVAL;
+}
+
 int settings_load(const char *path, config_on_fault on_fault, void *userdata, struct settings **ret)
 {
     _cleanup_free_ char *text = NULL;
@@ -249,6 +267,8 @@ int settings_load(const char *path, config_on_fault on_fault, void *userdata, st
     r = fd_read_file_at(AT_FDCWD, path, SETTINGS_BYTES_MAX, &text, &size);
     if (r < 0)
         return report_unreadable(path, r, on_fault, userdata);
+    if (size == 0)
+        return report_empty(path, on_fault, userdata);
     return settings_parse(text, size, path, on_fault, userdata, ret);
 }
 

@@ -218,6 +218,8 @@ static int compare_all(struct policy_keeper *k, const struct policy *old, const 
     while (r == 0 && n == COMPARE_AT_ONCE) {
         _cleanup_ids_ struct recording_ids list = RECORDING_IDS_INIT;
 
+        if (writer_is_stopping(k->writer))
+            return error_set(err, -ECANCELED, "", "the daemon is stopping");
         r = ids_after(db, after, COMPARE_AT_ONCE, &list, err);
         n = list.n;
         if (r == 0 && n > 0) {
@@ -290,6 +292,8 @@ static int decide_all(struct policy_keeper *k, struct error *err)
     int r;
 
     do {
+        if (writer_is_stopping(k->writer))
+            return error_set(err, -ECANCELED, "", "the daemon is stopping");
         r = writer_run(k->writer, true, decide_portion, &p, err);
         if (r == 0 && p.n > 0 && p.changed == 0)
             r = error_set(err, -EPROTO, "", "%zu recordings keep the decision of another policy version",

@@ -575,15 +575,30 @@ void writer_hurry(struct writer *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-struct writer *writer_free(struct writer *w)
+bool writer_is_stopping(struct writer *w)
 {
-    if (!w)
-        return NULL;
+    bool stopping;
+
+    pthread_mutex_lock(&w->lock);
+    stopping = w->hurry || w->stopping;
+    pthread_mutex_unlock(&w->lock);
+    return stopping;
+}
+
+void writer_stop(struct writer *w)
+{
     pthread_mutex_lock(&w->lock);
     w->stopping = true;
     pthread_cond_broadcast(&w->wake);
     pthread_cond_broadcast(&w->idle);
     pthread_mutex_unlock(&w->lock);
+}
+
+struct writer *writer_free(struct writer *w)
+{
+    if (!w)
+        return NULL;
+    writer_stop(w);
     if (w->started)
         pthread_join(w->thread, NULL);
     finish_all(w->head, -ECANCELED);

@@ -29,13 +29,19 @@ typedef void (*writer_done_fn)(void *userdata, int result, const struct error *e
 int writer_new(const char *dsn, struct ledger *ledger, const char *node, struct writer **ret,
                struct error *err);
 
-/* Finishes the round in hand, fails what still waits with -ECANCELED, stops the thread. */
+/* Finishes the round in hand, fails what still waits and all that comes later with -ECANCELED. Does not wait for it. */
+void writer_stop(struct writer *w);
+
+/* Stops it, waits for the thread. */
 struct writer *writer_free(struct writer *w);
 DEFINE_CLEANUP(struct writer *, writer_free)
 
 /* The daemon is stopping: what can be written still is, but nothing waits any more. At the first trouble all jobs, patient ones too,
  * fail with -ECANCELED. To be called before those are waited for who wait for jobs. */
 void writer_hurry(struct writer *w);
+
+/* Whether it is in a hurry or stopping: long work that is done in many jobs ends itself then, with -ECANCELED. */
+bool writer_is_stopping(struct writer *w);
 
 /* Queues a job. Return: 0 or -ENOMEM, -ECANCELED (stopping); then on_done is not called. */
 int writer_submit(struct writer *w, bool patient, writer_fn run, writer_done_fn on_done, void *userdata);
