@@ -23,7 +23,8 @@ def bench():
     build = build if build.is_absolute() else ROOT / build
     program = build / "bench" / "bench-ledger"
     if not program.exists():
-        subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={build}", "INJECT=1", str(program)], check=True,
+        inside = os.path.relpath(build, ROOT)  # make cannot name a path with spaces
+        subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={inside}", "INJECT=1", f"{inside}/bench/bench-ledger"], check=True,
                        stdout=subprocess.DEVNULL)
     return program
 
