@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/encode.h"
@@ -18,6 +19,18 @@
 
 #define INODES_RESERVE 64
 
+/* Says a change of state everywhere a person looks: log, `liuhen watch`, `systemctl status`. */
+static void say_state(struct intake *in, enum event event, const char *word, const char *reason)
+{
+    json_t *line = json_object();
+
+    log_event(event, "REASON", reason, NULL);
+    sd_notifyf(0, "STATUS=Intake %s: %s", word, reason);
+    if (line && json_set_string(line, "event", word) == 0 && json_set_string(line, "reason", reason) == 0)
+        feed_add(in->feed, TAKE_PTR(line));
+    json_decref(line);
+}
+
 void intake_pause(struct intake *in, const struct error *err)
 {
     bool first;
@@ -27,14 +40,8 @@ void intake_pause(struct intake *in, const struct error *err)
     in->paused = true;
     error_format(err, in->pause_reason, sizeof in->pause_reason);
     pthread_mutex_unlock(&in->lock);
-    if (first) {
-        json_t *line = json_object();
-        log_event(EVENT_INTAKE_PAUSED, "REASON", err->text, NULL);
-        if (line && json_set_string(line, "event", "paused") == 0 &&
-            json_set_string(line, "reason", err->text) == 0)
-            feed_add(in->feed, TAKE_PTR(line));
-        json_decref(line);
-    }
+    if (first)
+        say_state(in, EVENT_INTAKE_PAUSED, "paused", err->text);
 }
 
 void intake_resume(struct intake *in)
@@ -48,13 +55,8 @@ void intake_resume(struct intake *in)
     memcpy(was, in->pause_reason, sizeof was);
     in->pause_reason[0] = 0;
     pthread_mutex_unlock(&in->lock);
-    if (first) {
-        json_t *line = json_object();
-        log_event(EVENT_INTAKE_RESUMED, "REASON", was, NULL);
-        if (line && json_set_string(line, "event", "resumed") == 0)
-            feed_add(in->feed, TAKE_PTR(line));
-        json_decref(line);
-    }
+    if (first)
+        say_state(in, EVENT_INTAKE_RESUMED, "resumed", was);
 }
 
 bool intake_is_paused(struct intake *in)
