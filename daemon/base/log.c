@@ -75,6 +75,28 @@ static const char *field_value(const struct fields *f, const char *name, size_t 
     return "-";
 }
 
+/* Appends what a terminal may be shown: whole characters of valid UTF-8 that control nothing (C1 neither), '?' for all else. */
+static size_t append_value(char *out, size_t size, const char *value)
+{
+    size_t at = 0, length = strlen(value);
+
+    for (size_t i = 0; i < length;) {
+        const uint8_t *s = (const uint8_t *)value + i;
+        size_t n = utf8_sequence_length(s, length - i);
+        bool plain = n > 0 && s[0] >= 0x20 && s[0] != 0x7F && !(n == 2 && s[0] == 0xC2 && s[1] < 0xA0);
+
+        if (at + MAX(n, 1u) >= size)
+            break;
+        if (plain)
+            memcpy(out + at, s, n);
+        else
+            out[at] = '?';
+        at += plain ? n : 1;
+        i += MAX(n, 1u);
+    }
+    return at;
+}
+
 /* Fills the {FIELD}s of the row's text. */
 static void render(const struct event_row *row, const struct fields *f, char *out, size_t size)
 {
@@ -87,8 +109,7 @@ static void render(const struct event_row *row, const struct fields *f, char *ou
             continue;
         }
         const char *value = field_value(f, p + 1, (size_t)(end - p - 1));
-        for (; *value && at + 1 < size; value++)
-            out[at++] = (unsigned char)*value < 0x20 || *value == 0x7F ? '?' : *value;
+        at += append_value(out + at, size - at, value);
         p = end + 1;
     }
     out[at] = 0;

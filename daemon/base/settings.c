@@ -248,11 +248,10 @@ static int report_empty(const char *path, config_on_fault on_fault, void *userda
         place = NULL;
         return -ENOMEM;
     }
-    on_fault(userdata,
-             (error_set(&fault, -EINVAL, place,
-                        "the file is empty; right would be settings, or at least a comment to run on "
-                        "the defaults"),
-              &fault));
+    error_set(&fault, -EINVAL, place,
+              "the file is empty; right would be settings, or at least a comment to run on the defaults");
+    if (on_fault)
+        on_fault(userdata, &fault);
     return -EINVAL;
 }
 

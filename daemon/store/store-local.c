@@ -164,6 +164,7 @@ int store_open_local(const char *archive, const struct store_options *options, s
     const struct store_options o = options ? *options : (struct store_options){0};
     struct store_local *l = calloc(1, sizeof *l);
     _cleanup_(store_closep) struct store *s = l ? &l->base : NULL;
+    bool made;
     int r;
 
     if (!l)
@@ -173,11 +174,16 @@ int store_open_local(const char *archive, const struct store_options *options, s
     r = s->archive ? user_text(&o, &s->user) : -ENOMEM;
     if (r < 0)
         return error_errno(err, r, archive, "cannot use the store's user name and address");
-    if (o.create && mkdir(archive, 0750) < 0 && errno != EEXIST)
+    made = o.create && mkdir(archive, 0750) == 0;
+    if (o.create && !made && errno != EEXIST)
         return error_errno(err, -errno, archive, "cannot make the archive folder");
     s->archive_fd = open(archive, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->archive_fd < 0)
         return error_errno(err, -errno, archive, "cannot open the archive folder");
+    r = made ? fd_sync_dir_at(s->archive_fd, "..") : 0;
+    if (r < 0 &&
+        r != -EACCES) /* a folder that may be written but not read: the next sync of the disk does it */
+        return error_errno(err, r, archive, "cannot make the archive folder durable");
     r = o.lock ? take_lock(s, err) : 0;
     if (r == 0)
         r = open_folders(l, o.create, err);

@@ -95,6 +95,12 @@ static void some_events(void)
     log_event(EVENT_RECORDING_SEALED, "RECORDING", "01ABC", "FILE", "a\nb.mp4", "BYTES", "12", NULL);
     log_event(EVENT_DAEMON_FATAL, "REASON", NULL, NULL);
     log_event(EVENT_FOLDER_MISSING, "FOLDER", "dock", NULL);
+    /* nothing acts on a terminal: 8-bit and UTF-8 C1, escapes, halves of characters; whole characters pass */
+    log_event(EVENT_DAEMON_FATAL, "REASON",
+              "\x1b[2J \x9b"
+              "31m \xc2\x9b"
+              "31m \xff \xe6\x9c 本溪",
+              NULL);
 }
 
 static void test_lines(void **state)
@@ -102,7 +108,8 @@ static void test_lines(void **state)
     assert_string_equal(captured(some_events),
                         "liuhend: sealed a?b.mp4 as 01ABC (12 bytes)\n"
                         "liuhend: error: cannot go on: -\n"
-                        "liuhend: error: drop folder dock is not there: -; watching for its return\n");
+                        "liuhend: error: drop folder dock is not there: -; watching for its return\n"
+                        "liuhend: error: cannot go on: ?[2J ?31m ?31m ? ?? 本溪\n");
 }
 
 static void quiet_event(void)
