@@ -91,12 +91,13 @@ static int record_again(struct txn *t, struct item *item, struct error *err)
 /* ---- known bytes -------------------------------------------------------------------------------------------------------- */
 
 /* The stored copy must really be there before a second source may go. */
-static bool stored_copy_is_there(struct intake *in, const struct recording_id *id, uint64_t bytes)
+static bool stored_copy_is_there(struct intake *in, const struct recording_id *id, const struct item *item)
 {
     struct store_object o;
     struct error ignored;
 
-    return store_describe_object(in->store, id, &o, &ignored) == 0 && o.bytes == bytes;
+    return store_describe_object(in->store, id, &o, &ignored) == 0 && o.bytes == (uint64_t)item->st.st_size &&
+           digest_equal(&o.sha256, &item->digests.sha256);
 }
 
 static int find_known(struct batch *b, struct item *item)
@@ -118,7 +119,7 @@ static int find_known(struct batch *b, struct item *item)
     }
     if (r != 0)
         return r > 0 ? -EBUSY : r;
-    if (!stored_copy_is_there(b->in, &item->known, (uint64_t)item->st.st_size))
+    if (!stored_copy_is_there(b->in, &item->known, item))
         return error_set(
             &item->err, -EUCLEAN, item->path,
             "has the same bytes as recording %s, but that one's object is missing or damaged in the store; "
