@@ -6,17 +6,17 @@
 #ifndef LIUHEN_BASE_MACRO_H
 #define LIUHEN_BASE_MACRO_H
 
+#include <dirent.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <dirent.h>
 
-#define _cleanup_(f)     __attribute__((cleanup(f)))
-#define _printf_(a, b)   __attribute__((format(printf, a, b)))
-#define _must_check_     __attribute__((warn_unused_result))
-#define _unused_         __attribute__((unused))
-#define _noreturn_       __attribute__((noreturn))
+#define _cleanup_(f)   __attribute__((cleanup(f)))
+#define _printf_(a, b) __attribute__((format(printf, a, b)))
+#define _must_check_   __attribute__((warn_unused_result))
+#define _unused_       __attribute__((unused))
+#define _noreturn_     __attribute__((noreturn))
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)     ((a) < (b) ? (a) : (b))
@@ -29,28 +29,28 @@
 #define USEC_PER_DAY  (24 * USEC_PER_HOUR)
 #define NSEC_PER_USEC INT64_C(1000)
 
-#define TAKE_PTR(p)              \
-    ({                           \
-        __typeof__(p) *_pp = &(p); \
-        __typeof__(p) _v = *_pp; \
-        *_pp = NULL;             \
-        _v;                      \
+#define TAKE_PTR(p)                                                                                          \
+    ({                                                                                                       \
+        __typeof__(p) *_pp = &(p);                                                                           \
+        __typeof__(p) _v = *_pp;                                                                             \
+        *_pp = NULL;                                                                                         \
+        _v;                                                                                                  \
     })
 
-#define TAKE_FD(fd)      \
-    ({                   \
-        int *_fp = &(fd); \
-        int _v = *_fp;   \
-        *_fp = -1;       \
-        _v;              \
+#define TAKE_FD(fd)                                                                                          \
+    ({                                                                                                       \
+        int *_fp = &(fd);                                                                                    \
+        int _v = *_fp;                                                                                       \
+        *_fp = -1;                                                                                           \
+        _v;                                                                                                  \
     })
 
 /* Defines NAME##p(type *p), a cleanup function that calls func on a non-NULL pointer variable. */
-#define DEFINE_CLEANUP(type, func)                  \
-    static inline _unused_ void func##p(type *p)    \
-    {                                               \
-        if (*p)                                     \
-            func(*p);                               \
+#define DEFINE_CLEANUP(type, func)                                                                           \
+    static inline _unused_ void func##p(type *p)                                                             \
+    {                                                                                                        \
+        if (*p)                                                                                              \
+            func(*p);                                                                                        \
     }
 
 static inline _unused_ void freep(void *p)

@@ -26,7 +26,7 @@ enum {
 struct db;
 
 enum db_mode {
-    DB_READ,  /* read only, enforced by the engine (SQLite: SQLITE_OPEN_READONLY; PostgreSQL: default_transaction_read_only) */
+    DB_READ, /* read only, enforced by the engine (SQLite: SQLITE_OPEN_READONLY; PostgreSQL: default_transaction_read_only) */
     DB_WRITE, /* made when absent (SQLite) */
 };
 
@@ -43,16 +43,20 @@ struct db_stmt; /* a cached prepared statement in use */
 
 /* Takes the statement for text (prepared on first use). Bind every parameter, step, read, then db_finish. */
 int db_prepare(struct db *db, const char *sql, struct db_stmt **ret, struct error *err);
-void db_bind_integer(struct db_stmt *st, int n, int64_t value); /* n from 1; errors are sticky until db_step */
-void db_bind_text(struct db_stmt *st, int n, const char *value); /* NULL binds NULL; borrowed until db_finish */
-void db_bind_blob(struct db_stmt *st, int n, const void *data, size_t size); /* NULL binds NULL, also with size 0; borrowed */
+void db_bind_integer(struct db_stmt *st, int n,
+                     int64_t value); /* n from 1; errors are sticky until db_step */
+void db_bind_text(struct db_stmt *st, int n,
+                  const char *value); /* NULL binds NULL; borrowed until db_finish */
+void db_bind_blob(struct db_stmt *st, int n, const void *data,
+                  size_t size);               /* NULL binds NULL, also with size 0; borrowed */
 void db_bind_null(struct db_stmt *st, int n); /* of type text; for a NULL integer use db_bind_null_integer */
 void db_bind_null_integer(struct db_stmt *st, int n);
 
 /* Runs to the next row. *ret_row says whether there is one. Return: 0, DB_E_*, or negative errno. */
-int db_step(struct db_stmt *st, bool *ret_row, struct error *err); /* rows come one by one: large SELECTs need little memory */
+int db_step(struct db_stmt *st, bool *ret_row,
+            struct error *err); /* rows come one by one: large SELECTs need little memory */
 
-int64_t db_integer(struct db_stmt *st, int column); /* from 0; NULL reads as 0 */
+int64_t db_integer(struct db_stmt *st, int column);  /* from 0; NULL reads as 0 */
 const char *db_text(struct db_stmt *st, int column); /* borrowed until the next step; NULL when NULL */
 const void *db_blob(struct db_stmt *st, int column, size_t *ret_size);
 bool db_is_null(struct db_stmt *st, int column);
@@ -73,7 +77,7 @@ int64_t db_changes(const struct db *db);
 int db_begin(struct db *db, struct error *err);
 int db_commit(struct db *db, struct error *err);
 void db_rollback(struct db *db);
-int db_savepoint(struct db *db, struct error *err);         /* named by the adapter; they nest */
+int db_savepoint(struct db *db, struct error *err); /* named by the adapter; they nest */
 int db_savepoint_release(struct db *db, struct error *err);
 void db_savepoint_rollback(struct db *db);
 
