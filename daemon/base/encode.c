@@ -133,6 +133,34 @@ bool utf8_is_valid(const char *text, size_t size)
     return true;
 }
 
+/* Whether these last bytes begin a sequence that lacks its end. */
+static bool is_cut(const char *text, size_t n)
+{
+    uint8_t first = (uint8_t)text[0];
+
+    for (size_t i = 1; i < n; i++)
+        if (((uint8_t)text[i] & 0xC0) != 0x80)
+            return false;
+    return n < (first >= 0xF0 ? 4u : first >= 0xE0 ? 3u : first >= 0xC2 ? 2u : 0u);
+}
+
+void utf8_repair(char *text, size_t size)
+{
+    size_t length = strlen(text);
+
+    for (size_t i = 0, n; i < length; i += n) {
+        n = utf8_sequence_length((const uint8_t *)text + i, length - i);
+        if (n > 0)
+            continue;
+        if (length == size - 1 && length - i < 4 && is_cut(text + i, length - i)) {
+            text[i] = 0;
+            return;
+        }
+        text[i] = '?';
+        n = 1;
+    }
+}
+
 /* Percent-encodes; also_bad lists further ASCII bytes to encode. */
 static char *percent_encode_also(const uint8_t *s, size_t size, const char *also_bad)
 {

@@ -29,6 +29,11 @@ char *encode_percent(const void *data, size_t size);
 int decode_percent(const char *text, char **ret_data, size_t *ret_size);
 
 bool utf8_is_valid(const char *text, size_t size);
+
+/* Makes what snprintf has written into a buffer of size bytes valid UTF-8, in place: names of files may hold any bytes, and long
+ * texts are cut anywhere. A sequence that was cut goes, any other bad byte becomes '?'. */
+void utf8_repair(char *text, size_t size);
+
 /* Length in bytes (1-4) of the valid UTF-8 sequence at s, 0 if none. */
 size_t utf8_sequence_length(const uint8_t *s, size_t size);
 

@@ -8,10 +8,13 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "base/encode.h"
+
 static void set_object(struct error *err, int code, const char *object)
 {
     err->code = code;
     snprintf(err->object, sizeof err->object, "%s", object ? object : "");
+    utf8_repair(err->object, sizeof err->object);
 }
 
 int error_set(struct error *err, int code, const char *object, const char *format, ...)
@@ -24,6 +27,7 @@ int error_set(struct error *err, int code, const char *object, const char *forma
     va_start(ap, format);
     vsnprintf(err->text, sizeof err->text, format, ap);
     va_end(ap);
+    utf8_repair(err->text, sizeof err->text);
     return code;
 }
 
@@ -39,8 +43,10 @@ int error_errno(struct error *err, int code, const char *object, const char *for
     va_start(ap, format);
     n = vsnprintf(err->text, sizeof err->text, format, ap);
     va_end(ap);
+    utf8_repair(err->text, sizeof err->text);
     if (n < 0 || (size_t)n >= sizeof err->text)
         return code;
+    n = (int)strlen(err->text);
     snprintf(err->text + n, sizeof err->text - (size_t)n, ": %s", strerror_r(-code, reason, sizeof reason));
     return code;
 }
@@ -60,6 +66,7 @@ int error_prefix(struct error *err, const char *format, ...)
     if (n >= 0 && (size_t)n < sizeof err->text)
         snprintf(err->text + n, sizeof err->text - (size_t)n, ": %.*s",
                  (int)(sizeof err->text - (size_t)n - 3), old);
+    utf8_repair(err->text, sizeof err->text);
     return err->code;
 }
 
@@ -75,6 +82,7 @@ const char *error_format(const struct error *err, char *buf, size_t size)
         snprintf(buf, size, "%s: %s", err->object, err->text);
     else
         snprintf(buf, size, "%s", err->text);
+    utf8_repair(buf, size);
     return buf;
 }
 

@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "base/log.h"
 #include "cases/decide.h"
 #include "catalogue/deciding.h"
@@ -78,6 +79,7 @@ void policy_keeper_trouble(struct policy_keeper *k, char *buf, size_t size)
 {
     pthread_mutex_lock(&k->lock);
     snprintf(buf, size, "%s", k->trouble);
+    utf8_repair(buf, size);
     pthread_mutex_unlock(&k->lock);
 }
 
@@ -85,6 +87,7 @@ static void set_trouble(struct policy_keeper *k, const char *text)
 {
     pthread_mutex_lock(&k->lock);
     snprintf(k->trouble, sizeof k->trouble, "%s", text);
+    utf8_repair(k->trouble, sizeof k->trouble);
     pthread_mutex_unlock(&k->lock);
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/inject.h"
 #include "base/log.h"
 #include "catalogue/schema.h"
@@ -133,6 +134,7 @@ static void set_trouble(struct writer *w, const char *text)
     else if (!*text && *w->trouble)
         log_event(EVENT_CATALOGUE_WELL, "REASON", w->trouble, NULL);
     snprintf(w->trouble, sizeof w->trouble, "%s", text);
+    utf8_repair(w->trouble, sizeof w->trouble);
     pthread_mutex_unlock(&w->lock);
 }
 

@@ -2,6 +2,7 @@
  *
  * Errors: what is kept, what is cut, and which errno pauses the intake.
  */
+#include "base/encode.h"
 #include "base/error.h"
 
 #include <errno.h>
@@ -75,6 +76,32 @@ static void test_long_texts_are_cut(void **state)
     assert_string_equal(s.guard, "untouched");
 }
 
+/* Names of any bytes and texts cut inside a character come out as valid UTF-8, which JSON and terminals can take. */
+static void test_always_utf8(void **state)
+{
+    char big[3001], *p = big;
+    struct error err;
+
+    error_set(&err, -EIO, "a\xff\xe6\x9c.mp4", "%s", "\x80 本溪 \xe6");
+    assert_string_equal(err.object, "a???.mp4");
+    assert_string_equal(err.text, "? 本溪 ?");
+    for (int shift = 0; shift < 4; shift++) {
+        memset(big, 'x', 4);
+        for (p = big + shift; p + 3 < big + sizeof big; p += 3)
+            memcpy(p, "\xe6\x9c\xac", 3); /* 本 */
+        *p = 0;
+        error_set(&err, -EIO, big, "%s", big);
+        assert_true(utf8_is_valid(err.object, strlen(err.object)));
+        assert_true(strlen(err.object) >= sizeof err.object - 3);
+        assert_true(utf8_is_valid(err.text, strlen(err.text)));
+        error_prefix(&err, "%s", "本溪");
+        assert_true(utf8_is_valid(err.text, strlen(err.text)));
+        error_errno(&err, -EIO, "", "%s", big);
+        assert_true(utf8_is_valid(err.text, strlen(err.text)));
+        assert_null(strchr(err.text, '?'));
+    }
+}
+
 static void test_resource_or_item(void **state)
 {
     static const int resource[] = {ENOSPC, EDQUOT, EMFILE, ENFILE, ENOMEM, EROFS, EIO, EAGAIN, EBUSY};
@@ -93,6 +120,7 @@ int main(void)
         cmocka_unit_test(test_set_and_format),     cmocka_unit_test(test_null_is_allowed),
         cmocka_unit_test(test_errno_says_why),     cmocka_unit_test(test_prefix_keeps_code),
         cmocka_unit_test(test_long_texts_are_cut), cmocka_unit_test(test_resource_or_item),
+        cmocka_unit_test(test_always_utf8),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
