@@ -5,15 +5,21 @@
  */
 #include "fsck/fsck.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "catalogue/act.h"
 #include "catalogue/audit.h"
 #include "catalogue/schema.h"
 #include "fsck/fsck-internal.h"
 #include "fsck/replay.h"
+
+#define FILLED_TRIES      20
+#define FILLED_PAUSE_USEC 10000
 
 static const char *const invariants[FSCK_INVARIANTS + 1] = {
     "",
@@ -116,9 +122,41 @@ static int on_object_fault(void *userdata, enum store_fault_kind kind, const cha
     return 0;
 }
 
+static bool is_empty_folder(int dirfd, const char *path)
+{
+    int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_dir_ DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    int n = 0;
+
+    if (!dir) {
+        if (fd >= 0)
+            close(fd);
+        return false;
+    }
+    while (readdir(dir))
+        n++;
+    return n <= 2; /* itself and its parent */
+}
+
+/* A running daemon makes the folders above an object an instant before it renames the object in. */
+static bool about_to_be_filled(const struct fsck *f, const char *path)
+{
+    int dirfd = store_archive_fd(f->store);
+
+    if (!is_empty_folder(dirfd, path))
+        return false;
+    for (int tries = 0; tries < FILLED_TRIES; tries++) {
+        usleep(FILLED_PAUSE_USEC);
+        if (!is_empty_folder(dirfd, path))
+            return true;
+    }
+    return false;
+}
+
 static int on_foreign(void *userdata, const char *path, const char *why)
 {
-    fsck_fault(userdata, 2, path, "%s", why);
+    if (!about_to_be_filled(userdata, path))
+        fsck_fault(userdata, 2, path, "%s", why);
     return 0;
 }
 
@@ -276,6 +314,23 @@ static int open_catalogue(struct fsck *f, struct error *err)
     return r;
 }
 
+/* Rows and files of a running daemon: the rows must reach what the files had before the snapshot, and the files, read again after
+ * it, whatever the snapshot no longer keeps as pending. */
+static int take_snapshot(struct fsck *f, struct error *err)
+{
+    int64_t acts, last, pending;
+    int r;
+
+    f->size_at_start = ledger_size(f->ledger);
+    r = db_begin_read(f->db, err);
+    r = r != 0 ? r : audit_leaves(f->db, 0, &acts, &last, &pending, err); /* the first look fixes it */
+    if (r != 0)
+        return r;
+    f->ledger = ledger_close(f->ledger);
+    f->key = verifier_key_free(f->key);
+    return replay_open_ledger(f->options->archive, &f->key, &f->ledger, err);
+}
+
 static int open_all(struct fsck *f, struct error *err)
 {
     struct store_options options = {.immutable = STORE_IMMUTABLE_NO};
@@ -297,8 +352,7 @@ static int open_all(struct fsck *f, struct error *err)
             return 1;
         }
     }
-    f->size_at_start = r == 0 ? ledger_size(f->ledger) : 0;
-    return r != 0 ? r : db_begin_read(f->db, err);
+    return r != 0 ? r : take_snapshot(f, err);
 }
 
 static void close_all(struct fsck *f)

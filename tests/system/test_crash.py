@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from archive_view import assert_sealed, catalogue, copy_archive, files_below, lost, sha256
+from archive_view import assert_fsck_clean, assert_sealed, catalogue, copy_archive, files_below, lost, originals, sha256
 
 LARGE = random.Random(1).randbytes(20 << 20)
 
@@ -116,6 +116,7 @@ def test_killed_after_a_step(ready, stop, load, after):
     dropped = drop_all(daemon, LOADS[load])
     die(daemon, stop)
     assert lost(daemon, dropped) == []
+    assert_fsck_clean(daemon) # what recovery will finish is no fault
     finish(daemon, after, dropped)
 
 
@@ -137,6 +138,23 @@ def test_killed_again_while_recovering(ready, first, second):
     die(daemon, second)
     assert lost(daemon, dropped) == []
     finish(daemon, after, dropped)
+
+
+@pytest.mark.parametrize("stop", ["seal.moved", "store.own", "store.rename", "store.harden", "seal.stored-synced"])
+def test_moved_in_and_then_another_file_takes_the_name(ready, stop):
+    """After the move only we have the bytes: they are carried on with, and the newcomer is taken for itself."""
+    daemon = ready("remove")
+    dropped = drop_all(daemon, {"clip.mp4": LARGE})
+    die(daemon, stop)
+    newcomer = drop_all(daemon, {"clip.mp4": b"another clip"})
+    assert lost(daemon, dropped) == []
+    daemon.start()
+    wait_all_sealed(daemon, "remove", {"first": None, "second": None})
+    assert daemon.stop() == 0
+    stored = originals(daemon.archive / "objects")
+    assert dict(stored) == {dropped["clip.mp4"]: 1, newcomer["clip.mp4"]: 1}
+    assert list((daemon.archive / "quarantine").iterdir()) == []
+    assert_fsck_clean(daemon)
 
 
 @pytest.mark.parametrize("stop", ["seal.committed", "ledger.checkpoint", "seal.published", "db.commit:2", "durable.rename:2"])

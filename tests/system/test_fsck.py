@@ -128,6 +128,17 @@ def test_fsck_changes_nothing(broken):
     assert picture() == before
 
 
+def test_fsck_of_a_busy_archive_has_no_fault(make_daemon):
+    """Seals, examining and decisions go on while fsck looks: nothing of it is a fault."""
+    daemon = make_daemon().start()
+    for number in range(160):
+        daemon.drop(f"{number}.bin", os.urandom(3000))
+        if number % 10 == 9:
+            assert_fsck_clean(daemon)
+    daemon.wait_idle()
+    assert_fsck_clean(daemon)
+
+
 # ---- 1: what was acknowledged is durable ----
 
 def test_1_an_object_removed(broken):
