@@ -88,8 +88,8 @@ static int apply_sealed(const struct context *c)
         return r;
     r = sql_run(c->db, c->err,
                 "INSERT INTO recordings (id, leaf, digest, sm3, size_bytes, name, content_name, kind, door, "
-                "received_usec, status, sort_usec, links, holds) "
-                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'new', $11, 0, 0)",
+                "received_usec, status, sort_usec, links, holds, held) "
+                "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 'new', $11, 0, 0, 0)",
                 "tibbittttii", c->act->subject, c->leaf, digest.bytes, sizeof digest.bytes,
                 sm3_hex ? sm3.bytes : NULL, sizeof sm3.bytes, json_get_integer(c->facts, "bytes", -1),
                 text(c, "name"), text(c, "content"), text(c, "kind"), json_get_string(arrival, "door"),
@@ -313,6 +313,7 @@ static int apply_case_reopened(const struct context *c)
     return r == ACT_E_REFUSED ? refuse(c, "only an ended case that is not filed yet can be reopened") : r;
 }
 
+/* A link came or went: the recording's counts of links, and of holds that keep it. */
 static int count_links(const struct context *c)
 {
     int64_t n;
@@ -320,8 +321,12 @@ static int count_links(const struct context *c)
                         c->act->subject);
 
     return r != 0 ? r
-                  : sql_run(c->db, c->err, "UPDATE recordings SET links = $2 WHERE id = $1", "ti",
-                            c->act->subject, n);
+                  : sql_run(
+                        c->db, c->err,
+                        "UPDATE recordings SET links = $2, held = holds + (SELECT count(*) FROM links l JOIN "
+                        "holds h ON h.case_id = l.case_id WHERE l.recording = $1 AND h.lifted_usec IS NULL) "
+                        "WHERE id = $1",
+                        "ti", c->act->subject, n);
 }
 
 static int apply_link_added(const struct context *c)
@@ -375,7 +380,13 @@ static int apply_hold_added(const struct context *c)
     if (r == DB_E_CONSTRAINT)
         return refuse(c, "a hold needs one existing recording or case and, for ground other, a reason");
     if (r == 0 && recording)
-        r = sql_run(c->db, c->err, "UPDATE recordings SET holds = holds + 1 WHERE id = $1", "t", recording);
+        r = sql_run(c->db, c->err, "UPDATE recordings SET holds = holds + 1, held = held + 1 WHERE id = $1",
+                    "t", recording);
+    if (r == 0 && !recording)
+        r = sql_run(c->db, c->err,
+                    "UPDATE recordings SET held = held + 1 WHERE id IN (SELECT recording FROM links WHERE "
+                    "case_id = $1)",
+                    "t", text(c, "case"));
     return r;
 }
 
@@ -390,9 +401,16 @@ static int apply_hold_lifted(const struct context *c)
     if (r == ACT_E_REFUSED)
         return refuse(c, "no such hold stands");
     if (r == 0)
+        r = sql_run(c->db, c->err,
+                    "UPDATE recordings SET holds = holds - 1, held = held - 1 WHERE id IN (SELECT recording "
+                    "FROM holds WHERE "
+                    "id = $1)",
+                    "t", c->act->subject);
+    if (r == 0)
         r = sql_run(
             c->db, c->err,
-            "UPDATE recordings SET holds = holds - 1 WHERE id IN (SELECT recording FROM holds WHERE id = $1)",
+            "UPDATE recordings SET held = held - 1 WHERE id IN (SELECT l.recording FROM holds h JOIN links l "
+            "ON l.case_id = h.case_id WHERE h.id = $1)",
             "t", c->act->subject);
     return r;
 }

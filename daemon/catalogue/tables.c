@@ -8,10 +8,10 @@
 
 static const struct table_columns tables[] = {
     {"acts", "iitttt", "SELECT idx, time_usec, kind, actor, subject, object FROM acts ORDER BY idx"},
-    {"recordings", "tibbitttitttttiitittiittiitii",
+    {"recordings", "tibbitttitttttiitittiiittiitii",
      "SELECT id, leaf, digest, sm3, size_bytes, name, content_name, kind, received_usec, door, status, "
      "device, officer, unit, "
-     "started_usec, ended_usec, certainty, sort_usec, take, case_key, links, holds, class, ending, "
+     "started_usec, ended_usec, certainty, sort_usec, take, case_key, links, holds, held, class, ending, "
      "until_usec, "
      "disc_due_usec, policy, decided_leaf, disposed_leaf FROM recordings ORDER BY id"},
     {"recording_facts", "tttttt",

@@ -45,9 +45,16 @@ def quantile(values, q):
 
 def fresh(path):
     """An empty folder, whatever was there before."""
-    remove(path)
+    discard(path)
     path.mkdir(parents=True)
     return path
+
+
+def discard(path):
+    """Puts a folder away to be removed after all is measured: ext4 is slow to give new inodes for minutes after many were freed."""
+    if path.exists():
+        (HERE / "trash").mkdir(parents=True, exist_ok=True)
+        os.rename(path, HERE / "trash" / f"{path.name}-{time.monotonic_ns()}")
 
 
 def remove(path):

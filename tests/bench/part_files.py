@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import time
 
-from benchlib import (HERE, BenchFailed, Daemon, Watcher, drop_all, fresh, give_back, measured, median, photos, quantile,
+from benchlib import (HERE, BenchFailed, Daemon, Watcher, discard, drop_all, fresh, give_back, measured, median, photos, quantile,
                       random_files, remove, say, settle, warm)
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "3"))
@@ -35,7 +35,7 @@ def seal_round(name, files, examine):
         examined = seconds + time.monotonic() - start if examine else None
         archive = daemon.archive
     give_back(archive, files)
-    remove(folder)
+    discard(folder)
     return seconds, cpu, examined
 
 
@@ -88,7 +88,7 @@ def annex_round(files):
     settle()
     warm(copies)
     result = measured(["git", "annex", "add", "-q", "-J2", "."], **quiet)
-    remove(folder)
+    discard(folder)
     return result
 
 
@@ -100,7 +100,7 @@ def restic_round(files):
     settle()
     warm(files)
     result = measured(["restic", "backup", "-q", str(files[0].parent)], env=env)
-    remove(folder)
+    discard(folder)
     return result
 
 
@@ -167,7 +167,7 @@ def latency(count=200):
             time.sleep(0.1)
         plain = sync_times(folder, data, 50)
         daemon.wait_idle()
-    remove(folder)
+    discard(folder)
     return {"photos": count, "bytes_each": files[0].stat().st_size, "p50_ms": median(times), "p99_ms": quantile(times, 0.99),
             "max_ms": max(times), "receipt_p50_ms": median(receipts), "write_and_fsync_p50_ms": median(plain),
             "write_and_fsync_p99_ms": quantile(plain, 0.99), "wanted_p50_ms": 60, "wanted_p99_ms": 300}

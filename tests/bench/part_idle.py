@@ -8,7 +8,7 @@ import pathlib
 import subprocess
 import time
 
-from benchlib import BUILD, HERE, BenchFailed, Daemon, drop_all, fresh, give_back, photos, remove, say, settle
+from benchlib import BUILD, HERE, BenchFailed, Daemon, discard, drop_all, fresh, give_back, photos, say, settle
 
 WATCHDOG_USEC = 20_000_000
 SECONDS = 60
@@ -57,7 +57,7 @@ def idle():
         later = wakeups(pid, SECONDS // 2)
         archive = daemon.archive
     give_back(archive, files)
-    remove(folder)
+    discard(folder)
     return {"start": fresh_memory, "after_2000_photos": after, "wakeups": quiet, "seconds": SECONDS,
             "watchdog_seconds": WATCHDOG_USEC / 1e6, "wakeups_by_watchdog": round(SECONDS * 1e6 / (WATCHDOG_USEC / 2)),
             "wakeups_after_photos": later, "seconds_after_photos": SECONDS // 2, "wanted_rss_mib": 32}
@@ -71,7 +71,7 @@ def ledger():
                           check=False)
     if done.returncode != 0:
         raise BenchFailed(done.stderr)
-    remove(folder)
+    discard(folder)
     result = {line.split()[0]: float(line.split()[1]) for line in done.stdout.splitlines() if len(line.split()) == 3}
     result.update(wanted_publish=20000, wanted_proof_ms=1, wanted_verify_seconds=10)
     return result

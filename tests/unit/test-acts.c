@@ -287,6 +287,40 @@ static void test_links_and_holds(void **state)
     assert_int_equal(count(w, "SELECT count(*) FROM quarantined"), 1);
 }
 
+static void link_to(struct world *w, const struct recording_id *id, const char *case_id)
+{
+    OK(act(w, "link.added", id->text, 0, json_pack("{s:s, s:s}", "case", case_id, "role", "context")));
+}
+
+/* Column held counts what keeps a recording now, whichever came first: hold or link. */
+static void test_held(void **state)
+{
+    struct world *w = take(state);
+    struct recording_id a = seal(w, "a.mp4"), b = seal(w, "b.mp4");
+    char own[ULID_LENGTH + 1], of_case[ULID_LENGTH + 1];
+
+    ulid_make(clock_now_usec(), own);
+    ulid_make(clock_now_usec(), of_case);
+    OK(act(w, "case.added", ghost, 0, case_facts("B")));
+    link_to(w, &a, ghost);
+    OK(act(w, "hold.added", of_case, 0, json_pack("{s:s, s:s}", "ground", "audit", "case", ghost)));
+    assert_int_equal(count(w, "SELECT CAST(SUM(held) AS BIGINT) FROM recordings"), 1);
+    link_to(w, &b, ghost);
+    link_to(w, &b, ghost); /* again changes nothing */
+    assert_int_equal(count(w, "SELECT CAST(SUM(held) AS BIGINT) FROM recordings"), 2);
+    OK(act(w, "hold.added", own, 0, json_pack("{s:s, s:s}", "ground", "audit", "recording", b.text)));
+    assert_int_equal(count(w, "SELECT MAX(held) FROM recordings"), 2);
+    assert_int_equal(count(w, "SELECT CAST(SUM(holds) AS BIGINT) FROM recordings"), 1);
+    OK(act(w, "link.removed", b.text, 0, json_pack("{s:s}", "case", ghost)));
+    assert_int_equal(count(w, "SELECT MAX(held) FROM recordings"), 1);
+    OK(act(w, "hold.lifted", of_case, 0, json_object()));
+    assert_int_equal(count(w, "SELECT CAST(SUM(held) AS BIGINT) FROM recordings"), 1);
+    OK(act(w, "hold.lifted", own, 0, json_object()));
+    assert_int_equal(count(w, "SELECT CAST(SUM(held) AS BIGINT) FROM recordings"), 0);
+    link_to(w, &b, ghost); /* the case's hold was lifted */
+    assert_int_equal(count(w, "SELECT CAST(SUM(held) AS BIGINT) FROM recordings"), 0);
+}
+
 /* The refused act leaves neither row nor leaf: what was said is what is in the ledger. */
 static void test_leaves(void **state)
 {
@@ -315,6 +349,7 @@ int main(void)
         BOTH(test_placed_and_decided),
         BOTH(test_cases),
         BOTH(test_links_and_holds),
+        BOTH(test_held),
         BOTH(test_leaves),
     };
 

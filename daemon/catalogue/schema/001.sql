@@ -53,6 +53,7 @@ CREATE TABLE recordings (
     case_key      TEXT,                                      -- folded number of a case that its place names and nobody has added yet
     links         BIGINT NOT NULL CHECK (links >= 0),        -- how many cases it is linked to
     holds         BIGINT NOT NULL CHECK (holds >= 0),        -- how many holds of its own stand
+    held          BIGINT NOT NULL CHECK (held >= holds),     -- how many stand of its own and of the cases it is linked to
     class         TEXT,                                      -- retention class; NULL = not decided yet
     ending        TEXT CHECK (ending IN ('date', 'case', 'permanent')), -- how it ends
     until_usec    BIGINT,                                    -- keep until; NULL = no end
@@ -63,15 +64,18 @@ CREATE TABLE recordings (
     CHECK (disposed_leaf IS NOT NULL OR leaf >= 0)
 );
 CREATE UNIQUE INDEX recordings_digest ON recordings (digest) WHERE disposed_leaf IS NULL;
+-- For lists (recordings-list.c): what the list is driven by, its order, and behind that the columns of other filters, so that a
+-- row that another filter leaves out is never fetched. A million recordings: 0.5 µs instead of 3 µs for each one left out.
 CREATE INDEX recordings_time ON recordings (sort_usec, id);
-CREATE INDEX recordings_device ON recordings (device, sort_usec, id);
-CREATE INDEX recordings_officer ON recordings (officer, sort_usec, id);
-CREATE INDEX recordings_kind ON recordings (kind, sort_usec, id);
-CREATE INDEX recordings_class ON recordings (class, sort_usec, id);
-CREATE INDEX recordings_damaged ON recordings (sort_usec, id) WHERE status = 'damaged';
+CREATE INDEX recordings_device ON recordings (device, sort_usec, id, class, kind, links, status, officer, unit);
+CREATE INDEX recordings_officer ON recordings (officer, sort_usec, id, class, kind, links, status, device, unit);
+CREATE INDEX recordings_unit ON recordings (unit, sort_usec, id, class, kind, links, status);
+CREATE INDEX recordings_class ON recordings (class, sort_usec, id, kind, links, status, unit);
+CREATE INDEX recordings_kind ON recordings (kind, sort_usec, id, class, links, status, unit);
+CREATE INDEX recordings_damaged ON recordings (sort_usec, id, class, kind, links, device, officer, unit) WHERE status = 'damaged';
+CREATE INDEX recordings_held ON recordings (sort_usec, id, class, kind, links, device, officer, unit) WHERE held > 0;
 CREATE INDEX recordings_new ON recordings (id) WHERE status = 'new';
 CREATE INDEX recordings_unlinked ON recordings (sort_usec, id) WHERE links = 0;
-CREATE INDEX recordings_unit ON recordings (unit, sort_usec, id);
 CREATE INDEX recordings_waiting ON recordings (case_key, id) WHERE case_key IS NOT NULL;
 CREATE INDEX recordings_policy ON recordings (policy) WHERE disposed_leaf IS NULL;
 CREATE INDEX recordings_take ON recordings (take) WHERE take IS NOT NULL;
