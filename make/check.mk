@@ -34,8 +34,9 @@ fuzz:
 	$(MAKE) BUILD=$(FUZZBUILD) CC=clang SAN=$(FUZZSAN),fuzzer-no-link fuzzers
 	scripts/run-fuzzers $(FUZZBUILD) $(FUZZ_SECONDS)
 
+# All of it, or parts: make bench BENCH="intake latency" (tests/bench/run names them). Not in check: no timed tests.
 bench: programs benches
-	LIUHEN_BUILD=$(BUILD) tests/bench/run
+	LIUHEN_BUILD=$(BUILD) $(PYTHON) tests/bench/run $(BENCH)
 
 # Names without spaces: everything below daemon/ and tests/.
 CSOURCES = $(shell find daemon tests -name '*.[ch]' | sort)

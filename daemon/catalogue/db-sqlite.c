@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The SQLite engine of the adapter: WAL, so that readers never wait for the writer; synchronous=FULL, so that a commit is on
- * the disk; a cache of 8 MiB and no memory map, so that a damaged disk is an error and not a signal. The file is marked as ours
- * (application_id) and a database of another program is refused. Symbolic links are not followed for the file itself.
+ * the disk; a cache of 8 MiB (2 MiB for a reader) and no memory map, so that a damaged disk is an error and not a signal. The
+ * file is marked as ours (application_id) and a database of another program is refused. Symbolic links are not followed for the
+ * file itself.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 
 #define APPLICATION_ID 0x4c495548 /* "LIUH" */
 #define CACHE_KIB      8192
+#define READ_CACHE_KIB 2048 /* there are several readers, and the kernel caches the file for all of them */
 #define FILE_MODE      0640 /* names of people are inside: not for everybody's eyes */
 
 struct sqlite_db {
@@ -231,7 +233,8 @@ static int set_up(struct sqlite_db *db, struct error *err)
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     sqlite3_db_config(db->handle, SQLITE_DBCONFIG_DQS_DML, 0, NULL);
-    snprintf(cache, sizeof cache, "PRAGMA cache_size = -%d; PRAGMA mmap_size = 0", CACHE_KIB);
+    snprintf(cache, sizeof cache, "PRAGMA cache_size = -%d; PRAGMA mmap_size = 0",
+             db->base.mode == DB_READ ? READ_CACHE_KIB : CACHE_KIB);
     r = sqlite_exec(&db->base, cache, err);
     if (r == 0)
         r = check_owner(db, err);

@@ -316,6 +316,16 @@ def drop_all(daemon, files):
         return seconds, daemon.cpu_seconds() - cpu
 
 
+def memory(pid):
+    """Resident and proportional set sizes in MiB."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
+
+    def field(text, name):
+        return next(int(line.split()[1]) for line in text.split("\n") if line.startswith(name + ":")) / 1024
+    return {"rss_mib": field(status, "VmRSS"), "anonymous_mib": field(status, "RssAnon"), "pss_mib": field(rollup, "Pss")}
+
+
 # The machine
 
 

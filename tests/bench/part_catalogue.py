@@ -13,7 +13,7 @@ import subprocess
 import time
 import urllib.parse
 
-from benchlib import BUILD, HERE, ROOT, Client, Daemon, BenchFailed, fresh, median, quantile, remove, say, settle, shuffled, warm
+from benchlib import BUILD, HERE, ROOT, Client, Daemon, BenchFailed, fresh, median, memory, quantile, remove, say, settle, shuffled, warm
 
 RECORDINGS = int(os.environ.get("BENCH_RECORDINGS", "1000000"))
 PAGE = 50
@@ -148,10 +148,11 @@ def measure(archive, dsn=None):
         slow = worst(times, client)
         status = min(client.get("/v1/status")[2] for _ in range(3)) * 1000
         show = min(client.get("/v1/recordings?limit=1000")[2] for _ in range(3)) * 1000
+        resident = memory(daemon.process.pid)["rss_mib"]
     values = [ms for ms, _ in times]
     return {"recordings": RECORDINGS, "ready_seconds": median(starts), "ready_max_seconds": max(starts), "pages": len(values),
             "p50_ms": median(values), "p99_ms": quantile(values, 0.99), "max_ms": max(values), "worst": slow, "status_ms": status,
-            "page_of_1000_ms": show, "wanted_ready_seconds": 1, "wanted_p99_ms": 20}
+            "page_of_1000_ms": show, "rss_mib": resident, "wanted_ready_seconds": 1, "wanted_p99_ms": 20}
 
 
 def catalogue():

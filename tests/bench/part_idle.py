@@ -8,19 +8,10 @@ import pathlib
 import subprocess
 import time
 
-from benchlib import BUILD, HERE, BenchFailed, Daemon, discard, drop_all, fresh, give_back, photos, say, settle
+from benchlib import BUILD, HERE, BenchFailed, Daemon, discard, drop_all, fresh, give_back, memory, photos, say, settle
 
 WATCHDOG_USEC = 20_000_000
 SECONDS = 60
-
-
-def memory(pid):
-    """Resident and proportional set sizes in MiB."""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8")
-    def field(text, name):
-        return next(int(line.split()[1]) for line in text.split("\n") if line.startswith(name + ":")) / 1024
-    return {"rss_mib": field(status, "VmRSS"), "anonymous_mib": field(status, "RssAnon"), "pss_mib": field(rollup, "Pss")}
 
 
 def switches(pid):
