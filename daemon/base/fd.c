@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -90,6 +91,15 @@ int fd_syncfs(int fd)
     if (r < 0)
         return r;
     return syncfs(fd) < 0 ? -errno : 0;
+}
+
+uint64_t fd_mount_id(int fd)
+{
+    struct statx x;
+
+    if (statx(fd, "", AT_EMPTY_PATH, STATX_MNT_ID, &x) < 0 || !(x.stx_mask & STATX_MNT_ID))
+        return 0;
+    return x.stx_mnt_id;
 }
 
 int fd_open_beneath(int dirfd, const char *path, int flags, mode_t mode)

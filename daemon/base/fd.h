@@ -7,6 +7,7 @@
 #define LIUHEN_BASE_FD_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
 
@@ -21,6 +22,10 @@ int fd_write_full(int fd, const void *buf, size_t size);
 
 int fd_sync(int fd);   /* fsync with the error returned */
 int fd_syncfs(int fd); /* syncfs: every dirty page and inode of fd's file system */
+
+/* The mount that fd was opened through (statx(2), STATX_MNT_ID), 0 when the kernel does not tell. Two folders of one file system can
+ * lie in different mounts (bind mounts, systemd's sandbox): renames between them end with EXDEV. */
+uint64_t fd_mount_id(int fd);
 
 /* Opens path below dirfd with openat2(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS): no component may
  * be a symbolic link, nothing leaves dirfd. O_CLOEXEC is added. Return: fd or negative errno (-ELOOP: a link). */

@@ -26,7 +26,8 @@ struct intake {
     _Atomic(const struct placer *) placer;
     char *dsn;
     dev_t archive_dev;
-    bool may_chown; /* CAP_CHOWN and CAP_FOWNER, or root */
+    uint64_t archive_mount; /* renames do not cross mounts, also of one file system (fd_mount_id) */
+    bool may_chown;         /* CAP_CHOWN and CAP_FOWNER, or root */
     atomic_bool stopping;
     atomic_int in_hand; /* items between the watcher and their outcome */
 

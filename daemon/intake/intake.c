@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/encode.h"
+#include "base/fd.h"
 #include "base/inject.h"
 #include "base/log.h"
 #include "catalogue/recordings.h"
@@ -145,6 +146,7 @@ int intake_new(const struct intake_context *context, struct intake **ret, struct
     if (!in->dsn || fstat(store_staging_fd(in->store), &st) < 0)
         return -ENOMEM;
     in->archive_dev = st.st_dev;
+    in->archive_mount = fd_mount_id(store_staging_fd(in->store));
     in->may_chown = has_capability(CAP_CHOWN) && has_capability(CAP_FOWNER);
     r = recover_staging(in, err);
     r = r < 0 ? r : pool_new((unsigned)context->settings->intake.threads, &in->pool);

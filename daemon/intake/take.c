@@ -297,11 +297,12 @@ static int arrival_text(const struct item *item, char **ret)
     return r < 0 ? r : json_canonical(o, ret);
 }
 
-/* Moving in is for files that nobody else can go on writing to: leased, one name, same file system, ours to own. */
+/* Moving in is for files that nobody else can go on writing to: leased, one name, same file system and mount, ours to own. */
 static bool can_move(const struct item *item, bool leased)
 {
     return leased && item->folder->after == FOLDER_AFTER_REMOVE && item->st.st_nlink == 1 &&
            item->st.st_dev == item->in->archive_dev &&
+           fd_mount_id(item->source_fd) == item->in->archive_mount &&
            (item->st.st_uid == geteuid() || item->in->may_chown) &&
            faccessat(item->source_dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0;
 }
