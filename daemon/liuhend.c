@@ -64,7 +64,7 @@ struct daemon {
     sd_event *loop;
     pthread_t reloader;
     bool reloading_started;
-    atomic_bool reloading, reload_again;
+    atomic_bool reloading, reload_again, refused; /* refused: the file on disk is not what is in force */
 };
 
 /* ---- settings ----------------------------------------------------------------------------------------------------------- */
@@ -74,7 +74,7 @@ static void print_fault(void *userdata, const struct error *fault)
     unsigned *n = userdata;
     char text[1100];
 
-    fprintf(stderr, "%s\n", error_format(fault, text, sizeof text));
+    fprintf(stderr, "%s%s\n", log_is_journal() ? SD_ERR : "", error_format(fault, text, sizeof text));
     (*n)++;
 }
 
@@ -136,8 +136,10 @@ static void say_restart(void *userdata, const char *key)
 
 static void notify_status(struct daemon *d)
 {
-    sd_notifyf(0, "STATUS=Sealing what arrives in %zu drop folder%s", current_settings(d)->n_folders,
-               current_settings(d)->n_folders == 1 ? "" : "s");
+    sd_notifyf(0, "STATUS=Sealing what arrives in %zu drop folder%s%s", current_settings(d)->n_folders,
+               current_settings(d)->n_folders == 1 ? "" : "s",
+               atomic_load(&d->refused) ? "; the changed configuration is refused, the old one is in force"
+                                        : "");
 }
 
 static void reload(struct daemon *d)
@@ -147,7 +149,8 @@ static void reload(struct daemon *d)
     struct error err = ERROR_INIT;
     char reason[1000];
 
-    if (load_settings(d, keep_first, &fault, &g) < 0) {
+    atomic_store(&d->refused, load_settings(d, keep_first, &fault, &g) < 0);
+    if (atomic_load(&d->refused)) {
         snprintf(reason, sizeof reason, "%s%s", fault.text[0] ? fault.text : "out of memory",
                  fault.n > 1 ? " (and more; see liuhend --check-config)" : "");
         log_event(EVENT_CONFIG_REFUSED, "FILE", d->config_file, "REASON", reason, NULL);
@@ -484,8 +487,8 @@ static int start_as(struct daemon *d, enum mode mode)
     int r = load_settings(d, print_fault, &faults, &g);
 
     if (r < 0) {
-        fprintf(stderr, "liuhend: the configuration is not usable (%u fault%s)\n", faults,
-                faults == 1 ? "" : "s");
+        fprintf(stderr, "%sliuhend: the configuration is not usable (%u fault%s)\n",
+                log_is_journal() ? SD_ERR : "", faults, faults == 1 ? "" : "s");
         return EXIT_CONFIG;
     }
     install_generation(d, g);

@@ -115,8 +115,7 @@ static void render(const struct event_row *row, const struct fields *f, char *ou
     out[at] = 0;
 }
 
-/* Whether standard error is the journal's own stream (systemd.exec(5), JOURNAL_STREAM). */
-static bool under_journal(void)
+bool log_is_journal(void)
 {
     static atomic_int known = -1;
     unsigned long long dev, ino;
@@ -171,7 +170,7 @@ static void emit(enum event event, const struct fields *f)
     char message[1900];
 
     render(&rows[event], f, message, sizeof message);
-    if (under_journal())
+    if (log_is_journal())
         to_journal(&rows[event], f, message);
     else
         to_stderr(&rows[event], message);

@@ -7,6 +7,7 @@
 #ifndef LIUHEN_BASE_LOG_H
 #define LIUHEN_BASE_LOG_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/event-table.h"
@@ -33,6 +34,9 @@ const struct event_row *event_row(unsigned event);
  * mandatory ones travel to the journal only.
  *   log_event(EVENT_RECORDING_SEALED, "RECORDING", id, "FILE", name, "BYTES", text, NULL); */
 void log_event(enum event event, ...) __attribute__((sentinel));
+
+/* Whether standard error is the journal (systemd.exec(5), JOURNAL_STREAM): plain lines to it may begin with "<3>" (sd-daemon(3)). */
+bool log_is_journal(void);
 
 /* Events above this level are not written (they are still counted). Default LOG_LEVEL_INFO. */
 void log_set_level(int level);
