@@ -106,8 +106,8 @@ int recordings_show(struct db *db, const struct recording_id *id, json_t **ret, 
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_json_ json_t *o = NULL;
     bool row;
-    int r =
-        sql_query(db, &st, &row, err, "SELECT " ROW_RECORDING " FROM recordings r WHERE r.id = $1", "t", id->text);
+    int r = sql_query(db, &st, &row, err, "SELECT " ROW_RECORDING " FROM recordings r WHERE r.id = $1", "t",
+                      id->text);
 
     if (r != 0)
         return r;
@@ -217,6 +217,15 @@ int recordings_source_is_known(struct db *db, const char *door, const char *path
     if (r == 0)
         *ret = json_get_integer(arrival, "bytes", -1) == bytes &&
                json_get_integer(arrival, "mtime", -1) == mtime_usec;
+    return r;
+}
+
+int recordings_quarantine_is_known(struct db *db, const char *id, bool *ret, struct error *err)
+{
+    int64_t there = 0;
+    int r = sql_integer(db, &there, 0, err, "SELECT 1 FROM quarantined WHERE id = $1", "t", id);
+
+    *ret = there == 1;
     return r;
 }
 

@@ -53,6 +53,9 @@ int recordings_has_arrival(struct db *db, const char *recording, const char *arr
 int recordings_source_is_known(struct db *db, const char *door, const char *path, int64_t bytes,
                                int64_t mtime_usec, bool *ret, struct error *err);
 
+/* Whether item.quarantined was recorded for this id. */
+int recordings_quarantine_is_known(struct db *db, const char *id, bool *ret, struct error *err);
+
 /* Acts about an id (as subject or object), oldest first, after index `after` (-1 = all): array of {index, time, kind, actor,
  * subject, object}. */
 int acts_about(struct db *db, const char *id, int64_t after, int limit, json_t **ret, struct error *err);

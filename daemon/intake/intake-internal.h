@@ -97,6 +97,10 @@ void source_stat_of(const struct stat *st, struct source_stat *ret);
 /* quarantine.c: moves the source into quarantine and records item.quarantined. 0 or negative errno (err set). */
 int intake_quarantine_source(struct item *item, const char *reason);
 
+/* Records item.quarantined for something that lies in quarantine already, from its reason (may be NULL). */
+int intake_record_quarantined(struct intake *in, const char *id, const char *name, const char *reason_json,
+                              struct error *err);
+
 /* Whether a kept source (after: keep) was taken before and has not changed since, by the catalogue. */
 bool intake_source_is_known(struct item *item);
 

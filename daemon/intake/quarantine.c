@@ -65,3 +65,22 @@ int intake_quarantine_source(struct item *item, const char *reason)
     log_event(EVENT_FILE_QUARANTINED, "FILE", path, "REASON", reason, NULL);
     return r > 0 ? -EIO : r;
 }
+
+int intake_record_quarantined(struct intake *in, const char *id, const char *name, const char *reason_json,
+                              struct error *err)
+{
+    _cleanup_json_ json_t *o = NULL;
+    struct note note = {.door = "unknown", .path = name, .reason = "found in quarantine without a reason"};
+    struct error ignored;
+    const char *text;
+    int r;
+
+    snprintf(note.id, sizeof note.id, "%s", id);
+    if (reason_json && json_parse(reason_json, strlen(reason_json), name, &o, &ignored) == 0) {
+        note.door = (text = json_get_string(o, "door")) ? text : note.door;
+        note.path = (text = json_get_string(o, "path")) ? text : note.path;
+        note.reason = (text = json_get_string(o, "reason")) ? text : note.reason;
+    }
+    r = writer_run(in->writer, true, record, &note, err);
+    return r > 0 ? -EBUSY : r;
+}

@@ -240,6 +240,21 @@ static int on_rest(void *userdata, enum store_staging_kind kind, const char *nam
     return 0;
 }
 
+/* Whatever lies in quarantine has its act: a crash may have come between the two, and recovery itself only moves. */
+static int on_quarantined(void *userdata, const char *name, uint64_t bytes, const char *reason_json)
+{
+    struct recovery *rec = userdata;
+    char id[ULID_LENGTH + 1];
+    bool known = false;
+    int r;
+
+    snprintf(id, sizeof id, "%.26s", name);
+    if (!ulid_is_valid(id))
+        return 0;
+    r = recordings_quarantine_is_known(rec->db, id, &known, rec->err);
+    return r != 0 || known ? r : intake_record_quarantined(rec->in, id, name, reason_json, rec->err);
+}
+
 int recover_staging(struct intake *in, struct error *err)
 {
     struct recovery rec = {.in = in, .err = err};
@@ -248,6 +263,7 @@ int recover_staging(struct intake *in, struct error *err)
 
     r = r != 0 ? r : store_each_staging(in->store, on_intent, &rec, err);
     r = r != 0 ? r : store_each_staging(in->store, on_rest, &rec, err);
+    r = r != 0 ? r : store_quarantine_list(in->store, on_quarantined, &rec, err);
     db_close(rec.db);
     snprintf(a, sizeof a, "%u", rec.finished);
     snprintf(b, sizeof b, "%u", rec.undone);

@@ -90,14 +90,31 @@ static int record_again(struct txn *t, struct item *item, struct error *err)
 
 /* ---- known bytes -------------------------------------------------------------------------------------------------------- */
 
-/* The stored copy must really be there before a second source may go. */
-static bool stored_copy_is_there(struct intake *in, const struct recording_id *id, const struct item *item)
+static int stop_reading(void *userdata, uint64_t bytes)
 {
-    struct store_object o;
-    struct error ignored;
+    const struct intake *in = userdata;
 
-    return store_describe_object(in->store, id, &o, &ignored) == 0 && o.bytes == (uint64_t)item->st.st_size &&
-           digest_equal(&o.sha256, &item->digests.sha256);
+    return atomic_load(&in->stopping) ? -ECANCELED : 0;
+}
+
+/* The stored copy is read again before a second source may go: that source could be the last good copy.
+ * Return: 0 it is whole, -EUCLEAN it is not, -ECANCELED stopping, a resource that is short. */
+static int check_stored_copy(const struct item *item)
+{
+    struct intake *in = item->in;
+    _cleanup_close_ int fd = -1;
+    struct digest_pair digests;
+    struct error ignored;
+    uint64_t bytes;
+    int r;
+
+    if (item->folder->after == FOLDER_AFTER_KEEP)
+        return 0; /* nothing goes */
+    r = store_open_content(in->store, &item->known, NULL, &fd, &ignored);
+    r = r != 0 ? r : digest_of_fd(fd, false, stop_reading, in, &digests, &bytes);
+    if (r == -ECANCELED || (r < 0 && error_is_resource(r) && r != -EIO))
+        return r;
+    return r == 0 && digest_equal(&digests.sha256, &item->digests.sha256) ? 0 : -EUCLEAN;
 }
 
 static int find_known(struct batch *b, struct item *item)
@@ -119,13 +136,14 @@ static int find_known(struct batch *b, struct item *item)
     }
     if (r != 0)
         return r > 0 ? -EBUSY : r;
-    if (!stored_copy_is_there(b->in, &item->known, item))
-        return error_set(
-            &item->err, -EUCLEAN, item->path,
-            "has the same bytes as recording %s, but that one's object is missing or damaged in the store; "
-            "run `liuhen fsck`. The source stays where it is",
-            item->known.text);
-    return 0;
+    r = check_stored_copy(item);
+    if (r == -EUCLEAN)
+        error_set(&item->err, r, item->path,
+                  "has the same bytes as recording %s, but that one's object is missing or damaged in the "
+                  "store; run "
+                  "`liuhen fsck --deep`. The source stays where it is",
+                  item->known.text);
+    return r;
 }
 
 /* ---- failures ----------------------------------------------------------------------------------------------------------- */

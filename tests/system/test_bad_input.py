@@ -415,3 +415,32 @@ def test_ten_megabytes_of_yaml_are_refused_at_once(build, work):
     done = subprocess.run([build / "liuhend", "--config", path, "--check-config"], capture_output=True, text=True, timeout=10,
                           check=False)
     assert done.returncode == 78 and str(path) in done.stderr
+
+
+def test_second_source_stays_when_the_stored_copy_has_rotted(daemon):
+    data = os.urandom(300_000)
+    daemon.drop("first.bin", data)
+    daemon.wait_sealed(1)
+    daemon.wait_idle()
+    stored = next(p for p in daemon.archive.rglob("v1/content/first.bin"))
+    os.chmod(stored, 0o600)
+    with open(stored, "r+b") as f:
+        f.seek(1000)
+        f.write(bytes([data[1000] ^ 1]))
+    os.chmod(stored, 0o400)
+    target = pathlib.Path(os.fsdecode(daemon.drop("second.bin", data)))
+    daemon.wait_log("second.bin left where it is")
+    assert target.read_bytes() == data, "the last good copy"
+    assert len(daemon.cli("show", daemon.ls()[0]["id"])["arrivals"]) == 1
+
+
+def test_quarantine_without_its_act_gets_one_at_the_next_start(daemon):
+    daemon.stop()
+    (daemon.archive / "quarantine/01KB0000000000000000000000-odd.bin").write_bytes(b"moved, then killed")
+    (daemon.archive / "quarantine/01KB0000000000000000000000-odd.bin.reason.json").write_text(
+        '{"door":"drop:drop","path":"odd.bin","reason":"for the test"}')
+    daemon.start()
+    assert daemon.cli("status")["counts"]["quarantined"] == 1
+    daemon.restart()
+    assert daemon.cli("status")["counts"]["quarantined"] == 1, "only once"
+    daemon.assert_clean()

@@ -5,7 +5,7 @@
 
 --postgres DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace WHERE t.typname = 'blob' AND n.nspname = current_schema()) THEN CREATE DOMAIN blob AS bytea; END IF; END $$;
 
--- What this catalogue is: schema (version), origin (the ledger's), node.
+-- What this catalogue is: schema (its version).
 CREATE TABLE meta (
     name  TEXT PRIMARY KEY NOT NULL, -- which fact
     value TEXT NOT NULL              -- its value
