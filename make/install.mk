@@ -23,10 +23,10 @@ MANPAGES   := contrib/man/liuhend.8 $(BUILD)/man/liuhen.1 $(BUILD)/man/liuhen-se
 man: $(MANPAGES)
 $(BUILD)/man/liuhen.1: $(BUILD)/liuhen
 	@mkdir -p $(@D)
-	$(call say,MAN,$@)$(BUILD)/liuhen man-page > $@.tmp && mv $@.tmp $@
+	$(call say,MAN,$@)$(BUILD)/liuhen man-page > $@.$$$$ && mv $@.$$$$ $@
 $(BUILD)/man/liuhen-settings.5: $(BUILD)/liuhend
 	@mkdir -p $(@D)
-	$(call say,MAN,$@)$(BUILD)/liuhend --dump-man > $@.tmp && mv $@.tmp $@
+	$(call say,MAN,$@)$(BUILD)/liuhend --dump-man > $@.$$$$ && mv $@.$$$$ $@
 
 # $(call into,folder,mode,files)
 into = $(if $(strip $(3)),$(INSTALL) -d "$(DESTDIR)$(1)" && $(INSTALL) -m $(2) $(3) "$(DESTDIR)$(1)/")
