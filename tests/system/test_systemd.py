@@ -211,14 +211,16 @@ def machine(build):
     base = ROOT / "build/tmp"
     base.mkdir(parents=True, exist_ok=True)
     work = pathlib.Path(tempfile.mkdtemp(prefix="systemd-", dir=base))
-    it = Machine(work, build)
+    it = None
     try:
+        it = Machine(work, build)
         trouble = it.boot()
         if trouble:
             pytest.skip(f"no container can be booted here: {trouble}")
         yield it
     finally:
-        it.off()
+        if it is not None:
+            it.off()
         if not os.environ.get("LIUHEN_KEEP"):
             remove_tree(work)
 
