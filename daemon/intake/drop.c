@@ -171,14 +171,14 @@ static bool sentinel_is_there(const struct candidate *c)
     return fstatat(dir, wanted, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-/* A sidecar is read together with its clip, so it waits while the clip is there. */
+/* A sidecar is read together with its clip, so it waits while the clip is there; where sources are kept both stay, in any order. */
 static bool clip_is_there(const struct candidate *c)
 {
     const char *suffix = c->folder->settings->sidecar, *name;
     size_t stem;
     int fd;
 
-    if (!ends_with(c->path, suffix))
+    if (c->folder->settings->after == FOLDER_AFTER_KEEP || !ends_with(c->path, suffix))
         return false;
     fd = open_dir_of(c, &name);
     if (fd < 0)

@@ -371,6 +371,16 @@ static void give_up_staged(struct item *item)
     item->staged = store_staged_free(item->staged);
 }
 
+/* "No such file" while the source stands is about the archive, and must not pass for a source that has gone. */
+static bool is_archive_missing(const struct item *item, int r)
+{
+    struct stat st;
+
+    return (r == -ENOENT || r == -ENOTDIR) &&
+           fstatat(item->source_dirfd, item->source_name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           st.st_ino == item->st.st_ino && st.st_dev == item->st.st_dev;
+}
+
 /* An empty file is no recording: once it has stood still it goes to quarantine (or stays, where sources are kept). */
 static void refuse_empty(struct item *item)
 {
@@ -426,6 +436,9 @@ void take_item(struct item *item)
     r = stage(item, leased == 0);
     if (r != 0) {
         give_up_staged(item);
+        if (is_archive_missing(item, r))
+            r = error_set(&item->err, -ENOTCONN, "archive",
+                          "a folder of the archive is gone (staging/?); put it back or mount it again");
         if (!item->err.text[0])
             error_errno(&item->err, r, item->path, "could not be taken in");
         fail(item, r > 0 ? -EIO : r);

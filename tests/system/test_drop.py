@@ -105,6 +105,31 @@ def test_keep_stays_and_is_not_taken_twice(make_daemon):
     daemon.assert_clean()
 
 
+def test_keep_takes_sidecars_too_and_comes_to_rest(make_daemon):
+    daemon = make_daemon()
+    daemon.write_config(**folder(daemon, after="keep", settle="0 s"))
+    daemon.start()
+    daemon.drop("clip.bin.json", b'{"officer": "Li Wei"}')
+    daemon.drop("clip.bin", b"footage")
+    daemon.wait_sealed(2)
+    daemon.wait_idle()
+    assert sorted(p.name for p in daemon.folder.iterdir()) == ["clip.bin", "clip.bin.json"]
+
+
+def test_missing_staging_folder_pauses_and_says_so(daemon):
+    """A folder of the archive that is gone must not look like a source that has gone."""
+    staging = daemon.archive / "staging"
+    staging.rename(daemon.archive / "staging-away")
+    subprocess.run(["rm", "-r", str(daemon.archive / "staging-away")], check=True)
+    target = pathlib.Path(os.fsdecode(daemon.drop("clip.bin", b"footage")))
+    daemon.wait(lambda: daemon.cli("status")["intake"]["state"] == "paused", "paused intake")
+    assert target.read_bytes() == b"footage"
+    assert "archive is gone" in " ".join(daemon.cli("status")["troubles"])
+    daemon.restart()
+    daemon.wait_sealed(1)
+    daemon.assert_clean()
+
+
 def test_move_goes_to_done_with_its_folders(make_daemon):
     daemon = make_daemon()
     daemon.write_config(**folder(daemon, after="move"))
