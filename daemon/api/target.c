@@ -60,7 +60,8 @@ static int split_path(char *path, struct target *t, struct error *err)
             return error_set(err, -EINVAL, "", "the path has more than %d parts", TARGET_SEGMENTS_MAX);
         r = decode(segment, "path", err);
         if (r == 0 && (!*segment || strcmp(segment, ".") == 0 || strcmp(segment, "..") == 0))
-            r = error_set(err, -EINVAL, "", "the path has an empty part, '.' or '..'; write it without");
+            r = error_set(err, -EINVAL, "",
+                          "an id or number is empty, '.' or '..'; write the one that is meant");
         t->segments[t->n_segments++] = segment;
     }
     return r;

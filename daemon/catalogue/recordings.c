@@ -10,9 +10,14 @@
 #include "catalogue/row.h"
 #include "catalogue/sql.h"
 
+#define ID_PREFIX_MIN 4 /* of an id that people shorten */
+
 static int none(const char *text, struct error *err)
 {
-    return error_set(err, RECORDINGS_E_NONE, text, "no such recording; `liuhen ls` lists them");
+    return error_set(err, RECORDINGS_E_NONE, text, "%s",
+                     strlen(text) < ID_PREFIX_MIN
+                         ? "is too short for a recording; write at least 4 characters of its id"
+                         : "no such recording; `liuhen ls` lists them");
 }
 
 /* JSON text column into an object; absent when NULL. */
@@ -125,7 +130,7 @@ bool ulid_range(const char *text, char low[ULID_LENGTH + 1], char high[ULID_LENG
 {
     size_t n = strlen(text);
 
-    if (n < 4 || n > ULID_LENGTH ||
+    if (n < ID_PREFIX_MIN || n > ULID_LENGTH ||
         strspn(text, "0123456789ABCDEFGHJKMNPQRSTVWXYZabcdefghjkmnpqrstvwxyz") != n)
         return false;
     for (size_t i = 0; i < ULID_LENGTH; i++) {

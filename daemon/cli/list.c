@@ -79,7 +79,7 @@ int list_pages(struct cli *c, const char *target, const char *member, const stru
         printf("],\"next\":%s%s%s}\n", mark ? "\"" : "", mark ? mark : "null", mark ? "\"" : "");
     else if (shown == 0)
         puts(none);
-    else if (mark)
+    else if (mark && fflush(stdout) == 0) /* behind the table also where both go to one file */
         fprintf(stderr, "… and more; --limit N or --all lists them\n");
     return CLI_OK;
 }

@@ -222,7 +222,7 @@ void print_field(const char *label, const char *format, ...)
         value = NULL;
     va_end(ap);
     safe = print_safe(value);
-    printf("%s%s:%s%*s", colour_on(COLOUR_DIM), label, colour_off(),
+    printf("%s%s%s%s%*s", colour_on(COLOUR_DIM), label, *label ? ":" : " ", colour_off(),
            (int)(width < LABEL_COLUMNS ? LABEL_COLUMNS - width : 1), "");
     wrap(MAX(width + 1, LABEL_COLUMNS), LABEL_COLUMNS, out.columns ? out.columns : UINT32_MAX, safe);
 }
