@@ -26,7 +26,8 @@ struct candidate {
     int64_t due_usec;  /* monotonic; meaningful when delayed */
     unsigned attempts; /* how often it was not ready */
     enum { CANDIDATE_READY, CANDIDATE_DELAYED, CANDIDATE_IN_HAND } state;
-    bool changed; /* an event came while it was in hand */
+    bool changed;  /* an event came while it was in hand */
+    bool released; /* a sidecar whose clip is sealed */
 };
 
 struct watch {

@@ -24,6 +24,7 @@
 #define MISSING_RETRY_USEC (5 * USEC_PER_SEC)
 #define PAUSED_RETRY_USEC  (2 * USEC_PER_SEC)
 #define LATER_MAX_USEC     (30 * USEC_PER_SEC)
+#define SIDECAR_PATIENCE   15 /* times the settle time */
 #define LATER_MIN_USEC     (200 * USEC_PER_MSEC)
 
 /* ---- candidates --------------------------------------------------------------------------------------------------------- */
@@ -77,6 +78,27 @@ static bool ends_with(const char *s, const char *suffix)
     return m > 0 && n > m && strcasecmp(s + n - m, suffix) == 0;
 }
 
+static bool ends_exactly(const char *s, const char *suffix)
+{
+    size_t n = strlen(s), m = strlen(suffix);
+
+    return m > 0 && n > m && strcmp(s + n - m, suffix) == 0;
+}
+
+static bool is_sidecar(const struct folder *f, const char *name)
+{
+    return ends_with(name, f->settings->sidecar);
+}
+
+/* How long a new name waits before it is tried: a sidecar may have come before its clip, which must find it. */
+static int64_t first_wait(const struct folder *f, const char *name)
+{
+    int64_t settle = MAX(f->settings->settle_usec, LATER_MIN_USEC);
+    bool waits = is_sidecar(f, name) && f->settings->after != FOLDER_AFTER_KEEP;
+
+    return waits ? SIDECAR_PATIENCE * settle : settle;
+}
+
 static struct candidate *find_or_add(struct drop *d, struct folder *f, const char *dir, const char *name)
 {
     struct candidate *c = calloc(1, sizeof *c), **slot;
@@ -108,7 +130,7 @@ void candidate_seen(struct drop *d, struct folder *f, const char *dir, const cha
     char stem[NAME_MAX + 1];
 
     if (*sentinel && sentinel[0] == '.' &&
-        ends_with(name, sentinel)) { /* clip.mp4.done speaks for clip.mp4 */
+        ends_exactly(name, sentinel)) { /* clip.mp4.done speaks for clip.mp4 */
         snprintf(stem, sizeof stem, "%.*s", (int)(strlen(name) - strlen(sentinel)), name);
         name = stem;
         settled = true;
@@ -127,13 +149,13 @@ void candidate_seen(struct drop *d, struct folder *f, const char *dir, const cha
         return;
     if (c->due_usec == -1) {
         c->due_usec = 0;
-        if (settled && !ends_with(name, f->settings->sidecar))
+        if (settled && !is_sidecar(f, name))
             make_ready(d, c);
         else
-            delay(d, c, MAX(f->settings->settle_usec, LATER_MIN_USEC));
+            delay(d, c, first_wait(f, name));
     } else if (c->state == CANDIDATE_IN_HAND) {
         c->changed = true;
-    } else if (c->state == CANDIDATE_DELAYED && settled && !ends_with(name, f->settings->sidecar)) {
+    } else if (c->state == CANDIDATE_DELAYED && settled && !is_sidecar(f, name)) {
         unlist(&d->delayed, c);
         c->attempts = 0;
         make_ready(d, c);
@@ -161,7 +183,7 @@ static bool sentinel_is_there(const struct candidate *c)
     _cleanup_free_ char *wanted = NULL;
     struct stat st;
 
-    if (!*sentinel)
+    if (!*sentinel || c->released)
         return true;
     dir = open_dir_of(c, &name);
     if (dir < 0 || asprintf(&wanted, "%s%s", sentinel[0] == '.' ? name : "", sentinel) < 0) {
@@ -281,6 +303,48 @@ static void say_refused(const struct candidate *c, const struct error *err)
     log_event(EVENT_FILE_REFUSED, "FILE", shown, "REASON", err->text, NULL);
 }
 
+/* The clip is sealed and has taken its sidecar's facts along: the sidecar need not wait any longer, nor for a sentinel of its own. */
+static void release_sidecar(struct drop *d, const struct candidate *clip, const char *stem, size_t n)
+{
+    struct folder *f = clip->folder;
+    const char *slash = strrchr(clip->path, '/'), *ignored;
+    _cleanup_free_ char *name = NULL,
+                        *dir = slash ? strndup(clip->path, (size_t)(slash - clip->path)) : strdup("");
+    _cleanup_close_ int fd = open_dir_of(clip, &ignored);
+    struct candidate *c;
+    struct stat st;
+
+    if (!dir || fd < 0 || asprintf(&name, "%.*s%s", (int)n, stem, f->settings->sidecar) < 0) {
+        name = dir && fd >= 0 ? NULL : name;
+        return;
+    }
+    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+        return;
+    c = find_or_add(d, f, dir, name);
+    if (!c || c->state == CANDIDATE_READY)
+        return;
+    c->released = true;
+    if (c->due_usec == -1)
+        c->due_usec = 0;
+    else if (c->state == CANDIDATE_DELAYED)
+        unlist(&d->delayed, c);
+    else
+        return;
+    make_ready(d, c);
+}
+
+static void release_sidecars(struct drop *d, const struct candidate *clip)
+{
+    const char *slash = strrchr(clip->path, '/'), *name = slash ? slash + 1 : clip->path,
+               *dot = strrchr(name, '.');
+
+    if (!*clip->folder->settings->sidecar || is_sidecar(clip->folder, name))
+        return;
+    release_sidecar(d, clip, name, strlen(name));
+    if (dot)
+        release_sidecar(d, clip, name, (size_t)(dot - name));
+}
+
 static void finish_candidate(struct drop *d, struct candidate *c, struct item *item)
 {
     bool again = c->changed;
@@ -289,6 +353,7 @@ static void finish_candidate(struct drop *d, struct candidate *c, struct item *i
     case OUTCOME_DONE:
         intake_resume(d->in);
         remove_sentinel(c);
+        release_sidecars(d, c);
         break;
     case OUTCOME_GONE:
         break;

@@ -287,6 +287,31 @@ def test_sidecar_is_read_and_kept(daemon, media):
     assert shown["place"]["case_number"]["value"] == "本溪卫医罚〔2026〕12号"
 
 
+def test_sidecar_that_came_first_waits_for_its_clip(daemon, media):
+    daemon.drop("late.json", b'{"officer": "Zhao"}')
+    daemon.drop("late.mp4.json", b'{"unit": "x"}')
+    time.sleep(4)
+    assert daemon.ls() == [], "longer than the settle time"
+    daemon.drop("late.mp4", media("video"))
+    rows = {r["name"]: r for r in daemon.wait_sealed(3, timeout=10)}
+    daemon.wait_idle()
+    assert {r["name"]: r.get("unit") for r in daemon.ls()}["late.mp4"] == "x"
+    assert set(rows) == {"late.mp4", "late.mp4.json", "late.json"}
+
+
+def test_sidecar_with_a_sentinel_is_sealed_with_its_clip(make_daemon, media):
+    daemon = make_daemon()
+    daemon.write_config(**folder(daemon, complete=".done"))
+    daemon.start()
+    daemon.drop("clip.MP4.json", b'{"officer": "Sun"}')
+    daemon.drop("clip.MP4", media("video"))
+    daemon.drop("clip.MP4.done", b"")
+    daemon.wait_sealed(2, timeout=20)
+    daemon.wait_idle()
+    assert {r["name"]: r.get("officer") for r in daemon.ls()}["clip.MP4"] == "Sun"
+    daemon.wait(lambda: not list(daemon.folder.iterdir()), "all gone")
+
+
 def test_sidecar_with_fractions_and_a_broken_one(daemon, media):
     daemon.drop("a.mp4.json", b'{"officer": "Li", "speed": 12.25}')
     daemon.drop("b.wav.json", b'{"officer": ')
