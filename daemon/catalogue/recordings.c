@@ -277,7 +277,9 @@ int catalogue_counts(struct db *db, json_t **ret, struct error *err)
         {"recordings", "SELECT count(*) FROM recordings"},
         {"bytes", "SELECT CAST(sum(size_bytes) AS BIGINT) FROM recordings"},
         {"to_examine", "SELECT count(*) FROM recordings WHERE status = 'new'"},
-        {"damaged", "SELECT count(*) FROM recordings WHERE status = 'damaged'"},
+        {"damaged",
+         "SELECT count(*) FROM recordings WHERE status = 'damaged' AND sort_usec > "
+         "-9223372036854775807"}, /* bounded, so that SQLite counts in the index of the damaged ones */
         {"unlinked", "SELECT count(*) FROM recordings WHERE links = 0"},
         {"holds", "SELECT count(*) FROM holds WHERE lifted_usec IS NULL"},
         {"cases", "SELECT count(*) FROM cases"},

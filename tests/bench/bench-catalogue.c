@@ -439,11 +439,10 @@ static int make_all(struct maker *m, const char *policy_file, uint64_t recording
         r = add_case(m, i, from, err);
     for (uint64_t n = 0; n < recordings && r == 0; n++) {
         r = add_recording(m, n, from + (int64_t)n * step, err);
-        if (n % 50000 == 0)
+        if (n % 50000 == 0 && isatty(STDERR_FILENO))
             fprintf(stderr, "\r%llu of %llu recordings ", (unsigned long long)n,
                     (unsigned long long)recordings);
     }
-    fputc('\n', stderr);
     r = r != 0 ? r : hold_cases(m, now, err);
     r = r != 0 ? r : end_portion(m, err);
     return r != 0 ? r : join_publisher(m, err);

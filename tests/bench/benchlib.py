@@ -139,7 +139,7 @@ def give_back(archive, files):
     known = {f.name: f for f in files}
     subprocess.run(["chattr", "-R", "-f", "-i", str(archive / "objects")], stderr=subprocess.DEVNULL, check=False)
     found = 0
-    for content in archive.glob("objects/*/*/*/v1/content"):
+    for content in (p for n in (2, 3) for p in archive.glob("objects/" + "*/" * n + "v1/content")):
         os.chmod(content, 0o700)
         for entry in os.scandir(content):
             if entry.name in known:

@@ -66,7 +66,8 @@ CREATE TABLE recordings (
 CREATE UNIQUE INDEX recordings_digest ON recordings (digest) WHERE disposed_leaf IS NULL;
 -- For lists (recordings-list.c): what the list is driven by, its order, and behind that the columns of other filters, so that a
 -- row that another filter leaves out is never fetched. A million recordings: 0.5 µs instead of 3 µs for each one left out.
-CREATE INDEX recordings_time ON recordings (sort_usec, id);
+-- (size_bytes is there for the sum in status.)
+CREATE INDEX recordings_time ON recordings (sort_usec, id, size_bytes);
 CREATE INDEX recordings_device ON recordings (device, sort_usec, id, class, kind, links, status, officer, unit);
 CREATE INDEX recordings_officer ON recordings (officer, sort_usec, id, class, kind, links, status, device, unit);
 CREATE INDEX recordings_unit ON recordings (unit, sort_usec, id, class, kind, links, status);
