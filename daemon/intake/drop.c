@@ -13,6 +13,7 @@
 #include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/inotify.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -423,9 +424,18 @@ static void wake_delayed(struct drop *d)
     }
 }
 
+/* Each item in hand holds two descriptors; half of what the process may have is left to everybody else. */
+static size_t in_hand_max(const struct drop *d)
+{
+    size_t wanted = 2 * (size_t)atomic_load(&d->in->settings)->intake.batch;
+    struct rlimit l;
+
+    return getrlimit(RLIMIT_NOFILE, &l) < 0 ? wanted : MIN(wanted, MAX((size_t)l.rlim_cur / 4, 1));
+}
+
 static void try_ready(struct drop *d)
 {
-    size_t limit = 2 * (size_t)atomic_load(&d->in->settings)->intake.batch;
+    size_t limit = in_hand_max(d);
     int64_t now = clock_monotonic_usec();
 
     if (intake_is_paused(d->in)) {

@@ -58,7 +58,7 @@ static void test_defaults(void **state)
     assert_int_equal(s->n_folders + s->n_people + s->n_place, 0);
     assert_string_equal(s->policy, "cn-health-enforcement");
     assert_int_equal(s->media.deadline_usec, 60 * USEC_PER_SEC);
-    assert_int_equal(s->intake.batch, 256);
+    assert_int_equal(s->intake.batch, 512);
     assert_int_equal(s->intake.takes_gap_usec, 5 * USEC_PER_SEC);
     assert_int_equal(s->log.level, LOG_LEVEL_INFO);
     assert_non_null(strstr(s->media.worker, "liuhen-media"));
