@@ -35,6 +35,28 @@ def small_tmpfs(work, options):
         subprocess.run(["umount", "-l", str(mount)], check=False)
 
 
+@contextlib.contextmanager
+def daemon_on_small_disk(build, work, options):
+    """A running daemon whose archive and drop folder share a small file system, and that file system's folder."""
+    with small_tmpfs(work, options) as mount:
+        daemon = Daemon(build, mount, {"store": {"reserve": "1 MiB"}})
+        try:
+            yield daemon.start(), mount
+        finally:
+            daemon.close()
+
+
+def fill(path, block, mode="wb"):
+    """Writes zeros until the disk is full."""
+    with contextlib.suppress(OSError), open(path, mode, buffering=0) as f:
+        while True:
+            f.write(bytes(block))
+
+
+def intake_is(daemon, state):
+    daemon.wait(lambda: daemon.cli("status")["intake"]["state"] == state, f"intake {state}")
+
+
 def test_zero_bytes_go_to_quarantine(daemon):
     daemon.drop("empty.mp4", b"")
     daemon.drop("good.bin", b"good")
@@ -168,83 +190,101 @@ def test_folder_vanishes_and_returns(daemon):
 
 @ROOT_ONLY
 def test_disk_full_pauses_and_resumes(build, work):
-    with small_tmpfs(work, "size=24m") as mount:
-        daemon = Daemon(build, mount, {"store": {"reserve": "1 MiB"}})
-        try:
-            daemon.start()
-            ballast = mount / "ballast"
-            for i in range(6):
-                daemon.drop(f"{i}.bin", os.urandom(500_000))
-            with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as f:
-                while True:
-                    f.write(bytes(65536))
-            with contextlib.suppress(OSError):
-                daemon.drop("late.bin", b"late")
-            daemon.wait(lambda: daemon.cli("status")["intake"]["state"] == "paused", "pause")
-            assert "Nothing is erased to make space" in daemon.log() or "disk is full" in daemon.log()
-            ballast.unlink()
-            daemon.drop("after.bin", b"after")
-            daemon.wait(lambda: daemon.cli("status")["intake"]["state"] == "running", "resuming by itself")
-            daemon.wait(lambda: any(r["name"] == "after.bin" for r in daemon.ls()), "sealed after")
-            daemon.wait(lambda: len(daemon.ls()) >= 7, "all sealed")
-            daemon.wait_idle()
-            daemon.assert_clean()
-        finally:
-            daemon.close()
+    with daemon_on_small_disk(build, work, "size=24m") as (daemon, mount):
+        ballast = mount / "ballast"
+        for i in range(6):
+            daemon.drop(f"{i}.bin", os.urandom(500_000))
+        fill(ballast, 65536)
+        with contextlib.suppress(OSError):
+            daemon.drop("late.bin", b"late")
+        intake_is(daemon, "paused")
+        assert "Nothing is erased to make space" in daemon.log() or "disk is full" in daemon.log()
+        ballast.unlink()
+        daemon.drop("after.bin", b"after")
+        intake_is(daemon, "running")
+        daemon.wait(lambda: any(r["name"] == "after.bin" for r in daemon.ls()), "sealed after")
+        daemon.wait(lambda: len(daemon.ls()) >= 7, "all sealed")
+        daemon.wait_idle()
+        daemon.assert_clean()
 
 
 @ROOT_ONLY
 def test_disk_fills_up_at_any_byte(build, work):
     """The archive's disk is filled to a different mark each time, so that another step finds it full."""
-    with small_tmpfs(work, "size=40m") as mount:
-        daemon = Daemon(build, mount, {"store": {"reserve": "1 MiB"}})
+    with daemon_on_small_disk(build, work, "size=40m") as (daemon, mount):
         ballast, n = mount / "ballast", 0
-        try:
-            daemon.start()
-            for left in (0, 4, 12, 40, 100, 300, 900):
-                with contextlib.suppress(OSError), open(ballast, "wb", buffering=0) as f:
-                    while True:
-                        f.write(bytes(4096))
-                size = ballast.stat().st_size
-                os.truncate(ballast, max(0, size - left * 1024 - 1_500_000))
-                data = os.urandom(200_000)
-                with contextlib.suppress(OSError):
-                    daemon.drop(f"f{left}.bin", data)
-                    n += 1
-                with contextlib.suppress(OSError), open(ballast, "ab", buffering=0) as f:
-                    while True:
-                        f.write(bytes(4096))
-                time.sleep(0.7)
-                ballast.unlink()
-                daemon.wait(lambda: len(daemon.ls()) >= n, f"{n} recordings", 60)
-            daemon.wait_idle()
-            daemon.assert_clean()
-        finally:
-            daemon.close()
+        for left in (0, 4, 12, 40, 100, 300, 900):
+            fill(ballast, 4096)
+            os.truncate(ballast, max(0, ballast.stat().st_size - left * 1024 - 1_500_000))
+            with contextlib.suppress(OSError):
+                daemon.drop(f"f{left}.bin", os.urandom(200_000))
+                n += 1
+            fill(ballast, 4096, "ab")
+            time.sleep(0.7)
+            ballast.unlink()
+            daemon.wait(lambda n=n: len(daemon.ls()) >= n, f"{n} recordings", 60)
+        daemon.wait_idle()
+        daemon.assert_clean()
 
 
 @ROOT_ONLY
 def test_inodes_run_out(build, work):
-    with small_tmpfs(work, "size=64m,nr_inodes=700") as mount:
-        daemon = Daemon(build, mount, {"store": {"reserve": "1 MiB"}})
-        try:
-            daemon.start()
-            ballast = mount / "ballast"
-            ballast.mkdir()
-            with contextlib.suppress(OSError):
-                for i in range(2000):
-                    (ballast / str(i)).touch()
-            for i in range(40):
-                (ballast / str(i)).unlink()
-            daemon.drop("one.bin", b"one")
-            daemon.wait(lambda: daemon.cli("status")["intake"]["state"] == "paused", "pause")
-            assert "inodes" in daemon.log() or "No space left" in daemon.log()
-            shutil.rmtree(ballast)
-            daemon.wait_sealed(1)
-            daemon.wait_idle()
-            daemon.assert_clean()
-        finally:
-            daemon.close()
+    with daemon_on_small_disk(build, work, "size=64m,nr_inodes=700") as (daemon, mount):
+        ballast = mount / "ballast"
+        ballast.mkdir()
+        with contextlib.suppress(OSError):
+            for i in range(2000):
+                (ballast / str(i)).touch()
+        for i in range(40):
+            (ballast / str(i)).unlink()
+        daemon.drop("one.bin", b"one")
+        intake_is(daemon, "paused")
+        assert "inodes" in daemon.log() or "No space left" in daemon.log()
+        shutil.rmtree(ballast)
+        daemon.wait_sealed(1)
+        daemon.wait_idle()
+        daemon.assert_clean()
+
+
+def immutable(path, on):
+    done = subprocess.run(["chattr", "+i" if on else "-i", str(path)], check=False, stderr=subprocess.DEVNULL)
+    if on and done.returncode != 0:
+        pytest.skip("files cannot be made immutable here")
+
+
+@ROOT_ONLY
+def test_catalogue_turns_read_only(daemon):
+    """While running: the write-ahead log refuses writes. At a start: the whole database does. Both are said, and pass by themselves."""
+    wal, database = daemon.archive / "catalogue.db-wal", daemon.archive / "catalogue.db"
+    immutable(wal, True)
+    try:
+        daemon.drop("a.bin", b"a")
+        intake_is(daemon, "paused")
+        assert daemon.cli("status")["troubles"]
+        assert daemon.ls() == []
+    finally:
+        immutable(wal, False)
+    daemon.wait_sealed(1)
+    intake_is(daemon, "running")
+    daemon.wait_idle()
+    daemon.stop()
+    immutable(database, True)
+    try:
+        daemon.start(ready=False)
+        daemon.wait(lambda: "liuhend: error: cannot go on" in daemon.log() or "does not take writes" in daemon.log(), "a plain word")
+        assert "read" in daemon.log().split("stopping")[-1].lower()
+        if daemon.running():
+            daemon.stop()
+        else:
+            daemon.wait_end()
+    except AssertionError as said:
+        assert "ended with 1" in str(said), said
+        daemon.process = None
+    finally:
+        immutable(database, False)
+    daemon.start()
+    assert len(daemon.ls()) == 1
+    daemon.assert_clean()
 
 
 def test_catalogue_locked_by_somebody_else(daemon):
