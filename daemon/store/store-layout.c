@@ -24,13 +24,13 @@ static const char layout_text[] =
     "  \"extension\": \"" LAYOUT_EXTENSION "\",\n"
     "  \"description\": \"One object a recording, id urn:liuhen:<ULID>. The object folder is named by the "
     "SHA-256 of the id "
-    "in hexadecimal and lies below two folders of three digits each, from the digest's start.\"\n"
+    "in hexadecimal and lies below a folder named by that digest's first two digits.\"\n"
     "}\n";
 static const char config_text[] = "{\n"
                                   "  \"extensionName\": \"" LAYOUT_EXTENSION "\",\n"
                                   "  \"digestAlgorithm\": \"sha256\",\n"
-                                  "  \"tupleSize\": 3,\n"
-                                  "  \"numberOfTuples\": 2,\n"
+                                  "  \"tupleSize\": 2,\n"
+                                  "  \"numberOfTuples\": 1,\n"
                                   "  \"shortObjectRoot\": false\n"
                                   "}\n";
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The OCFL 1.1 storage root itself: its declaration, ocfl_layout.json, and extension 0004 (hashed n-tuple) which says where an
- * object lies. New roots get sha256, two tuples of three digits (16.7 million folders at most, 4,096 in the root) and
- * object folders named by the whole digest, so that a folder moved elsewhere still says which object it was.
+ * object lies. New roots get sha256, one tuple of two digits (256 folders, each with some 39,000 objects at ten million: making a
+ * folder or two more for nearly every object would cost an eighth of the speed of sealing) and object folders named by the whole
+ * digest, so that a folder moved elsewhere still says which object it was.
  */
 #ifndef LIUHEN_STORE_STORE_LAYOUT_H
 #define LIUHEN_STORE_STORE_LAYOUT_H

@@ -89,7 +89,7 @@ def copy(kept, tmp_path):
 
 
 def objects_of(root):
-    return sorted(p.parent for p in root.glob("*/*/*/0=ocfl_object_1.1"))
+    return sorted(p.parent for p in root.rglob("0=ocfl_object_1.1"))
 
 
 def test_store_is_ocfl(kept):

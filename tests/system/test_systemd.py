@@ -198,7 +198,7 @@ class Machine:
 
     def content(self, name):
         """The stored original."""
-        return next((self.root / "var/lib/liuhen/objects").glob(f"*/*/*/v1/content/{name}"))
+        return next((self.root / "var/lib/liuhen/objects").glob(f"*/*/v1/content/{name}"))
 
 
 @pytest.fixture(scope="module")
