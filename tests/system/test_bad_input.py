@@ -294,6 +294,24 @@ def test_catalogue_locked_by_somebody_else(daemon):
     daemon.assert_clean()
 
 
+def test_same_bytes_while_the_first_wait_for_their_commit(daemon):
+    other = sqlite3.connect(daemon.archive / "catalogue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    daemon.drop("first.bin", b"the same")
+    daemon.wait(lambda: not list(daemon.folder.iterdir()), "moved in")  # before intake pauses
+    daemon.drop("second.bin", b"the same")
+    daemon.drop("else.bin", b"something else")
+    time.sleep(1)
+    other.execute("ROLLBACK")
+    other.close()
+    daemon.wait_sealed(2)
+    daemon.wait(lambda: not list(daemon.folder.iterdir()), "all taken")
+    daemon.wait_idle()
+    assert sorted(r["digest"] for r in daemon.ls()) == sorted((sha256(b"the same"), sha256(b"something else")))
+    assert "left where it is" not in daemon.log()
+    daemon.assert_clean()
+
+
 def test_catalogue_read_only_or_damaged_is_said_at_start(daemon):
     daemon.drop("a.bin", b"a")
     daemon.wait_sealed(1)
