@@ -25,6 +25,7 @@
 #include "base/clock.h"
 #include "base/feed.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "base/settings.h"
 #include "cases/place.h"
 #include "cases/policy-keeper.h"
@@ -134,12 +135,12 @@ static void say_restart(void *userdata, const char *key)
     log_event(EVENT_CONFIG_RESTART, "KEY", key, NULL);
 }
 
-static void notify_status(struct daemon *d)
+static void say_status(struct daemon *d)
 {
-    sd_notifyf(0, "STATUS=Sealing what arrives in %zu drop folder%s%s", current_settings(d)->n_folders,
-               current_settings(d)->n_folders == 1 ? "" : "s",
-               atomic_load(&d->refused) ? "; the changed configuration is refused, the old one is in force"
-                                        : "");
+    notify_status("STATUS=Sealing what arrives in %zu drop folder%s%s", current_settings(d)->n_folders,
+                  current_settings(d)->n_folders == 1 ? "" : "s",
+                  atomic_load(&d->refused) ? "; the changed configuration is refused, the old one is in force"
+                                           : "");
 }
 
 static void reload(struct daemon *d)
@@ -173,8 +174,8 @@ static void *reload_thread(void *userdata)
         do
             reload(d);
         while (atomic_exchange(&d->reload_again, false));
-        sd_notify(0, "READY=1");
-        notify_status(d);
+        notify_state("READY=1");
+        say_status(d);
         atomic_store(&d->reloading, false);
     } while (atomic_load(&d->reload_again) && !atomic_exchange(&d->reloading, true));
     return NULL;
@@ -183,8 +184,10 @@ static void *reload_thread(void *userdata)
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
     struct daemon *d = userdata;
+    char text[64];
 
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_monotonic_usec());
+    snprintf(text, sizeof text, "RELOADING=1\nMONOTONIC_USEC=%lld", (long long)clock_monotonic_usec());
+    notify_state(text);
     atomic_store(&d->reload_again, true);
     if (atomic_exchange(&d->reloading, true))
         return 0; /* one at a time; the running one looks again when it is done */
@@ -442,10 +445,10 @@ static int run(struct daemon *d)
     }
     log_event(EVENT_DAEMON_READY, "VERSION", LIUHEN_VERSION, "ARCHIVE", current_settings(d)->archive.path,
               NULL);
-    sd_notify(0, "READY=1");
-    notify_status(d);
+    notify_state("READY=1");
+    say_status(d);
     r = sd_event_loop(d->loop);
-    sd_notify(0, "STOPPING=1");
+    notify_state("STOPPING=1");
     return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 

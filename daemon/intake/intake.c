@@ -7,13 +7,13 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/capability.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/encode.h"
 #include "base/fd.h"
 #include "base/inject.h"
 #include "base/log.h"
+#include "base/notify.h"
 #include "catalogue/recordings.h"
 #include "catalogue/schema.h"
 #include "intake/intake-internal.h"
@@ -26,7 +26,7 @@ static void say_state(struct intake *in, enum event event, const char *word, con
     json_t *line = json_object();
 
     log_event(event, "REASON", reason, NULL);
-    sd_notifyf(0, "STATUS=Intake %s: %s", word, reason);
+    notify_status("STATUS=Intake %s: %s", word, reason);
     if (line && json_set_string(line, "event", word) == 0 && json_set_string(line, "reason", reason) == 0)
         feed_add(in->feed, TAKE_PTR(line));
     json_decref(line);
