@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The sealer (steps 3 to 7 of the seal; see ARCHITECTURE.md): one thread that takes whatever is staged, as a batch, through
- * intent, sync, move, store and sync, and hands it to the committer (seal-commit.c) for the rest. Being one thread, it also is where
- * the same bytes arriving twice at once are noticed.
+ * The sealer (steps 3 to 11 of the seal; see ARCHITECTURE.md): one thread that takes whatever is staged, as a batch, through
+ * intent, sync, move, store, sync, commit, publish, source and clean-up. Being one thread, it also is where the same bytes arriving
+ * twice at once are noticed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +17,12 @@
 #include "base/log.h"
 #include "catalogue/recordings.h"
 #include "catalogue/schema.h"
-#include "intake/seal-internal.h"
+#include "intake/intake-internal.h"
 
 #define INTENT_BYTES_MAX (900u << 10)
+#define BATCH_MAX        512
+#define TRIES_MAX        3
+#define TRY_PAUSE_USEC   100000
 
 struct sealer {
     struct intake *in;
@@ -32,9 +35,14 @@ struct sealer {
     bool stopping;
     bool
         cut_off; /* stopped between store and commit: recovery comes first, nothing may be sealed before it */
-    struct committer *committer;
-    struct digest in_commit[SEAL_BATCH_MAX]; /* of the batch given to the committer last */
-    size_t n_in_commit;
+};
+
+struct batch {
+    struct sealer *s;
+    struct intake *in;
+    struct item *items[BATCH_MAX];
+    size_t n;
+    char name[ULID_LENGTH + 1];
 };
 
 void sealer_add(struct sealer *s, struct item *item)
@@ -45,6 +53,39 @@ void sealer_add(struct sealer *s, struct item *item)
     s->tail = &item->next;
     pthread_cond_signal(&s->more);
     pthread_mutex_unlock(&s->lock);
+}
+
+const char *actor_of_door(const char *door, char *buf, size_t size)
+{
+    snprintf(buf, size, "door:%s", strncmp(door, "drop:", 5) == 0 ? door + 5 : door);
+    return buf;
+}
+
+static const char *door_of(const json_t *facts)
+{
+    const char *door = json_get_string(json_get_object(facts, "arrival"), "door");
+
+    return door ? door : "unknown";
+}
+
+int seal_record(struct txn *t, const char *id, json_t *facts, int64_t received_usec, uint64_t *ret_leaf,
+                struct error *err)
+{
+    char actor[300];
+
+    return txn_act(t, "recording.sealed", actor_of_door(door_of(facts), actor, sizeof actor), id,
+                   received_usec, json_incref(facts), ret_leaf, err);
+}
+
+static int record_again(struct txn *t, struct item *item, struct error *err)
+{
+    _cleanup_json_ json_t *facts = json_object();
+    char actor[300];
+
+    if (!facts || json_set_take(facts, "arrival", json_incref(json_get_object(item->facts, "arrival"))) < 0)
+        return -ENOMEM;
+    return txn_act(t, "recording.arrived-again", actor_of_door(door_of(item->facts), actor, sizeof actor),
+                   item->known.text, 0, TAKE_PTR(facts), &item->leaf, err);
 }
 
 /* ---- known bytes -------------------------------------------------------------------------------------------------------- */
@@ -76,7 +117,7 @@ static int check_stored_copy(const struct item *item)
     return r == 0 && digest_equal(&digests.sha256, &item->digests.sha256) ? 0 : -EUCLEAN;
 }
 
-static int find_known(struct sealer *s, struct batch *b, struct item *item)
+static int find_known(struct batch *b, struct item *item)
 {
     int r;
 
@@ -88,7 +129,7 @@ static int find_known(struct sealer *s, struct batch *b, struct item *item)
             return 0;
         }
     }
-    r = recordings_by_digest(s->db, &item->digests.sha256, &item->known, &item->err);
+    r = recordings_by_digest(b->s->db, &item->digests.sha256, &item->known, &item->err);
     if (r == RECORDINGS_E_NONE) {
         item->known.text[0] = 0;
         return 0;
@@ -165,7 +206,7 @@ static size_t alive(struct batch *b, bool to_store_only)
     return n;
 }
 
-static size_t staged_list(struct batch *b, struct store_staged *list[SEAL_BATCH_MAX])
+static size_t staged_list(struct batch *b, struct store_staged *list[BATCH_MAX])
 {
     size_t n = 0;
 
@@ -177,34 +218,13 @@ static size_t staged_list(struct batch *b, struct store_staged *list[SEAL_BATCH_
 
 /* ---- steps -------------------------------------------------------------------------------------------------------------- */
 
-static bool is_in_commit(const struct sealer *s, const struct item *item)
-{
-    for (size_t i = 0; i < s->n_in_commit; i++)
-        if (digest_equal(&s->in_commit[i], &item->digests.sha256))
-            return true;
-    return false;
-}
-
-/* Bytes that are being committed just now are known only after that. */
-static void wait_for_same_bytes(struct sealer *s, const struct batch *b)
-{
-    for (size_t i = 0; i < b->n; i++) {
-        if (!is_in_commit(s, b->items[i]))
-            continue;
-        committer_wait(s->committer);
-        s->n_in_commit = 0;
-        return;
-    }
-}
-
-static void step_known(struct sealer *s, struct batch *b)
+static void step_known(struct batch *b)
 {
     struct error ignored;
 
-    wait_for_same_bytes(s, b);
     for (size_t i = 0; i < b->n; i++) {
         struct item *item = b->items[i];
-        int r = find_known(s, b, item);
+        int r = find_known(b, item);
         if (r < 0) {
             fail_item(item, r);
         } else if (item->known.text[0]) {
@@ -256,7 +276,7 @@ static int step_intent(struct batch *b, struct error *err)
 
 static int step_sync(struct batch *b, struct error *err)
 {
-    struct store_staged *list[SEAL_BATCH_MAX];
+    struct store_staged *list[BATCH_MAX];
     size_t n = staged_list(b, list);
     int r = n ? store_stage_sync(b->in->store, list, n, b->name, err) : 0;
 
@@ -303,7 +323,7 @@ static void step_move_and_store(struct batch *b)
 
 static int step_stored_sync(struct batch *b, struct error *err)
 {
-    struct store_staged *list[SEAL_BATCH_MAX];
+    struct store_staged *list[BATCH_MAX];
     size_t n = staged_list(b, list);
     int r = 0;
 
@@ -319,6 +339,128 @@ static int step_stored_sync(struct batch *b, struct error *err)
     return r != 0 ? r : inject_point("seal.stored-synced");
 }
 
+static int commit_item(struct txn *t, void *userdata, struct error *err)
+{
+    struct item *item = userdata;
+
+    return item->known.text[0]
+               ? record_again(t, item, err)
+               : seal_record(t, item->id.text, item->facts, item->received_usec, &item->leaf, err);
+}
+
+static int commit_batch(struct txn *t, void *userdata, struct error *err)
+{
+    struct batch *b = userdata;
+    int r = 0;
+
+    for (size_t i = 0; i < b->n && r == 0; i++)
+        if (b->items[i]->outcome == OUTCOME_DONE)
+            r = commit_item(t, b->items[i], err);
+    return r;
+}
+
+/* All in one job; if one of them is refused, each by itself, so that one bad item does not hold up the others. */
+static void step_commit(struct batch *b)
+{
+    struct error err = ERROR_INIT;
+    int r = writer_run(b->in->writer, true, commit_batch, b, &err);
+
+    for (size_t i = 0; i < b->n; i++) {
+        struct item *item = b->items[i];
+        if (item->outcome != OUTCOME_DONE)
+            continue;
+        if (r == 0) {
+            item->committed = true;
+        } else if (r == -ECANCELED) {
+            item->outcome = OUTCOME_LATER; /* stopping: recovery finds the intent */
+        } else {
+            error_clear(&item->err);
+            item->committed = writer_run(b->in->writer, true, commit_item, item, &item->err) == 0;
+            if (!item->committed)
+                item->outcome = OUTCOME_LEAVE;
+        }
+    }
+}
+
+static void say_sealed(struct item *item)
+{
+    _cleanup_free_ char *path = encode_percent(item->path, strlen(item->path));
+    json_t *line = json_object();
+    char bytes[24];
+
+    snprintf(bytes, sizeof bytes, "%lld", (long long)item->st.st_size);
+    if (item->known.text[0])
+        log_event(EVENT_RECORDING_AGAIN, "RECORDING", item->known.text, "FILE", path, NULL);
+    else
+        log_event(EVENT_RECORDING_SEALED, "RECORDING", item->id.text, "FILE", path, "BYTES", bytes, NULL);
+    if (line && json_set_string(line, "event", item->known.text[0] ? "again" : "sealed") == 0 &&
+        json_set_string(line, "recording", item->known.text[0] ? item->known.text : item->id.text) == 0 &&
+        json_set_string(line, "file", path) == 0 &&
+        json_set_string(line, "folder", item->folder->name) == 0 &&
+        json_set_integer(line, "bytes", item->st.st_size) == 0)
+        feed_add(item->in->feed, TAKE_PTR(line));
+    json_decref(line);
+}
+
+/* What comes after the commit is tried a few times, but never holds up the seals of others. */
+static bool try_once_more(struct batch *b, int r, unsigned *tries)
+{
+    if (r >= 0 || !error_is_resource(r) || ++*tries >= TRIES_MAX || atomic_load(&b->in->stopping))
+        return false;
+    usleep(TRY_PAUSE_USEC);
+    return true;
+}
+
+static void finish_source(struct batch *b, struct item *item)
+{
+    struct error err = ERROR_INIT;
+    struct source_stat st;
+    unsigned tries = 0;
+    int r;
+
+    source_stat_of(&item->st, &st);
+    do
+        r = source_finish(item->folder, item->path, &st, item->id.text, item->leased ? item->source_fd : -1,
+                          &err);
+    while (try_once_more(b, r, &tries));
+    if (r < 0)
+        log_event(EVENT_SOURCE_LEFT, "FILE", err.object, "REASON", err.text, NULL);
+}
+
+static void step_source(struct batch *b)
+{
+    for (size_t i = 0; i < b->n; i++) {
+        struct item *item = b->items[i];
+
+        if (!item->committed)
+            continue;
+        if (item->folder->receipts)
+            source_write_receipt(item);
+        if (!item->is_move || item->known.text[0])
+            finish_source(b, item);
+        say_sealed(item);
+        (void)inject_point("seal.source");
+    }
+}
+
+/* The intent goes only when nothing of the batch is still open for recovery. */
+static void step_done(struct batch *b)
+{
+    struct error err = ERROR_INIT;
+    unsigned tries = 0;
+    int r;
+
+    for (size_t i = 0; i < b->n; i++)
+        if (b->items[i]->stuck || (b->items[i]->stored && !b->items[i]->committed))
+            return;
+    do
+        r = store_intent_remove(b->in->store, b->name, &err);
+    while (try_once_more(b, r, &tries));
+    if (r != 0)
+        log_event(EVENT_SOURCE_LEFT, "FILE", b->name, "REASON", err.text, NULL);
+    (void)inject_point("seal.done");
+}
+
 /* A pause never goes without its reason. */
 static void say_why(int r, struct error *err)
 {
@@ -326,26 +468,25 @@ static void say_why(int r, struct error *err)
         error_errno(err, r < 0 ? r : -EIO, "archive", "cannot seal at the moment");
 }
 
-/* Return: whether the batch is stored and to be committed; otherwise it is at its end. */
-static bool seal_batch(struct sealer *s, struct batch *b)
+static void seal_batch(struct batch *b)
 {
     struct error err = ERROR_INIT;
     int r;
 
-    if (s->cut_off) {
+    if (b->s->cut_off) {
         fail_rest(b, -ECANCELED, &err);
-        return false;
+        return;
     }
-    step_known(s, b);
+    step_known(b);
     if (alive(b, false) == 0)
-        return false;
+        return;
     r = step_intent(b, &err);
     r = r != 0 ? r : step_sync(b, &err);
     if (r != 0) {
         say_why(r, &err);
         fail_rest(b, r, &err);
         (void)store_intent_remove(b->in->store, b->name, &err);
-        return false;
+        return;
     }
     step_move_and_store(b);
     while ((r = step_stored_sync(b, &err)) !=
@@ -353,13 +494,15 @@ static bool seal_batch(struct sealer *s, struct batch *b)
         say_why(r, &err);
         intake_pause(b->in, &err);
         if (atomic_load(&b->in->stopping)) {
-            s->cut_off = true;
-            return false;
+            b->s->cut_off = true;
+            return;
         }
         error_clear(&err);
         usleep(500000);
     }
-    return true;
+    step_commit(b);
+    step_source(b);
+    step_done(b);
 }
 
 /* ---- the thread --------------------------------------------------------------------------------------------------------- */
@@ -372,9 +515,9 @@ static size_t intent_bytes(const struct item *item)
 
 static bool next_batch(struct sealer *s, struct batch *b)
 {
-    size_t max = (size_t)MIN(atomic_load(&s->in->settings)->intake.batch, SEAL_BATCH_MAX), bytes = 0;
+    size_t max = (size_t)MIN(atomic_load(&s->in->settings)->intake.batch, BATCH_MAX), bytes = 0;
 
-    *b = (struct batch){.in = s->in};
+    *b = (struct batch){.s = s, .in = s->in};
     pthread_mutex_lock(&s->lock);
     while (!s->head && !s->stopping)
         pthread_cond_wait(&s->more, &s->lock);
@@ -389,28 +532,17 @@ static bool next_batch(struct sealer *s, struct batch *b)
     return b->n > 0;
 }
 
-static void give_to_committer(struct sealer *s, struct batch *b)
-{
-    for (size_t i = 0; i < b->n; i++)
-        s->in_commit[i] = b->items[i]->digests.sha256;
-    s->n_in_commit = b->n;
-    committer_give(s->committer, b);
-}
-
 static void *sealer_thread(void *userdata)
 {
     struct sealer *s = userdata;
-    struct batch batches[2]; /* one here, one at the committer */
+    struct batch b;
 
-    for (size_t i = 0; next_batch(s, &batches[i]);) {
-        if (seal_batch(s, &batches[i])) {
-            give_to_committer(s, &batches[i]);
-            i = !i;
-        } else {
-            batch_end(&batches[i]);
-        }
+    while (next_batch(s, &b)) {
+        seal_batch(&b);
+        examiner_kick(s->in->examiner);
+        for (size_t i = 0; i < b.n; i++)
+            drop_done(s->in->drop, b.items[i]);
     }
-    committer_wait(s->committer);
     return NULL;
 }
 
@@ -426,7 +558,6 @@ int sealer_new(struct intake *in, struct sealer **ret, struct error *err)
     pthread_mutex_init(&s->lock, NULL);
     pthread_cond_init(&s->more, NULL);
     r = catalogue_open(in->dsn, DB_READ, &s->db, err);
-    r = r != 0 ? r : committer_new(&s->committer);
     if (r == 0)
         r = -pthread_create(&s->thread, NULL, sealer_thread, s);
     if (r != 0) {
@@ -448,7 +579,6 @@ struct sealer *sealer_free(struct sealer *s)
     pthread_mutex_unlock(&s->lock);
     if (s->started)
         pthread_join(s->thread, NULL);
-    committer_free(s->committer);
     db_close(s->db);
     pthread_cond_destroy(&s->more);
     pthread_mutex_destroy(&s->lock);
