@@ -127,6 +127,73 @@ static void test_list(void **state)
         }
 }
 
+/* The recordings that a filter gives over all of its pages, a bit each. */
+static uint64_t listed(struct world *w, const struct recordings_filter *f, const struct recording_id ids[N])
+{
+    char *mark = NULL, *next;
+    uint64_t bits = 0;
+
+    do {
+        json_t *page, *o;
+        size_t i;
+
+        OK(recordings_list(w->db, f, mark, 3, &page, &next, &w->err));
+        json_array_foreach (page, i, o)
+            for (int k = 0; k < N; k++)
+                bits |= strcmp(json_get_string(o, "id"), ids[k].text) == 0 ? UINT64_C(1) << k : 0;
+        json_decref(page);
+        free(mark);
+        mark = next;
+    } while (next);
+    return bits;
+}
+
+static struct recordings_filter both(const struct recordings_filter *a, const struct recordings_filter *b)
+{
+    return (struct recordings_filter){.case_id = a->case_id ? a->case_id : b->case_id,
+                                      .device = a->device ? a->device : b->device,
+                                      .officer = a->officer ? a->officer : b->officer,
+                                      .unit = a->unit ? a->unit : b->unit,
+                                      .kind = a->kind ? a->kind : b->kind,
+                                      .class_name = a->class_name ? a->class_name : b->class_name,
+                                      .take = a->take ? a->take : b->take,
+                                      .from_usec = a->from_usec ? a->from_usec : b->from_usec,
+                                      .to_usec = a->to_usec ? a->to_usec : b->to_usec,
+                                      .damaged = a->damaged || b->damaged,
+                                      .unlinked = a->unlinked || b->unlinked,
+                                      .undecided = a->undecided || b->undecided,
+                                      .held = a->held || b->held};
+}
+
+/* Whichever filter drives: two and three together give what each of them gives alone. */
+static void test_list_combined(void **state)
+{
+    static const struct recordings_filter one[] = {
+        {.case_id = case_a}, {.device = "d0"},
+        {.officer = "o0"},   {.unit = "u0"},
+        {.kind = "video"},   {.take = case_b},
+        {.held = true},      {.class_name = "evidence"},
+        {.damaged = true},   {.unlinked = true},
+        {.undecided = true}, {.to_usec = 1012},
+        {.from_usec = 1002}, {0}, /* for two alone */
+    };
+    uint64_t alone[ARRAY_SIZE(one)];
+    struct world *w = take(state);
+    struct recording_id ids[N];
+
+    fill(w, ids);
+    for (size_t i = 0; i < ARRAY_SIZE(one); i++)
+        alone[i] = listed(w, &one[i], ids);
+    for (size_t i = 0; i < ARRAY_SIZE(one); i++)
+        for (size_t j = i + 1; j < ARRAY_SIZE(one); j++)
+            for (size_t k = j + 1; k < ARRAY_SIZE(one); k++) {
+                struct recordings_filter two = both(&one[i], &one[j]), three = both(&two, &one[k]);
+
+                if (listed(w, &three, ids) != (alone[i] & alone[j] & alone[k]))
+                    fail_msg("filters %zu, %zu and %zu together", i, j, k);
+            }
+}
+
 static void test_list_marks(void **state)
 {
     static const char *const bad[] = {"",
@@ -496,17 +563,12 @@ static void test_schema(void **state)
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
-        BOTH(test_list),
-        BOTH(test_list_marks),
-        BOTH(test_show_and_resolve),
-        BOTH(test_id_lists),
-        BOTH(test_group),
-        BOTH(test_catch_up),
-        BOTH(test_catch_up_from_nothing),
-        BOTH(test_stale),
-        BOTH(test_lost_leaf),
-        SQLITE(test_busy),
-        SQLITE(test_stopping),
+        BOTH(test_list),       BOTH(test_list_combined),
+        BOTH(test_list_marks), BOTH(test_show_and_resolve),
+        BOTH(test_id_lists),   BOTH(test_group),
+        BOTH(test_catch_up),   BOTH(test_catch_up_from_nothing),
+        BOTH(test_stale),      BOTH(test_lost_leaf),
+        SQLITE(test_busy),     SQLITE(test_stopping),
         BOTH(test_schema),
     };
 
