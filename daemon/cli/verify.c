@@ -30,6 +30,16 @@ static int deliver(const char *output, const char *text)
     return r < 0 ? cli_fail(CLI_REFUSED, output, "cannot be written: %s", strerror(-r)) : CLI_OK;
 }
 
+/* The same for a JSON answer. */
+static int deliver_json(const char *output, const json_t *value)
+{
+    _cleanup_free_ char *text = NULL, *line = NULL;
+
+    if (json_canonical(value, &text) < 0 || asprintf(&line, "%s\n", text) < 0)
+        return cli_fail(CLI_BUSY, "", "out of memory");
+    return deliver(output, line);
+}
+
 int cli_receipt(struct cli *c, int argc, char **argv)
 {
     _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], "/receipt");
@@ -44,7 +54,7 @@ int cli_receipt(struct cli *c, int argc, char **argv)
     answer = json_object();
     if (json_set_string(answer, "receipt", text) < 0)
         return cli_fail(CLI_REFUSED, argv[0], "the daemon's answer is no receipt");
-    return cli_print_json(answer);
+    return deliver_json(cli_option(c, "output"), answer);
 }
 
 int cli_key(struct cli *c, int argc, char **argv)
@@ -54,7 +64,7 @@ int cli_key(struct cli *c, int argc, char **argv)
     int r = cli_ask(c, "GET", "/v1/ledger/key", NULL, &answer);
 
     if (r != CLI_OK || c->json)
-        return r == CLI_OK ? cli_print_json(answer) : r;
+        return r == CLI_OK ? deliver_json(cli_option(c, "output"), answer) : r;
     if (asprintf(&line, "%s\n", json_get_string(answer, "key") ? json_get_string(answer, "key") : "") < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
     return deliver(cli_option(c, "output"), line);
