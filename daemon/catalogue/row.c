@@ -36,13 +36,13 @@ int row_recording(struct db_stmt *st, json_t **ret)
     static const struct {
         const char *key;
         char type;
-    } columns[] = {{"id", 't'},        {"leaf", 'i'},     {"digest", 'h'},       {"sm3", 'h'},
-                   {"bytes", 'i'},     {"name", 't'},     {"content", 't'},      {"kind", 't'},
-                   {"door", 't'},      {"received", 'i'}, {"status", 't'},       {"device", 't'},
-                   {"officer", 't'},   {"unit", 't'},     {"started", 'i'},      {"ended", 'i'},
-                   {"certainty", 't'}, {"sort", 'i'},     {"take", 't'},         {"links", 'i'},
-                   {"holds", 'i'},     {"class", 't'},    {"ending", 't'},       {"until", 'i'},
-                   {"disc_due", 'i'},  {"policy", 't'},   {"disposed_leaf", 'i'}};
+    } columns[] = {{"id", 't'},        {"leaf", 'i'},     {"digest", 'h'},        {"sm3", 'h'},
+                   {"bytes", 'i'},     {"name", 't'},     {"content", 't'},       {"kind", 't'},
+                   {"door", 't'},      {"received", 'i'}, {"status", 't'},        {"device", 't'},
+                   {"officer", 't'},   {"unit", 't'},     {"started", 'i'},       {"ended", 'i'},
+                   {"certainty", 't'}, {"sort", 'i'},     {"take", 't'},          {"links", 'i'},
+                   {"holds", 'i'},     {"class", 't'},    {"ending", 't'},        {"until", 'i'},
+                   {"disc_due", 'i'},  {"policy", 't'},   {"disposed_leaf", 'i'}, {"held", 'i'}};
     _cleanup_json_ json_t *o = json_object();
     int r = o ? 0 : -ENOMEM;
 

@@ -12,7 +12,9 @@
 #define ROW_RECORDING                                                                                        \
     "r.id, r.leaf, r.digest, r.sm3, r.size_bytes, r.name, r.content_name, r.kind, r.door, r.received_usec, " \
     "r.status, r.device, r.officer, r.unit, r.started_usec, r.ended_usec, r.certainty, r.sort_usec, "        \
-    "r.take, r.links, r.holds, r.class, r.ending, r.until_usec, r.disc_due_usec, r.policy, r.disposed_leaf"
+    "r.take, r.links, r.holds, r.class, r.ending, r.until_usec, r.disc_due_usec, r.policy, "                 \
+    "r.disposed_leaf, "                                                                                      \
+    "r.held"
 
 /* A row of ROW_RECORDING; new object. Return: 0 or -ENOMEM. */
 int row_recording(struct db_stmt *st, json_t **ret);

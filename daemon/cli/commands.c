@@ -31,7 +31,7 @@ static const struct option_row ls_options[] = {
     {"to", "TIME", "recorded before; a date alone includes that day"},
     {"damaged", NULL, "damaged only"},
     {"unlinked", NULL, "without a case only"},
-    {"held", NULL, "with a hold of their own only"},
+    {"held", NULL, "held only: by a hold of their own or of a case of theirs"},
     {"undecided", NULL, "without a decision only"},
     {"limit", "N", "at most so many (default 50; with --json all)"},
     {"all", NULL, "all of them"},

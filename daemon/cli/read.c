@@ -122,7 +122,7 @@ static void flags_of(const json_t *r, char out[8])
         out[n++] = 'N';
     if (json_get_integer(r, "links", 0) > 0)
         out[n++] = 'L';
-    if (json_get_integer(r, "holds", 0) > 0)
+    if (json_get_integer(r, "held", 0) > 0)
         out[n++] = 'H';
     if (!json_get_string(r, "class"))
         out[n++] = 'U';
