@@ -79,6 +79,8 @@ static int read_filter(struct call *c, struct recordings_filter *f, struct case_
         r = read_time(c, "from", from, false, &f->from_usec);
     if (r == 0 && to)
         r = read_time(c, "to", to, true, &f->to_usec);
+    if (r == 0 && to && f->to_usec == 0) /* 1970 itself is a time, not "no end" */
+        f->to_usec = -1;
     r = r != 0 ? r : read_switch(c, "damaged", &f->damaged);
     r = r != 0 ? r : read_switch(c, "unlinked", &f->unlinked);
     r = r != 0 ? r : read_switch(c, "held", &f->held);

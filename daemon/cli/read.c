@@ -178,6 +178,11 @@ int cli_ls(struct cli *c, int argc, char **argv)
     struct list_limits limits;
     int r = list_limits_of(c, &limits);
 
+    for (size_t i = 0; r == CLI_OK && c->command->options[i].name; i++)
+        if (c->command->options[i].value && c->values[i] && !*c->values[i])
+            r = cli_fail(CLI_USAGE, c->command->options[i].name,
+                         "is empty; give --%s a value, or leave it out to get all",
+                         c->command->options[i].name);
     for (size_t i = 0; r == CLI_OK && i < ARRAY_SIZE(params); i++) {
         const char *value = cli_option(c, params[i]);
         if (!target || client_add_param(&target, params[i], value && !*value ? "1" : value) < 0)
