@@ -227,8 +227,8 @@ static int change_links(struct cli *c, const char *method, int argc, char **argv
         }
         json_array_append_new(answers, answer);
     }
-    if (c->json && r == CLI_OK)
-        return cli_print_json(argc == 2 ? json_array_get(answers, 0) : answers);
+    if (c->json && json_array_size(answers) > 0)
+        cli_print_json(argc == 2 ? json_array_get(answers, 0) : answers);
     return r;
 }
 
