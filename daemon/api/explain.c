@@ -125,7 +125,11 @@ int handle_explain(struct call *c)
     r = r != 0 ? r : add_preview(c, &id, decision);
     r = r != 0 ? r : what_if(c, &id, &changes);
     r = r != 0 ? r : json_set_take(c->answer, "would_change", changes);
-    r = r != 0 ? r : history_of(c, id.text, -1, HISTORY_MAX, &history);
+    r = r != 0 ? r : history_of(c, id.text, -1, HISTORY_MAX + 1, &history);
+    if (r == 0 && json_array_size(history) > HISTORY_MAX) {
+        json_array_remove(history, HISTORY_MAX);
+        r = json_set_bool(c->answer, "history_more", true);
+    }
     r = r != 0 ? r : json_set_take(c->answer, "history", history);
     return r != 0 ? r : answer_zone(c);
 }

@@ -352,20 +352,24 @@ static int on_quarantined(void *userdata, const char *name, uint64_t bytes, cons
         r = json_set_take(item, "reason", TAKE_PTR(reason));
     if (r != 0 || json_array_append_new(list, item) < 0)
         return -ENOMEM;
-    return json_array_size(list) < QUARANTINE_MAX ? 0 : 1;
+    return json_array_size(list) <= QUARANTINE_MAX ? 0 : 1;
 }
 
 int handle_quarantine(struct call *c)
 {
     json_t *list = json_array();
+    bool more;
     int r = list ? store_quarantine_list(c->context->store, on_quarantined, list, &c->err) : -ENOMEM;
 
     if (r < 0) {
         json_decref(list);
         return r;
     }
+    more = json_array_size(list) > QUARANTINE_MAX;
+    if (more)
+        json_array_remove(list, QUARANTINE_MAX);
     r = answer_page(c, "quarantine", list, NULL);
-    return r;
+    return r != 0 ? r : json_set_bool(c->answer, "more", more);
 }
 
 int handle_key(struct call *c)

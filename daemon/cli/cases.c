@@ -102,7 +102,7 @@ int cli_case_reopen(struct cli *c, int argc, char **argv)
     return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/reopen"), json_object());
 }
 
-static void list_cases(const struct cli *c, const json_t *page)
+static void list_cases(const struct cli *c, const json_t *page, bool first)
 {
     static const struct table_column columns[] = {{"NUMBER", 0, 0},
                                                   {"STATE", 0, 0},
@@ -134,7 +134,7 @@ static void list_cases(const struct cli *c, const json_t *page)
         table_cell(t, COLOUR_NONE, text);
         table_cell(t, COLOUR_NONE, json_get_string(row, "title"));
     }
-    table_print(t);
+    table_print(t, first);
 }
 
 int cli_case_ls(struct cli *c, int argc, char **argv)
@@ -151,7 +151,7 @@ int cli_case_ls(struct cli *c, int argc, char **argv)
     return list_pages(c, target, "cases", &limits, list_cases, "no case is like that");
 }
 
-static void print_hold_rows(const struct cli *c, const json_t *list)
+static void print_hold_rows(const struct cli *c, const json_t *list, bool first)
 {
     static const struct table_column columns[] = {
         {"ID", 0, 0}, {"GROUND", 0, 0}, {"HOLDS", TABLE_FLEX, 0}, {"SINCE", 0, 1},
@@ -172,7 +172,7 @@ static void print_hold_rows(const struct cli *c, const json_t *list)
         table_cell(t, COLOUR_NONE, json_get_string(row, "matter"));
         table_cell(t, COLOUR_NONE, json_get_string(row, "reason"));
     }
-    table_print(t);
+    table_print(t, first);
 }
 
 int cli_case_show(struct cli *c, int argc, char **argv)
@@ -187,21 +187,23 @@ int cli_case_show(struct cli *c, int argc, char **argv)
     print_case(c, s);
     if (json_array_size(json_get_array(s, "hold_list")) > 0) {
         putchar('\n');
-        print_hold_rows(c, json_get_array(s, "hold_list"));
+        print_hold_rows(c, json_get_array(s, "hold_list"), true);
     }
     if (!list || client_add_param(&list, "case", json_get_string(s, "id")) < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
     r = cli_ask(c, "GET", list, NULL, &recordings);
     if (r == CLI_OK && json_array_size(json_get_array(recordings, "recordings")) > 0) {
         putchar('\n');
-        list_recordings(c, json_get_array(recordings, "recordings"));
+        list_recordings(c, json_get_array(recordings, "recordings"), true);
     }
+    if (r == CLI_OK && json_get_string(recordings, "next") && fflush(stdout) == 0)
+        fprintf(stderr, "… and more; `liuhen ls --case %s --all` lists them\n", text_of(s, "id"));
     return r;
 }
 
 /* ---- links --------------------------------------------------------------------------------------------------------------- */
 
-/* One recording after the other; the first that fails ends it, what was done before stays. */
+/* One recording after the other; the first that fails ends it, what was done before stays and is shown. */
 static int change_links(struct cli *c, const char *method, int argc, char **argv, const char *done)
 {
     _cleanup_json_ json_t *answers = json_array();

@@ -145,7 +145,7 @@ static void explain_changes(const struct cli *c, const json_t *changes)
             "Nothing that is asked for here: hold, lifted hold, link, filed case all leave it as it is.");
 }
 
-static void explain_history(const struct cli *c, const json_t *history)
+static void explain_history(const struct cli *c, const json_t *history, bool more)
 {
     char when[CALENDAR_TEXT_SIZE];
     const json_t *act;
@@ -156,6 +156,8 @@ static void explain_history(const struct cli *c, const json_t *history)
         say(4, "- ", "%s, %s, leaf %lld: %s",
             print_time(c->zone, json_get_integer(act, "time", 0), true, when), text_of(act, "actor"),
             (long long)json_get_integer(act, "index", 0), text_of(act, "text"));
+    if (more)
+        say(4, "- ", "… and more; `liuhen history` lists them");
 }
 
 int cli_explain(struct cli *c, int argc, char **argv)
@@ -177,6 +179,6 @@ int cli_explain(struct cli *c, int argc, char **argv)
     explain_facts(c, json_get_array(s, "facts"));
     explain_cases(c, s);
     explain_changes(c, json_get_array(s, "would_change"));
-    explain_history(c, json_get_array(s, "history"));
+    explain_history(c, json_get_array(s, "history"), json_get_bool(s, "history_more", false));
     return CLI_OK;
 }

@@ -49,7 +49,7 @@ static void print_rows(const json_t *rows, bool first)
 }
 
 int list_pages(struct cli *c, const char *target, const char *member, const struct list_limits *limits,
-               void (*print)(const struct cli *c, const json_t *page), const char *none)
+               void (*print)(const struct cli *c, const json_t *page, bool first), const char *none)
 {
     _cleanup_free_ char *mark = NULL;
     int64_t left = limits->rows, shown = 0;
@@ -71,7 +71,7 @@ int list_pages(struct cli *c, const char *target, const char *member, const stru
         if (c->json)
             print_rows(rows, shown == 0);
         else if (json_array_size(rows) > 0)
-            print(c, rows);
+            print(c, rows, shown == 0);
         shown += (int64_t)json_array_size(rows);
         left -= (int64_t)json_array_size(rows);
     } while (mark && left > 0);

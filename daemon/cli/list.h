@@ -15,11 +15,12 @@ struct list_limits {
 int list_limits_of(const struct cli *c, struct list_limits *ret);
 
 /* Asks for target page after page; member is the array's name in the answers. With --json prints one object {member: [...], "next":
- * mark or null}, without keeping the pages; else hands what was asked for, at most a page at a time, to print. */
+ * mark or null}, without keeping the pages; else hands what was asked for, at most a page at a time, to print, which gives the
+ * titles with the first page only. */
 int list_pages(struct cli *c, const char *target, const char *member, const struct list_limits *limits,
-               void (*print)(const struct cli *c, const json_t *page), const char *none);
+               void (*print)(const struct cli *c, const json_t *page, bool first), const char *none);
 
-/* The table of recordings. */
-void list_recordings(const struct cli *c, const json_t *page);
+/* The table of recordings, or more of it. */
+void list_recordings(const struct cli *c, const json_t *page, bool first);
 
 #endif

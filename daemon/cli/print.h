@@ -55,8 +55,8 @@ struct table *table_new(const struct table_column *columns, size_t n);
 struct table *table_free(struct table *t);
 DEFINE_CLEANUP(struct table *, table_free)
 void table_cell(struct table *t, enum colour colour,
-                const char *text); /* in order, row after row; NULL = "-" */
-void table_print(const struct table *t);
+                const char *text);                    /* in order, row after row; NULL = "-" */
+void table_print(const struct table *t, bool titles); /* without titles: goes on with a table that has them */
 size_t table_rows(const struct table *t);
 
 #endif

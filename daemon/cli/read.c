@@ -159,7 +159,7 @@ static void add_recording(struct table *t, const struct cli *c, const json_t *r)
     table_cell(t, COLOUR_NONE, text_of(r, "name"));
 }
 
-void list_recordings(const struct cli *c, const json_t *page)
+void list_recordings(const struct cli *c, const json_t *page, bool first)
 {
     _cleanup_(table_freep) struct table *t = table_new(ls_columns, ARRAY_SIZE(ls_columns));
     const json_t *r;
@@ -167,7 +167,7 @@ void list_recordings(const struct cli *c, const json_t *page)
 
     json_array_foreach (page, i, r)
         add_recording(t, c, r);
-    table_print(t);
+    table_print(t, first);
 }
 
 int cli_ls(struct cli *c, int argc, char **argv)
@@ -327,29 +327,32 @@ int cli_show(struct cli *c, int argc, char **argv)
 
 /* ---- history, quarantine ----------------------------------------------------------------------------------------- */
 
-int cli_history(struct cli *c, int argc, char **argv)
+static void print_history(const struct cli *c, const json_t *page, bool first)
 {
     static const struct table_column columns[] = {
         {"LEAF", TABLE_RIGHT, 2}, {"WHEN", 0, 0}, {"WHO", 0, 1}, {"WHAT", TABLE_FLEX, 0}};
     _cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns));
-    _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], "/history");
     char when[CALENDAR_TEXT_SIZE], leaf[24];
-    _cleanup_json_ json_t *s = NULL;
     const json_t *act;
     size_t i;
-    int r = cli_ask(c, "GET", target, NULL, &s);
 
-    if (r != CLI_OK || c->json)
-        return r == CLI_OK ? cli_print_json(s) : r;
-    json_array_foreach (json_get_array(s, "acts"), i, act) {
+    json_array_foreach (page, i, act) {
         snprintf(leaf, sizeof leaf, "%lld", (long long)json_get_integer(act, "index", 0));
         table_cell(t, COLOUR_NONE, leaf);
         table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(act, "time", 0), false, when));
         table_cell(t, COLOUR_NONE, text_of(act, "actor"));
         table_cell(t, COLOUR_NONE, text_of(act, "text"));
     }
-    table_print(t);
-    return CLI_OK;
+    table_print(t, first);
+}
+
+int cli_history(struct cli *c, int argc, char **argv)
+{
+    _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], "/history");
+    const struct list_limits all = {INT64_MAX};
+
+    return target ? list_pages(c, target, "acts", &all, print_history, "no act is published yet")
+                  : cli_fail(CLI_BUSY, "", "out of memory");
 }
 
 int cli_quarantine_ls(struct cli *c, int argc, char **argv)
@@ -374,6 +377,8 @@ int cli_quarantine_ls(struct cli *c, int argc, char **argv)
     if (table_rows(t) == 0)
         puts("nothing is in quarantine");
     else
-        table_print(t);
+        table_print(t, true);
+    if (json_get_bool(s, "more", false) && fflush(stdout) == 0)
+        fprintf(stderr, "… and more; the archive's folder quarantine/ has them all\n");
     return CLI_OK;
 }

@@ -140,7 +140,7 @@ static void print_cell(const char *text, unsigned text_width, unsigned width, bo
         printf("%*s", (int)(width - MIN(width, shown)), "");
 }
 
-void table_print(const struct table *t)
+void table_print(const struct table *t, bool titles)
 {
     unsigned widths[COLUMNS_MAX] = {0};
     size_t last = 0;
@@ -148,7 +148,7 @@ void table_print(const struct table *t)
     fit(t, widths);
     for (size_t i = 0; i < t->n_columns; i++)
         last = widths[i] ? i : last;
-    for (size_t row = 0; row <= table_rows(t); row++) {
+    for (size_t row = titles ? 0 : 1; row <= table_rows(t); row++) {
         for (size_t i = 0, first = 1; i < t->n_columns; i++) {
             const struct table_column *column = &t->columns[i];
             const struct cell *cell = row ? &t->cells[(row - 1) * t->n_columns + i] : NULL;

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """liuhen against a real daemon: every command, every exit code, what a person reads and what a program reads."""
+import http.client
 import json
 import os
 import pathlib
@@ -7,6 +8,7 @@ import pty
 import re
 import select
 import shutil
+import socket
 import subprocess
 import time
 import unicodedata
@@ -122,6 +124,85 @@ def test_cases_links_and_holds(two):
     kinds = [act["kind"] for act in daemon.cli("history", case["id"])["acts"]]
     assert kinds[0] == "case.added" and "case.reopened" in kinds and "link.removed" in kinds
     daemon.assert_clean()
+
+
+def test_held_by_a_case_is_shown_as_held(two):
+    daemon, first, _ = two
+    daemon.cli("case", "add", NUMBER)
+    daemon.cli("link", first, NUMBER)
+    daemon.cli("hold", "add", "--case", NUMBER, "--ground", "audit")
+    row, = daemon.ls("--held")
+    assert (row["id"], row["held"], row["holds"]) == (first, 1, 0)
+    line = daemon.cli("ls", "--held", json=False).splitlines()[1]
+    assert line.split()[6] == "?LH", line
+
+
+def test_an_empty_value_is_not_a_filter(two):
+    daemon, _, _ = two
+    for name in ("case", "device", "officer", "unit", "class", "take", "from", "to"):
+        done = daemon.run("ls", f"--{name}", "")
+        assert (done.returncode, done.stdout) == (2, "") and f"--{name}" in done.stderr, parts(done)
+
+
+def test_before_1970_is_a_time_like_others(two):
+    daemon, _, _ = two
+    assert daemon.ls("--to", "1970-01-01T00:00:00Z") == []
+    assert len(daemon.ls("--from", "1970-01-01T00:00:00Z")) == 2
+
+
+def test_link_of_several_tells_what_was_done_before_it_failed(two):
+    daemon, first, second = two
+    daemon.cli("case", "add", NUMBER)
+    done = daemon.run("link", first, "01ZZZZ", second, NUMBER, "--json")
+    assert done.returncode == 3 and "01ZZZZ" in done.stderr
+    assert [link["recording"] for link in json.loads(done.stdout)] == [first]
+    assert [r["id"] for r in daemon.ls("--case", NUMBER)] == [first]
+
+
+def test_output_takes_json_too(two):
+    daemon, first, _ = two
+    for command, member in ((["receipt", first], "receipt"), (["key"], "key")):
+        path = daemon.work / member
+        done = daemon.run(*command, "--json", "--output", str(path))
+        assert (done.returncode, done.stdout) == (0, ""), parts(done)
+        assert json.loads(path.read_text()) == json.loads(daemon.run(*command, "--json").stdout)
+
+
+class OverSocket(http.client.HTTPConnection):
+    """HTTP to the daemon without a process for each request."""
+
+    def __init__(self, path):
+        super().__init__("liuhen")
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.connect(str(self.path))
+
+
+def test_long_answers_are_whole_or_say_that_there_is_more(two):
+    daemon, first, _ = two
+    connection = OverSocket(daemon.socket)
+    for i in range(1001):
+        connection.request("POST", "/v1/holds", json.dumps({"recording": first, "ground": "audit", "matter": f"m{i}"}),
+                           {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert (answer.status, bool(answer.read())) == (201, True)
+    connection.close()
+    lines = daemon.cli("hold", "ls", json=False).splitlines()
+    assert len(lines) == 1002 and sum(line.startswith("ID ") for line in lines) == 1
+    acts = daemon.cli("history", first)["acts"]
+    assert len(acts) > 1001 and sum(act["kind"] == "hold.added" for act in acts) == 1001
+    assert [act["index"] for act in acts] == sorted({act["index"] for act in acts})
+    assert len(daemon.cli("history", first, json=False).splitlines()) == len(acts) + 1
+    explained = daemon.cli("explain", first)
+    assert len(explained["history"]) == 200 and explained["history_more"] is True
+    assert "and more; `liuhen history`" in daemon.cli("explain", first, json=False)
+    for i in range(1001):
+        (daemon.archive / f"quarantine/01KB000000000000000000{i:04}-x").write_bytes(b"x")
+    quarantined = daemon.cli("quarantine", "ls")
+    assert len(quarantined["quarantine"]) == 1000 and quarantined["more"] is True
+    assert "and more" in daemon.run("quarantine", "ls").stderr
 
 
 # Receipts
