@@ -149,3 +149,20 @@ def test_unit_faults_count(tmp_path, body, failed):
 def test_unit_without_tests(tmp_path):
     done = fake_tests(tmp_path)
     assert done.returncode == 1 and "no unit test found" in done.stdout
+
+
+def test_demo_from_a_path_of_odd_characters(build, work):
+    """With the programs built already: the paths that the demo writes, prints and searches for are what is tried."""
+    root = work / "a, b[c\\d] & 'e'"
+    shutil.copytree(ROOT / "scripts", root / "scripts")
+    shutil.copytree(ROOT / "policies", root / "policies")
+    (root / "Makefile").write_text("all:\n", encoding="utf-8")
+    (root / "build/release").mkdir(parents=True)
+    for program in ("liuhend", "liuhen", "liuhen-media"):
+        shutil.copy(build / program, root / "build/release")
+    (work / "my, files").mkdir()
+    (work / "my, files/x.txt").write_text("x", encoding="utf-8")
+    done = subprocess.run(["scripts/demo", work / "my, files"], cwd=root, stdin=subprocess.DEVNULL, capture_output=True,
+                          text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "everything holds together" in done.stdout and "$ liuhen key --output site.pub\n" in done.stdout
