@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/inject.h"
 #include "catalogue/audit.h"
 #include "catalogue/schema.h"
 #include "fsck/compare.h"
@@ -64,6 +65,7 @@ static char *temporary_folder(const struct fsck *f)
     return path;
 }
 
+/* Once it is open, so that a fsck that is killed leaves nothing behind: SQLite goes on with the files that it has open. */
 static void remove_temporary(const char *folder)
 {
     static const char *const names[] = {"catalogue.db", "catalogue.db-wal", "catalogue.db-shm"};
@@ -88,11 +90,12 @@ int fsck_check_replay(struct fsck *f, struct error *err)
     if (asprintf(&dsn, "%s/catalogue.db", folder) < 0)
         return -ENOMEM;
     r = catalogue_open(dsn, DB_WRITE, &db, err);
-    r = r != 0 ? r : audit_make_throwaway(db, err); /* thrown away afterwards */
+    r = r != 0 ? r : audit_make_throwaway(db, err);
+    remove_temporary(folder);
     r = r != 0 ? r : replay_all(f, db, err);
+    r = r != 0 ? r : inject_point("fsck.replayed");
     fsck_progress(f, "comparing with the catalogue", 0);
     r = r != 0 ? r : compare_catalogues(f->db, db, on_difference, f, err);
     db_close(db);
-    remove_temporary(folder);
     return r;
 }

@@ -3,7 +3,9 @@
 import json
 import os
 import shutil
+import signal
 import stat
+import subprocess
 
 import pytest
 
@@ -126,6 +128,17 @@ def test_fsck_changes_nothing(broken):
     before = picture()
     assert_fsck_clean(broken)
     assert picture() == before
+
+
+def test_a_killed_fsck_leaves_nothing_behind(broken, work):
+    temporary = work / "temporary"
+    temporary.mkdir()
+    env = {**os.environ, "TMPDIR": str(temporary)}
+    command = [broken.build / "liuhen", "fsck", "--archive", broken.archive]
+    done = subprocess.run(command, env={**env, "LIUHEN_KILL_AT": "fsck.replayed"}, check=False)
+    assert done.returncode == -signal.SIGKILL and list(temporary.iterdir()) == []
+    done = subprocess.run(command, env=env, capture_output=True, check=False)
+    assert done.returncode == 0 and list(temporary.iterdir()) == []
 
 
 def test_fsck_of_a_busy_archive_has_no_fault(make_daemon):
