@@ -21,7 +21,8 @@ static const struct {
     {"recording.decided",
      "decided: class {class}, ending {ending}[, kept until {until@}], by policy version {version}"},
     {"case.added", "case {number} was opened[: {title}]"},
-    {"case.set", "the case was corrected[: number {number}][, title {title}][, procedure {procedure}]"},
+    {"case.set", "the case was corrected[: number {number}][, title {title}][, procedure "
+                 "{procedure}][, opened {opened@}]"},
     {"case.ended", "the case ended on {ended@}"},
     {"case.filed", "the case was filed on {filed@}"},
     {"case.reopened", "the case was opened again"},

@@ -121,6 +121,8 @@ def test_cases_links_and_holds(two):
     assert daemon.cli("case", "reopen", NUMBER)["state"] == "open"
     assert [c["number"] for c in daemon.cli("case", "ls", "--state", "open")["cases"]] == [NUMBER]
     assert daemon.cli("case", "ls", "--state", "filed")["cases"] == []
+    daemon.cli("case", "set", NUMBER, "--opened", "2026-01-04")
+    assert "opened 2026-01-04" in daemon.cli("history", case["id"])["acts"][-1]["text"]
     kinds = [act["kind"] for act in daemon.cli("history", case["id"])["acts"]]
     assert kinds[0] == "case.added" and "case.reopened" in kinds and "link.removed" in kinds
     daemon.assert_clean()
