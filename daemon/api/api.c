@@ -12,6 +12,7 @@
 #include "api/readers.h"
 #include "api/route.h"
 #include "api/server.h"
+#include "cases/people.h"
 
 #define STREAM_WAIT_USEC                                                                                     \
     (300 * USEC_PER_MSEC) /* a watcher that goes, and a daemon that stops, are seen so late */
@@ -25,10 +26,24 @@ struct api {
 };
 
 struct watcher {
-    struct feed *feed;
+    const struct api_context *context;
+    const struct settings *settings; /* under which they may */
+    uid_t uid;
     uint64_t position;
     bool greeted;
 };
+
+/* Whether they may still, under settings that came after they began. */
+static bool may_watch(struct watcher *w)
+{
+    const struct settings *now = w->context->settings(w->context->userdata);
+    struct error ignored = ERROR_INIT;
+
+    if (now != w->settings && people_may(now, w->uid, "watch", NULL, &ignored) != 0)
+        return false;
+    w->settings = now;
+    return true;
+}
 
 static int watcher_next(void *userdata, char **ret_text)
 {
@@ -43,8 +58,9 @@ static int watcher_next(void *userdata, char **ret_text)
         *ret_text = strdup("{\"event\":\"watching\"}\n");
         return *ret_text ? 1 : -ENOMEM;
     }
-    r = feed_next(w->feed, &w->position, STREAM_WAIT_USEC, &line, &missed);
-
+    r = feed_next(w->context->feed, &w->position, STREAM_WAIT_USEC, &line, &missed);
+    if (!may_watch(w))
+        return -EACCES;
     if (r <= 0)
         return r;
     n = missed ? asprintf(ret_text, "{\"event\":\"missed\",\"lines\":%llu}\n%s\n", (unsigned long long)missed,
@@ -53,14 +69,15 @@ static int watcher_next(void *userdata, char **ret_text)
     return n < 0 ? -ENOMEM : 1;
 }
 
-static int start_watching(struct feed *feed, struct server_answer *answer)
+static int start_watching(const struct api_context *context, uid_t uid, struct server_answer *answer)
 {
     struct watcher *w = calloc(1, sizeof *w);
 
     if (!w)
         return -ENOMEM;
-    w->feed = feed;
-    w->position = feed_position(feed);
+    w->context = context;
+    w->uid = uid; /* settings stay NULL: asked again at the first line */
+    w->position = feed_position(context->feed);
     answer->status = 200;
     answer->content_type = "application/x-ndjson; charset=utf-8";
     answer->next = watcher_next;
@@ -75,7 +92,7 @@ static void on_request(void *userdata, const struct server_request *request, str
     bool stream = false;
 
     route_answer(&a->context, a->readers, request, &stream, answer);
-    if (stream && start_watching(a->context.feed, answer) < 0) {
+    if (stream && start_watching(&a->context, request->uid, answer) < 0) {
         struct error err = ERROR_INIT;
         error_set(&err, -ENOMEM, "", "out of memory; try again later");
         route_fail(503, &err, answer);

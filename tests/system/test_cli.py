@@ -319,6 +319,31 @@ def test_others_may_not(make_daemon):
     assert done.returncode == 4 and "may not open" in done.stderr
 
 
+def test_who_may_no_longer_watch_sees_no_more(make_daemon):
+    daemon = make_daemon(config={"people": [{"user": "root", "roles": ["administrator"]},
+                                            {"user": "daemon", "roles": ["records"]}]}).start()
+    os.chmod(daemon.short, 0o755)
+    os.chmod(daemon.socket, 0o666)
+    program = daemon.short / "liuhen"
+    shutil.copy(daemon.build / "liuhen", program)
+    program.chmod(0o755)
+    with subprocess.Popen([program, "--socket", daemon.socket, "watch"], user="daemon", group="nogroup", cwd="/",
+                          extra_groups=[], stdout=subprocess.PIPE, text=True) as watching:
+        try:
+            for number in range(100):  # until the watcher has come
+                daemon.drop(f"before-{number}.txt", b"before %d" % number)
+                if select.select([watching.stdout], [], [], 0.3)[0]:
+                    break
+            assert watching.stdout.readline()
+            daemon.write_config(people=[{"user": "root", "roles": ["administrator"]}])
+            daemon.reload()
+            daemon.drop("after.txt", b"after")
+            daemon.wait_sealed(number + 2)
+            assert "after.txt" not in watching.communicate(timeout=10)[0]
+        finally:
+            watching.kill()
+
+
 # What a terminal gets
 
 def on_terminal(argv, columns, environment=None):
