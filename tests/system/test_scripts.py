@@ -69,7 +69,8 @@ def test_layers_fault(tree, name, text, words):
     ("media/worker-a.c", "#include <libavformat/avformat.h>\n"),
     ("base/json.h", "#include <jansson.h>\n"),
     ("policy/p.c", '/* #include "catalogue/db.h" and "SELECT a FROM b" in a comment */\n'),
-    ("intake/i.c", '#include <systemd/sd-event.h>\nstatic const char s[] = "select a folder";\n'),
+    ("liuhend.c", "#include <systemd/sd-event.h>\n"),
+    ("intake/i.c", '#include <sys/inotify.h>\nstatic const char s[] = "select a folder";\n'),
 ])
 def test_layers_allowed(tree, name, text):
     put(tree, name, text)
