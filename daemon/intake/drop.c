@@ -237,6 +237,8 @@ static void remove_sentinel(const struct candidate *c)
         file = dir < 0 ? file : NULL;
         return;
     }
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+        return; /* the next file of that name is there, and this may be its own */
     if (fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
         (void)unlinkat(dir, file, 0);
 }
@@ -282,6 +284,8 @@ static void try_candidate(struct drop *d, struct candidate *c)
                               .folder = c->folder->settings,
                               .path = strdup(c->path),
                               .token = c,
+                              .seen = c->seen,
+                              .seen_usec = c->seen_usec,
                               .source_fd = -1,
                               .source_dirfd = -1};
     if (!item || !item->path || pool_add(d->in->pool, run_take, item) < 0) {
@@ -322,7 +326,7 @@ static void release_sidecar(struct drop *d, const struct candidate *clip, const 
         name = dir && fd >= 0 ? NULL : name;
         return;
     }
-    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+    if (!watch_wants(f, name) || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
         return;
     c = find_or_add(d, f, dir, name);
     if (!c || c->state == CANDIDATE_READY)
@@ -353,6 +357,11 @@ static void finish_candidate(struct drop *d, struct candidate *c, struct item *i
 {
     struct folder *f = c->folder;
     bool again = c->changed;
+
+    c->seen = item->seen;
+    c->seen_usec = item->seen_usec;
+    if (item->outcome != OUTCOME_RESOURCE)
+        d->next_try_usec = 0; /* in a pause the next may try at once: this one found nothing short */
 
     switch (item->outcome) {
     case OUTCOME_DONE:

@@ -64,8 +64,10 @@ struct item {
     struct item *next; /* in the sealer's queue */
     struct intake *in;
     const struct settings_folder *folder;
-    char *path;  /* below the folder, raw bytes */
-    void *token; /* the watcher's own */
+    char *path;              /* below the folder, raw bytes */
+    void *token;             /* the watcher's own */
+    struct source_stat seen; /* how it was when it was tried before */
+    int64_t seen_usec;       /* since when it has been so; monotonic, 0: not tried before */
 
     /* by take.c */
     struct recording_id id;

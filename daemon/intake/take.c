@@ -120,13 +120,19 @@ bool take_lease_holds(const struct item *item)
     return fcntl(item->source_fd, F_GETLEASE) == F_RDLCK;
 }
 
-/* Without a lease: the file must have stood still for the settle time, by its own clock and ours. */
-static bool stands_still(const struct item *item)
+/* Without a lease: the file must have stood still for the settle time while we watched. Its own times say nothing: the clock of
+ * a file server, or ours, may be anywhere. */
+static bool stands_still(struct item *item)
 {
-    int64_t age = clock_now_usec() -
-                  ((int64_t)item->st.st_ctim.tv_sec * USEC_PER_SEC + item->st.st_ctim.tv_nsec / 1000);
+    int64_t now = clock_monotonic_usec();
+    struct source_stat is;
 
-    return age < 0 || age >= item->folder->settle_usec;
+    source_stat_of(&item->st, &is);
+    if (!item->seen_usec || memcmp(&is, &item->seen, sizeof is) != 0) {
+        item->seen = is;
+        item->seen_usec = now;
+    }
+    return now - item->seen_usec >= item->folder->settle_usec;
 }
 
 static bool same_as_before(const struct item *item)
