@@ -198,7 +198,7 @@ static bool sentinel_is_there(const struct candidate *c)
 /* A sidecar is read together with its clip, so it waits while the clip is there; where sources are kept both stay, in any order. */
 static bool clip_is_there(const struct candidate *c)
 {
-    const char *suffix = c->folder->settings->sidecar, *name;
+    const char *suffix = c->folder->settings->sidecar, *sentinel = c->folder->settings->complete, *name;
     size_t stem;
     int fd;
 
@@ -214,7 +214,8 @@ static bool clip_is_there(const struct candidate *c)
         return false;
     }
     for (const struct dirent *de; (de = readdir(dir));) {
-        if (strncmp(de->d_name, name, stem) != 0 || !strcmp(de->d_name, name))
+        if (strncmp(de->d_name, name, stem) != 0 || !strcmp(de->d_name, name) ||
+            (sentinel[0] == '.' && ends_exactly(de->d_name, sentinel)))
             continue;
         if (de->d_name[stem] == 0 ||
             (de->d_name[stem] == '.' && watch_wants(c->folder, de->d_name) && !ends_with(de->d_name, suffix)))
@@ -266,9 +267,10 @@ static int64_t later(const struct candidate *c)
 static void try_candidate(struct drop *d, struct candidate *c)
 {
     struct folder *f = c->folder;
+    bool has_sentinel = sentinel_is_there(c);
     struct item *item;
 
-    if (!sentinel_is_there(c)) {
+    if (!has_sentinel && (f->settings->after == FOLDER_AFTER_KEEP || !is_sidecar(f, c->path))) {
         forget(d, c); /* the sentinel's own event brings it back */
         watch_check_root(d, f);
         return;
@@ -284,6 +286,8 @@ static void try_candidate(struct drop *d, struct candidate *c)
                               .folder = c->folder->settings,
                               .path = strdup(c->path),
                               .token = c,
+                              .is_orphan =
+                                  !has_sentinel, /* its clip was sealed just before a stop, or never came */
                               .seen = c->seen,
                               .seen_usec = c->seen_usec,
                               .source_fd = -1,

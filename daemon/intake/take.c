@@ -418,6 +418,10 @@ void take_item(struct item *item)
         end(item, OUTCOME_LEAVE);
         return;
     }
+    if (item->is_orphan && !sidecar_was_used(item)) {
+        end(item, OUTCOME_LEAVE);
+        return;
+    }
     leased = lease(item);
     item->leased = leased == 0;
     if (leased == -EAGAIN || (leased == 1 && !stands_still(item)) ||

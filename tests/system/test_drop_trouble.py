@@ -132,3 +132,27 @@ def test_pause_ends_though_many_files_cannot_be_taken(build, work):
         (mount / "ballast").unlink()
         daemon.wait_sealed(1, timeout=15)
         intake_is(daemon, "running")
+
+
+@pytest.mark.parametrize("text", [b'{"officer": "Sun", "speed": 1.5}', b"{torn"])
+def test_sidecar_is_taken_though_the_daemon_stopped_after_its_clip(make_daemon, text):
+    """The clip's sentinel is the sidecar's too, also when the clip is gone by the time."""
+    daemon = make_daemon()
+    daemon.write_config(**folder(daemon, complete=".done", settle="200 ms"))
+    daemon.start()
+    other = sqlite3.connect(daemon.archive / "catalogue.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    daemon.drop("a/clip.bin.json", text)
+    daemon.drop("a/clip.bin", b"footage")
+    daemon.drop("a/clip.bin.done")
+    daemon.wait(lambda: not (daemon.folder / "a/clip.bin").exists(), "moved in")
+    daemon.kill()
+    other.execute("ROLLBACK")
+    other.close()
+    daemon.drop("a/next.json", b"{}")  # its clip is still to come
+    daemon.start()
+    daemon.wait_sealed(2, timeout=20)
+    daemon.wait(lambda: not (daemon.folder / "a/clip.bin.json").exists(), "sidecar gone too")
+    time.sleep(4)
+    assert sorted(r["name"] for r in daemon.ls()) == ["clip.bin", "clip.bin.json"]
+    assert (daemon.folder / "a/next.json").exists()
