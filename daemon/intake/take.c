@@ -36,8 +36,10 @@ struct item *item_free(struct item *item)
 
 void source_stat_of(const struct stat *st, struct source_stat *ret)
 {
-    *ret = (struct source_stat){st->st_dev, st->st_ino, st->st_size,
-                                (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec};
+    /* far dates (after 2262) wrap around; only sameness counts */
+    uint64_t mtime_nsec = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+
+    *ret = (struct source_stat){st->st_dev, st->st_ino, st->st_size, (int64_t)mtime_nsec};
 }
 
 static void end(struct item *item, enum outcome outcome)

@@ -156,3 +156,12 @@ def test_sidecar_is_taken_though_the_daemon_stopped_after_its_clip(make_daemon, 
     time.sleep(4)
     assert sorted(r["name"] for r in daemon.ls()) == ["clip.bin", "clip.bin.json"]
     assert (daemon.folder / "a/next.json").exists()
+
+
+def test_file_of_a_far_date_is_taken(daemon):
+    """Nanoseconds since 1970 end in 2262; said by a build with the sanitizer."""
+    daemon.drop("far.bin", b"footage", stamp=10413792000)  # 2300
+    daemon.wait_sealed(1)
+    daemon.wait(lambda: not list(daemon.folder.iterdir()), "moved in")
+    daemon.drop("again.bin", b"footage", stamp=10413792000)
+    daemon.wait(lambda: not list(daemon.folder.iterdir()), "source removed")
