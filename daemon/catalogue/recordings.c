@@ -225,6 +225,38 @@ int recordings_source_is_known(struct db *db, const char *door, const char *path
     return r;
 }
 
+static bool took_sidecar(const char *arrival_json, const json_t *sidecar)
+{
+    _cleanup_json_ json_t *arrival = NULL;
+    struct error ignored;
+
+    if (json_parse(arrival_json, strlen(arrival_json), "arrival", &arrival, &ignored) < 0)
+        return false;
+    return sidecar ? json_equal(json_object_get(arrival, "sidecar"), sidecar)
+                   : json_object_get(arrival, "sidecar_fault") != NULL;
+}
+
+int recordings_sidecar_is_used(struct db *db, const char *door, const char *stem, const json_t *sidecar,
+                               int64_t since_usec, bool *ret, struct error *err)
+{
+    _cleanup_free_ char *dot = NULL, *end = NULL;
+    _cleanup_stmt_ struct db_stmt *st = NULL;
+    bool row;
+    int r;
+
+    *ret = false;
+    if (asprintf(&dot, "%s.", stem) < 0 || asprintf(&end, "%s/", stem) < 0) /* '/' comes after '.' */
+        return -ENOMEM;
+    r = sql_query(
+        db, &st, &row, err,
+        "SELECT arrival FROM arrivals WHERE path >= $1 AND path < $2 AND (path = $1 OR path >= $3) AND "
+        "door = $4 AND time_usec >= $5",
+        "tttti", stem, end, dot, door, since_usec);
+    for (; r == 0 && row && !*ret; r = db_step(st, &row, err))
+        *ret = took_sidecar(db_text(st, 0), sidecar);
+    return r;
+}
+
 int recordings_quarantine_is_known(struct db *db, const char *id, bool *ret, struct error *err)
 {
     int64_t there = 0;

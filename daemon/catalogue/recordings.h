@@ -53,6 +53,11 @@ int recordings_has_arrival(struct db *db, const char *recording, const char *arr
 int recordings_source_is_known(struct db *db, const char *door, const char *path, int64_t bytes,
                                int64_t mtime_usec, bool *ret, struct error *err);
 
+/* Whether a clip of this path without its suffix (or of just this path) arrived since then and took a sidecar along that says the
+ * same (NULL: one that could not be read). */
+int recordings_sidecar_is_used(struct db *db, const char *door, const char *stem, const json_t *sidecar,
+                               int64_t since_usec, bool *ret, struct error *err);
+
 /* Whether item.quarantined was recorded for this id. */
 int recordings_quarantine_is_known(struct db *db, const char *id, bool *ret, struct error *err);
 

@@ -8,13 +8,17 @@
 
 #include "intake/intake-internal.h"
 
-#define CANDIDATES_MAX 50000 /* more are found again by walking when these are done */
-#define DONE_FOLDER    "done"
+#define CANDIDATES_MAX  50000 /* more are found again by walking when these are done */
+#define DONE_FOLDER     "done"
+#define WALK_PAUSE_USEC (30 * USEC_PER_SEC) /* when a walk itself met with trouble */
 
 struct folder {
     const struct settings_folder *settings;
     bool present;
-    bool again; /* walk it once more when there is room */
+    bool again;         /* walk it once more when there is room */
+    int64_t again_usec; /* but not before; monotonic */
+    dev_t dev;          /* what is watched as its root */
+    ino_t ino;
     size_t waiting;
 };
 
@@ -26,8 +30,10 @@ struct candidate {
     int64_t due_usec;  /* monotonic; meaningful when delayed */
     unsigned attempts; /* how often it was not ready */
     enum { CANDIDATE_READY, CANDIDATE_DELAYED, CANDIDATE_IN_HAND } state;
-    bool changed;  /* an event came while it was in hand */
-    bool released; /* a sidecar whose clip is sealed */
+    bool changed;            /* an event came while it was in hand */
+    bool released;           /* a sidecar whose clip is sealed */
+    struct source_stat seen; /* as in the item */
+    int64_t seen_usec;
 };
 
 struct watch {
@@ -39,7 +45,7 @@ struct drop {
     struct intake *in;
     pthread_t thread;
     bool started;
-    int inotify_fd, wake_fd;
+    int inotify_fd, wake_fd, mounts_fd;
     atomic_bool reload_asked;
 
     struct folder *folders;
@@ -60,7 +66,9 @@ struct drop {
 };
 
 /* drop-watch.c */
-void watch_folder(struct drop *d, struct folder *f); /* (again) from its root; sets present */
+void watch_folder(struct drop *d, struct folder *f);     /* (again) from its root; sets present */
+void watch_later(struct folder *f);                      /* once more, but not at once */
+void watch_check_root(struct drop *d, struct folder *f); /* whether the path still leads to what is watched */
 void watch_forget_all(struct drop *d);
 void watch_read_events(struct drop *d);
 bool watch_wants(const struct folder *f, const char *name); /* not ignored by name */

@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/encode.h"
 #include "base/fd.h"
 #include "base/log.h"
@@ -49,13 +50,20 @@ static void refuse(const struct folder *f, const char *path, const char *reason)
     log_event(EVENT_FILE_REFUSED, "FILE", shown, "REASON", reason, NULL);
 }
 
+/* The trouble lasts, and walking at every wake-up would be all that is done. */
+void watch_later(struct folder *f)
+{
+    f->again = true;
+    f->again_usec = clock_monotonic_usec() + WALK_PAUSE_USEC;
+}
+
 static void set_watch(struct drop *d, int wd, struct folder *f, const char *path)
 {
     if ((size_t)wd >= d->n_watches) {
         size_t more = MAX((size_t)wd + 1, 2 * d->n_watches);
         struct watch *bigger = reallocarray(d->watches, more, sizeof *bigger);
         if (!bigger) {
-            f->again = true;
+            watch_later(f);
             return;
         }
         memset(bigger + d->n_watches, 0, (more - d->n_watches) * sizeof *bigger);
@@ -128,6 +136,8 @@ static void walk_entry(struct drop *d, struct folder *f, struct walk *w, const c
         walk_push(w, join(path, de->d_name));
         return;
     case DT_REG:
+        if (strcmp(de->d_name, f->settings->complete) == 0)
+            return; /* it speaks for files that this walk finds anyway */
         candidate_seen(d, f, path, de->d_name, true);
         return;
     default:
@@ -144,10 +154,15 @@ static int walk_from(struct drop *d, struct folder *f, const char *path)
 {
     _cleanup_close_ int root = open(f->settings->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct walk w = {0};
+    struct stat st;
     int first = 0;
 
-    if (root < 0)
+    if (root < 0 || fstat(root, &st) < 0)
         return -errno;
+    if (!*path) {
+        f->dev = st.st_dev;
+        f->ino = st.st_ino;
+    }
     walk_push(&w, strdup(path));
     while (w.n > 0) {
         _cleanup_free_ char *dir = w.paths[--w.n];
@@ -166,8 +181,8 @@ static int walk_from(struct drop *d, struct folder *f, const char *path)
                 refuse(f, dir,
                        r == -ENOSPC ? "too many folders to watch: raise fs.inotify.max_user_watches"
                                     : strerror(-r));
-            if (r == -ENOSPC || r == -EMFILE || r == -ENOMEM)
-                f->again = true;
+            if (r == -ENOSPC || r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+                watch_later(f);
             continue;
         }
         while ((de = readdir(stream)))
@@ -190,7 +205,7 @@ static void forget_folder(struct drop *d, const struct folder *f)
 
 void watch_folder(struct drop *d, struct folder *f)
 {
-    bool was = f->present;
+    bool was = f->present, said = !was && f->again;
     int r;
 
     f->again = false;
@@ -198,12 +213,23 @@ void watch_folder(struct drop *d, struct folder *f)
     f->present = r == 0;
     if (r < 0) {
         forget_folder(d, f);
-        if (was || !f->again)
+        if (!said)
             log_event(EVENT_FOLDER_MISSING, "FOLDER", f->settings->path, "REASON", strerror(-r), NULL);
         f->again = true;
     } else if (!was) {
         log_event(EVENT_FOLDER_RETURNED, "FOLDER", f->settings->path, NULL);
     }
+}
+
+/* What is mounted over a folder, or renamed above it, sends no event to those who watch it. */
+void watch_check_root(struct drop *d, struct folder *f)
+{
+    struct stat st;
+
+    if (!f->present || (stat(f->settings->path, &st) == 0 && st.st_dev == f->dev && st.st_ino == f->ino))
+        return;
+    forget_folder(d, f);
+    watch_folder(d, f);
 }
 
 void watch_forget_all(struct drop *d)

@@ -106,7 +106,7 @@ static struct candidate *find_or_add(struct drop *d, struct folder *f, const cha
 
     if (!c || asprintf(&c->path, "%s%s%s", dir, *dir ? "/" : "", name) < 0) {
         free(c);
-        f->again = true;
+        watch_later(f);
         return NULL;
     }
     c->folder = f;
@@ -115,7 +115,8 @@ static struct candidate *find_or_add(struct drop *d, struct folder *f, const cha
     if (!slot || *slot != c) {
         free(c->path);
         free(c);
-        f->again = f->again || !slot;
+        if (!slot)
+            watch_later(f);
         return slot ? *slot : NULL;
     }
     d->n_candidates++;
@@ -197,7 +198,7 @@ static bool sentinel_is_there(const struct candidate *c)
 /* A sidecar is read together with its clip, so it waits while the clip is there; where sources are kept both stay, in any order. */
 static bool clip_is_there(const struct candidate *c)
 {
-    const char *suffix = c->folder->settings->sidecar, *name;
+    const char *suffix = c->folder->settings->sidecar, *sentinel = c->folder->settings->complete, *name;
     size_t stem;
     int fd;
 
@@ -213,7 +214,8 @@ static bool clip_is_there(const struct candidate *c)
         return false;
     }
     for (const struct dirent *de; (de = readdir(dir));) {
-        if (strncmp(de->d_name, name, stem) != 0 || !strcmp(de->d_name, name))
+        if (strncmp(de->d_name, name, stem) != 0 || !strcmp(de->d_name, name) ||
+            (sentinel[0] == '.' && ends_exactly(de->d_name, sentinel)))
             continue;
         if (de->d_name[stem] == 0 ||
             (de->d_name[stem] == '.' && watch_wants(c->folder, de->d_name) && !ends_with(de->d_name, suffix)))
@@ -236,6 +238,8 @@ static void remove_sentinel(const struct candidate *c)
         file = dir < 0 ? file : NULL;
         return;
     }
+    if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 || errno != ENOENT)
+        return; /* the next file of that name is there, and this may be its own */
     if (fstatat(dir, file, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_size == 0)
         (void)unlinkat(dir, file, 0);
 }
@@ -262,10 +266,13 @@ static int64_t later(const struct candidate *c)
 
 static void try_candidate(struct drop *d, struct candidate *c)
 {
+    struct folder *f = c->folder;
+    bool has_sentinel = sentinel_is_there(c);
     struct item *item;
 
-    if (!sentinel_is_there(c)) {
+    if (!has_sentinel && (f->settings->after == FOLDER_AFTER_KEEP || !is_sidecar(f, c->path))) {
         forget(d, c); /* the sentinel's own event brings it back */
+        watch_check_root(d, f);
         return;
     }
     if (clip_is_there(c)) {
@@ -279,6 +286,10 @@ static void try_candidate(struct drop *d, struct candidate *c)
                               .folder = c->folder->settings,
                               .path = strdup(c->path),
                               .token = c,
+                              .is_orphan =
+                                  !has_sentinel, /* its clip was sealed just before a stop, or never came */
+                              .seen = c->seen,
+                              .seen_usec = c->seen_usec,
                               .source_fd = -1,
                               .source_dirfd = -1};
     if (!item || !item->path || pool_add(d->in->pool, run_take, item) < 0) {
@@ -319,7 +330,7 @@ static void release_sidecar(struct drop *d, const struct candidate *clip, const 
         name = dir && fd >= 0 ? NULL : name;
         return;
     }
-    if (fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+    if (!watch_wants(f, name) || fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
         return;
     c = find_or_add(d, f, dir, name);
     if (!c || c->state == CANDIDATE_READY)
@@ -348,7 +359,13 @@ static void release_sidecars(struct drop *d, const struct candidate *clip)
 
 static void finish_candidate(struct drop *d, struct candidate *c, struct item *item)
 {
+    struct folder *f = c->folder;
     bool again = c->changed;
+
+    c->seen = item->seen;
+    c->seen_usec = item->seen_usec;
+    if (item->outcome != OUTCOME_RESOURCE)
+        d->next_try_usec = 0; /* in a pause the next may try at once: this one found nothing short */
 
     switch (item->outcome) {
     case OUTCOME_DONE:
@@ -374,6 +391,8 @@ static void finish_candidate(struct drop *d, struct candidate *c, struct item *i
         delay(d, c, LATER_MIN_USEC);
     else
         forget(d, c);
+    if (item->outcome == OUTCOME_GONE)
+        watch_check_root(d, f); /* or the whole folder is gone */
 }
 
 static void take_finished(struct drop *d)
@@ -460,10 +479,17 @@ static void try_ready(struct drop *d)
     }
 }
 
+static bool wants_walk(const struct drop *d, const struct folder *f)
+{
+    return f->again && f->present && d->n_candidates < CANDIDATES_MAX / 2;
+}
+
 static void walk_again(struct drop *d)
 {
+    int64_t now = clock_monotonic_usec();
+
     for (size_t i = 0; i < d->n_folders; i++)
-        if (d->folders[i].again && d->folders[i].present && d->n_candidates < CANDIDATES_MAX / 2)
+        if (wants_walk(d, &d->folders[i]) && d->folders[i].again_usec <= now)
             watch_folder(d, &d->folders[i]);
 }
 
@@ -485,6 +511,8 @@ static int timeout_msec(const struct drop *d)
     for (size_t i = 0; i < d->n_folders; i++)
         if (!d->folders[i].present)
             due = MIN(due, now + MISSING_RETRY_USEC);
+        else if (wants_walk(d, &d->folders[i]))
+            due = MIN(due, d->folders[i].again_usec);
     if (intake_is_paused(d->in))
         due = MIN(due, MAX(d->next_try_usec, now + 100 * USEC_PER_MSEC));
     if (due == INT64_MAX)
@@ -578,7 +606,9 @@ void drop_status(struct drop *d, json_t *status)
 static void *drop_thread(void *userdata)
 {
     struct drop *d = userdata;
-    struct pollfd fds[2] = {{.fd = d->inotify_fd, .events = POLLIN}, {.fd = d->wake_fd, .events = POLLIN}};
+    struct pollfd fds[3] = {{.fd = d->inotify_fd, .events = POLLIN},
+                            {.fd = d->wake_fd, .events = POLLIN},
+                            {.fd = d->mounts_fd, .events = POLLPRI}};
     eventfd_t ignored;
 
     load_folders(d);
@@ -586,9 +616,12 @@ static void *drop_thread(void *userdata)
         wake_delayed(d);
         try_ready(d);
         publish_status(d);
-        (void)poll(fds, 2, d->ready && !intake_is_paused(d->in) && d->in_hand == 0 ? 0 : timeout_msec(d));
+        (void)poll(fds, ARRAY_SIZE(fds),
+                   d->ready && !intake_is_paused(d->in) && d->in_hand == 0 ? 0 : timeout_msec(d));
         (void)eventfd_read(d->wake_fd, &ignored);
         watch_read_events(d);
+        for (size_t i = 0; fds[2].revents && i < d->n_folders; i++)
+            watch_check_root(d, &d->folders[i]);
         take_finished(d);
         if (atomic_exchange(&d->reload_asked, false))
             reload(d);
@@ -614,6 +647,8 @@ int drop_new(struct intake *in, struct drop **ret, struct error *err)
     d->in = in;
     d->ready_end = &d->ready;
     pthread_mutex_init(&d->lock, NULL);
+    d->mounts_fd =
+        open("/proc/self/mountinfo", O_RDONLY | O_CLOEXEC); /* readable (POLLPRI) when mounts change */
     d->inotify_fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
     d->wake_fd = d->inotify_fd < 0 ? -1 : eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (d->wake_fd < 0) {
@@ -648,6 +683,7 @@ struct drop *drop_free(struct drop *d)
     unload_folders(d);
     fd_closep(&d->inotify_fd);
     fd_closep(&d->wake_fd);
+    fd_closep(&d->mounts_fd);
     json_decref(d->status);
     pthread_mutex_destroy(&d->lock);
     free(d);

@@ -64,8 +64,11 @@ struct item {
     struct item *next; /* in the sealer's queue */
     struct intake *in;
     const struct settings_folder *folder;
-    char *path;  /* below the folder, raw bytes */
-    void *token; /* the watcher's own */
+    char *path;              /* below the folder, raw bytes */
+    void *token;             /* the watcher's own */
+    bool is_orphan;          /* a sidecar without clip and sentinel: taken only when its clip was */
+    struct source_stat seen; /* how it was when it was tried before */
+    int64_t seen_usec;       /* since when it has been so; monotonic, 0: not tried before */
 
     /* by take.c */
     struct recording_id id;
@@ -104,6 +107,9 @@ int intake_record_quarantined(struct intake *in, const char *id, const char *nam
 /* Whether a kept source (after: keep) was taken before and has not changed since, by the catalogue. */
 bool intake_source_is_known(struct item *item);
 
+/* The same question for a sidecar: whether its clip (stem: path without the suffix) took it along. NULL: it cannot be read. */
+bool intake_sidecar_is_used(const struct item *item, const char *stem, size_t n, const json_t *sidecar);
+
 /* take.c: opens, leases, digests, stages. Runs in the pool. */
 void take_item(struct item *item);
 /* Whether the lease is still ours, or there never was one. */
@@ -111,6 +117,9 @@ bool take_lease_holds(const struct item *item);
 
 /* sidecar.c: adds "sidecar" (or "sidecar_fault", why one is not used) to the arrival. 0 or negative errno. */
 int sidecar_add(const struct item *item, json_t *arrival);
+
+/* Whether a clip has been sealed with what this item, a sidecar, says. Then it waits for no sentinel. */
+bool sidecar_was_used(const struct item *item);
 
 /* seal.c */
 int sealer_new(struct intake *in, struct sealer **ret, struct error *err);

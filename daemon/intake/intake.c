@@ -114,6 +114,26 @@ bool intake_source_is_known(struct item *item)
     return known;
 }
 
+bool intake_sidecar_is_used(const struct item *item, const char *stem, size_t n, const json_t *sidecar)
+{
+    int64_t mtime_usec = (int64_t)item->st.st_mtim.tv_sec * USEC_PER_SEC + item->st.st_mtim.tv_nsec / 1000;
+    _cleanup_free_ char *path = encode_percent(stem, n), *door = NULL;
+    struct intake *in = item->in;
+    struct error err = ERROR_INIT;
+    bool used = false;
+    int r = 0;
+
+    if (!path || asprintf(&door, "drop:%s", item->folder->name) < 0)
+        return false;
+    pthread_mutex_lock(&in->db_lock);
+    if (!in->db)
+        r = catalogue_open(in->dsn, DB_READ, &in->db, &err);
+    if (r == 0 && recordings_sidecar_is_used(in->db, door, path, sidecar, mtime_usec, &used, &err) != 0)
+        used = false;
+    pthread_mutex_unlock(&in->db_lock);
+    return used;
+}
+
 static bool has_capability(cap_value_t which)
 {
     cap_t caps = cap_get_proc();

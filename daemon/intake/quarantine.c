@@ -58,6 +58,8 @@ int intake_quarantine_source(struct item *item, const char *reason)
     if (r < 0)
         return r;
     r = store_quarantine(item->in->store, item->source_dirfd, item->source_name, text, &name, &item->err);
+    if (r == STORE_E_UNKNOWN)
+        return -ENOENT; /* taken away meanwhile: nothing is short */
     if (r != 0 && r != STORE_E_STAYS)
         return r > 0 ? -EIO : r;
     snprintf(note.id, sizeof note.id, "%.26s", name);

@@ -48,6 +48,16 @@ static int read_sidecar(const struct item *item, const char *name, json_t **ret,
     return 0;
 }
 
+bool sidecar_was_used(const struct item *item)
+{
+    size_t n = strlen(item->path), m = strlen(item->folder->sidecar);
+    _cleanup_json_ json_t *value = NULL;
+    struct error ignored;
+    int r = read_sidecar(item, item->source_name, &value, &ignored);
+
+    return (r == 0 || r == -EINVAL) && n > m && intake_sidecar_is_used(item, item->path, n - m, value);
+}
+
 static int add_fault(json_t *arrival, const char *name, const struct error *err)
 {
     _cleanup_free_ char *shown = encode_percent(name, strlen(name)), *text = NULL;

@@ -36,8 +36,10 @@ struct item *item_free(struct item *item)
 
 void source_stat_of(const struct stat *st, struct source_stat *ret)
 {
-    *ret = (struct source_stat){st->st_dev, st->st_ino, st->st_size,
-                                (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec};
+    /* far dates (after 2262) wrap around; only sameness counts */
+    uint64_t mtime_nsec = (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec;
+
+    *ret = (struct source_stat){st->st_dev, st->st_ino, st->st_size, (int64_t)mtime_nsec};
 }
 
 static void end(struct item *item, enum outcome outcome)
@@ -120,13 +122,19 @@ bool take_lease_holds(const struct item *item)
     return fcntl(item->source_fd, F_GETLEASE) == F_RDLCK;
 }
 
-/* Without a lease: the file must have stood still for the settle time, by its own clock and ours. */
-static bool stands_still(const struct item *item)
+/* Without a lease: the file must have stood still for the settle time while we watched. Its own times say nothing: the clock of
+ * a file server, or ours, may be anywhere. */
+static bool stands_still(struct item *item)
 {
-    int64_t age = clock_now_usec() -
-                  ((int64_t)item->st.st_ctim.tv_sec * USEC_PER_SEC + item->st.st_ctim.tv_nsec / 1000);
+    int64_t now = clock_monotonic_usec();
+    struct source_stat is;
 
-    return age < 0 || age >= item->folder->settle_usec;
+    source_stat_of(&item->st, &is);
+    if (!item->seen_usec || memcmp(&is, &item->seen, sizeof is) != 0) {
+        item->seen = is;
+        item->seen_usec = now;
+    }
+    return now - item->seen_usec >= item->folder->settle_usec;
 }
 
 static bool same_as_before(const struct item *item)
@@ -409,6 +417,10 @@ void take_item(struct item *item)
     if (open_source(item) < 0)
         return;
     if (item->folder->after == FOLDER_AFTER_KEEP && intake_source_is_known(item)) {
+        end(item, OUTCOME_LEAVE);
+        return;
+    }
+    if (item->is_orphan && !sidecar_was_used(item)) {
         end(item, OUTCOME_LEAVE);
         return;
     }

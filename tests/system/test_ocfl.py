@@ -246,3 +246,24 @@ def test_other_reader_sees_damage(copy, reader, damage):
     damage(*first(copy))
     done = read(reader, copy)
     assert done.returncode == 1 and done.stderr.strip()
+
+
+def test_archive_with_more_levels_of_folders_goes_on(make_daemon):
+    """Roots of earlier versions have two levels of three digits: the layout is what the root says."""
+    daemon = make_daemon().start()
+    daemon.stop()
+    root = daemon.archive / "objects"
+    config = next(root.glob("extensions/*/config.json"))
+    config.chmod(0o600)
+    config.write_text(json.dumps({**json.loads(config.read_text(encoding="utf-8")), "tupleSize": 3, "numberOfTuples": 2}),
+                      encoding="utf-8")
+    daemon.start()
+    for n in range(6):
+        daemon.drop(f"{n}.bin", b"%d" % n)
+    daemon.wait_sealed(6)
+    daemon.restart()
+    daemon.drop("6.bin", b"6")
+    daemon.wait_sealed(7)
+    daemon.wait_idle()
+    assert len(list(root.glob("???/???/*/inventory.json"))) == 7
+    daemon.assert_clean()
