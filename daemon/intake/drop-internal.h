@@ -30,7 +30,8 @@ struct candidate {
     int64_t due_usec;  /* monotonic; meaningful when delayed */
     unsigned attempts; /* how often it was not ready */
     enum { CANDIDATE_READY, CANDIDATE_DELAYED, CANDIDATE_IN_HAND } state;
-    bool changed;            /* an event came while it was in hand */
+    bool changed; /* an event came while it was in hand */
+    bool said_unreadable;
     bool released;           /* a sidecar whose clip is sealed */
     struct source_stat seen; /* as in the item */
     int64_t seen_usec;

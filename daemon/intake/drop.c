@@ -375,6 +375,13 @@ static void finish_candidate(struct drop *d, struct candidate *c, struct item *i
         break;
     case OUTCOME_GONE:
         break;
+    case OUTCOME_UNREADABLE:
+        if (!c->said_unreadable)
+            say_refused(c, &item->err);
+        c->said_unreadable = true;
+        delay(d, c, later(c));
+        c->attempts++;
+        return;
     case OUTCOME_LATER:
         delay(d, c, again ? LATER_MIN_USEC : later(c));
         c->attempts++;

@@ -46,11 +46,12 @@ struct intake {
 
 /* What became of an item. */
 enum outcome {
-    OUTCOME_DONE,     /* sealed or noted, source dealt with */
-    OUTCOME_GONE,     /* the source is not there any more */
-    OUTCOME_LATER,    /* not ready (being written, changed under us): look again after the settle time */
-    OUTCOME_RESOURCE, /* a resource is short: intake pauses, then again */
-    OUTCOME_LEAVE,    /* cannot be taken and stays where it is; look again only when it changes */
+    OUTCOME_DONE,       /* sealed or noted, source dealt with */
+    OUTCOME_GONE,       /* the source is not there any more */
+    OUTCOME_LATER,      /* not ready (being written, changed under us): look again after the settle time */
+    OUTCOME_UNREADABLE, /* where the source lies fails: said once, looked at again ever more slowly */
+    OUTCOME_RESOURCE,   /* a resource is short: intake pauses, then again */
+    OUTCOME_LEAVE,      /* cannot be taken and stays where it is; look again only when it changes */
 };
 
 struct source_stat {
@@ -77,6 +78,7 @@ struct item {
     int source_dirfd;        /* the folder that holds it */
     const char *source_name; /* last component, inside path */
     struct stat st;
+    int read_fault; /* negative errno of reading the source, 0: none */
     struct digest_pair digests;
     int64_t received_usec;
     json_t *facts; /* of recording.sealed */

@@ -67,6 +67,18 @@ static int fail_errno(struct item *item, int r, const char *what)
     return r;
 }
 
+/* The same for the source: where it lies may fail without anything of ours being short. One bad file must not pause all others. */
+static int fail_source(struct item *item, int r, const char *what)
+{
+    if (r == -EIO || r == -EREMOTEIO || r == -ESTALE || r == -ETIMEDOUT || r == -EHOSTDOWN) {
+        error_set(&item->err, r, item->path,
+                  "%s: %s; check the disk, card or share it lies on. It is tried again", what, strerror(-r));
+        end(item, OUTCOME_UNREADABLE);
+        return r;
+    }
+    return fail_errno(item, r, what);
+}
+
 /* Opens the folder, the parent and the file. Only a regular file that was reached without a link gets through. */
 static int open_source(struct item *item)
 {
@@ -75,7 +87,7 @@ static int open_source(struct item *item)
     int fd;
 
     if (root < 0)
-        return fail_errno(item, -errno, "cannot open the drop folder");
+        return fail_source(item, -errno, "cannot open the drop folder");
     item->source_name = slash ? slash + 1 : item->path;
     if (slash) {
         *slash = 0;
@@ -85,14 +97,11 @@ static int open_source(struct item *item)
         item->source_dirfd = TAKE_FD(root);
     }
     if (item->source_dirfd < 0)
-        return fail_errno(item, item->source_dirfd, "cannot open its folder");
+        return fail_source(item, item->source_dirfd, "cannot open its folder");
     fd = fd_open_beneath(item->source_dirfd, item->source_name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY,
                          0);
-    if (fd < 0) {
-        error_errno(&item->err, fd, item->path, "cannot be read");
-        fail(item, fd);
-        return fd;
-    }
+    if (fd < 0)
+        return fail_source(item, fd, "cannot be read");
     item->source_fd = fd;
     if (fstat(fd, &item->st) < 0)
         return fail_errno(item, -errno, "cannot be looked at");
@@ -190,7 +199,7 @@ static int copy_and_digest(struct item *item, int to, struct watch *watch, uint6
     for (;;) {
         ssize_t n = fd_pread_full(item->source_fd, block, COPY_BLOCK, (off_t)total);
         if (n <= 0) {
-            r = (int)n;
+            r = item->read_fault = (int)n;
             break;
         }
         hasher_update(h, block, (size_t)n);
@@ -315,18 +324,26 @@ static bool can_move(const struct item *item, bool leased)
            faccessat(item->source_dirfd, ".", W_OK | X_OK, AT_EACCESS) == 0;
 }
 
-static int get_content(struct item *item, struct watch *watch)
+static int digest_source(struct item *item, struct watch *watch, uint64_t *ret_bytes)
 {
     bool sm3 = atomic_load(&item->in->settings)->store.sm3;
+    int r = digest_of_fd(item->source_fd, sm3, on_progress, watch, &item->digests, ret_bytes);
+
+    item->read_fault = r == -ECANCELED || r == -ENOMEM ? 0 : r;
+    return r;
+}
+
+static int get_content(struct item *item, struct watch *watch)
+{
     _cleanup_close_ int to = -1;
     uint64_t bytes = 0;
     int r;
 
     if (item->is_move) {
-        r = digest_of_fd(item->source_fd, sm3, on_progress, watch, &item->digests, &bytes);
+        r = digest_source(item, watch, &bytes);
         store_stage_source(item->staged, item->source_fd);
     } else if ((r = store_stage_clone(item->staged, item->source_fd, &item->err)) == 0) {
-        r = digest_of_fd(item->source_fd, sm3, on_progress, watch, &item->digests, &bytes);
+        r = digest_source(item, watch, &bytes);
     } else if (r == -EOPNOTSUPP || r == -EXDEV) {
         r = store_stage_content(item->staged, &to, &item->err);
         r = r != 0 ? r : copy_and_digest(item, to, watch, &bytes);
@@ -448,6 +465,10 @@ void take_item(struct item *item)
     r = stage(item, leased == 0);
     if (r != 0) {
         give_up_staged(item);
+        if (item->read_fault) {
+            fail_source(item, item->read_fault, "cannot be read");
+            return;
+        }
         if (is_archive_missing(item, r))
             r = error_set(&item->err, -ENOTCONN, "archive",
                           "a folder of the archive is gone (staging/?); put it back or mount it again");

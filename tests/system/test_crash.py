@@ -231,7 +231,7 @@ WRITING = ["db.begin", "db.commit", "ledger.bundles", "ledger.tiles", "ledger.ch
 FAILING = [(point, code, load, "move" if i % 2 else "remove") for i, point in enumerate(PAUSING + WRITING) for code, load in
            [("ENOSPC", "single"), ("EIO", "group")][:1 + i % 2]]
 FAILING += [("store.adopt", "EIO", "single", "remove"), ("seal.moved", "ENOSPC", "single", "remove"),
-            ("store.own", "EIO", "single", "remove"), ("digest.read", "EIO", "single", "remove"),
+            ("store.own", "EIO", "single", "remove"),
             ("fd.syncfs", "EIO", "group", "move"), ("seal.taken:20", "EIO", "group", "remove")]
 
 

@@ -165,3 +165,16 @@ def test_file_of_a_far_date_is_taken(daemon):
     daemon.wait(lambda: not list(daemon.folder.iterdir()), "moved in")
     daemon.drop("again.bin", b"footage", stamp=10413792000)
     daemon.wait(lambda: not list(daemon.folder.iterdir()), "source removed")
+
+
+def test_source_that_cannot_be_read_pauses_nobody(make_daemon):
+    """A bad sector under one file is that file's trouble: it is named, the others go on, and it is tried again."""
+    daemon = make_daemon(env={"LIUHEN_FAIL_AT": "digest.read=EIO"})
+    daemon.start()
+    daemon.drop("bad.bin", b"on a bad sector, this once")
+    daemon.wait_log("bad.bin left where it is: cannot be read: Input/output error")
+    daemon.drop("good.bin", b"good")
+    daemon.wait_sealed(2)
+    assert "intake paused" not in daemon.log()
+    daemon.wait_idle()
+    daemon.assert_clean()
