@@ -8,8 +8,7 @@
 
 #include "intake/intake-internal.h"
 
-#define CANDIDATES_MAX  50000 /* more are found again by walking when these are done */
-#define DONE_FOLDER     "done"
+#define CANDIDATES_MAX  50000               /* more are found again by walking when these are done */
 #define WALK_PAUSE_USEC (30 * USEC_PER_SEC) /* when a walk itself met with trouble */
 
 struct folder {
@@ -67,7 +66,8 @@ struct drop {
 };
 
 /* drop-watch.c */
-void watch_folder(struct drop *d, struct folder *f);     /* (again) from its root; sets present */
+void watch_folder(struct drop *d, struct folder *f); /* (again) from its root; sets present */
+void watch_refuse(const struct folder *f, const char *path, const char *reason); /* says that it stays */
 void watch_later(struct folder *f);                      /* once more, but not at once */
 void watch_check_root(struct drop *d, struct folder *f); /* whether the path still leads to what is watched */
 void watch_forget_all(struct drop *d);

@@ -42,7 +42,7 @@ static char *join(const char *dir, const char *name)
     return asprintf(&out, "%s%s%s", dir, *dir ? "/" : "", name) < 0 ? NULL : out;
 }
 
-static void refuse(const struct folder *f, const char *path, const char *reason)
+void watch_refuse(const struct folder *f, const char *path, const char *reason)
 {
     _cleanup_free_ char *full = join(f->settings->path, path);
     _cleanup_free_ char *shown = full ? encode_percent(full, strlen(full)) : NULL;
@@ -145,7 +145,7 @@ static void walk_entry(struct drop *d, struct folder *f, struct walk *w, const c
             return;
         child = join(path, de->d_name);
         if (child)
-            refuse(f, child, "is not a regular file; links, pipes and devices are never followed");
+            watch_refuse(f, child, "is not a regular file; links, pipes and devices are never followed");
     }
 }
 
@@ -178,9 +178,9 @@ static int walk_from(struct drop *d, struct folder *f, const char *path)
             if (!strcmp(dir, path))
                 first = r;
             if (r != -ENOENT)
-                refuse(f, dir,
-                       r == -ENOSPC ? "too many folders to watch: raise fs.inotify.max_user_watches"
-                                    : strerror(-r));
+                watch_refuse(f, dir,
+                             r == -ENOSPC ? "too many folders to watch: raise fs.inotify.max_user_watches"
+                                          : strerror(-r));
             if (r == -ENOSPC || r == -EMFILE || r == -ENFILE || r == -ENOMEM)
                 watch_later(f);
             continue;

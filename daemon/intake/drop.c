@@ -168,14 +168,7 @@ void candidate_seen(struct drop *d, struct folder *f, const char *dir, const cha
 
 static int open_dir_of(const struct candidate *c, const char **ret_name)
 {
-    _cleanup_close_ int root = open(c->folder->settings->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    const char *slash = strrchr(c->path, '/');
-    _cleanup_free_ char *dir = slash ? strndup(c->path, (size_t)(slash - c->path)) : NULL;
-
-    *ret_name = slash ? slash + 1 : c->path;
-    if (root < 0 || !dir)
-        return TAKE_FD(root);
-    return fd_open_beneath(root, dir, O_RDONLY | O_DIRECTORY, 0);
+    return source_open_folder(c->folder->settings->path, c->path, ret_name);
 }
 
 static bool sentinel_is_there(const struct candidate *c)
@@ -305,14 +298,8 @@ static void try_candidate(struct drop *d, struct candidate *c)
 
 static void say_refused(const struct candidate *c, const struct error *err)
 {
-    _cleanup_free_ char *full = NULL, *shown = NULL;
-
-    if (!err->text[0] || asprintf(&full, "%s/%s", c->folder->settings->path, c->path) < 0) {
-        full = err->text[0] ? NULL : full;
-        return;
-    }
-    shown = encode_percent(full, strlen(full));
-    log_event(EVENT_FILE_REFUSED, "FILE", shown, "REASON", err->text, NULL);
+    if (err->text[0])
+        watch_refuse(c->folder, c->path, err->text);
 }
 
 /* The clip is sealed and has taken its sidecar's facts along: the sidecar need not wait any longer, nor for a sentinel of its own. */

@@ -12,6 +12,9 @@
 #include "intake/intake.h"
 #include "intake/pool.h"
 
+/* Where sources go with after: move, below their drop folder. */
+#define DONE_FOLDER "done"
+
 struct drop;
 struct sealer;
 struct examiner;
@@ -98,6 +101,8 @@ struct item *item_free(struct item *item);
 DEFINE_CLEANUP(struct item *, item_free)
 
 void source_stat_of(const struct stat *st, struct source_stat *ret);
+bool source_stat_equal(const struct source_stat *a, const struct source_stat *b);
+int64_t source_mtime_usec(const struct stat *st);
 
 /* quarantine.c: moves the source into quarantine and records item.quarantined. 0 or negative errno (err set). */
 int intake_quarantine_source(struct item *item, const char *reason);
@@ -137,6 +142,11 @@ int seal_record(struct txn *t, const char *id, json_t *facts, int64_t received_u
 int source_finish(const struct settings_folder *folder, const char *path, const struct source_stat *was,
                   const char *tag, int leased_fd, struct error *err);
 
+/* Opens the folder that holds path, without following links; path lies below rootfd, or below a drop folder. *ret_name is its last
+ * component, inside path, also on failure. Return: fd or negative errno. */
+int source_open_parent(int rootfd, const char *path, const char **ret_name);
+int source_open_folder(const char *folder, const char *path, const char **ret_name);
+
 /* Writes <name>.tlog-proof beside the source (in done/ for after: move); a failure is only logged: a receipt can be had any
  * time. */
 void source_write_receipt(struct item *item);
@@ -164,6 +174,10 @@ void intake_resume(struct intake *in);
 bool intake_is_paused(struct intake *in);
 /* Whether there is room above the reserve (and 64 inodes) for bytes more; otherwise err says what is short. */
 bool intake_has_room(struct intake *in, uint64_t bytes, struct error *err);
-const char *actor_of_door(const char *door, char *buf, size_t size);
+/* "drop:<name>", how arrivals and quarantine name a drop folder; new string, NULL = out of memory. */
+char *door_of_folder(const struct settings_folder *folder);
+/* The actor of acts that a door brings about. */
+#define DOOR_ACTOR_SIZE 300
+const char *actor_of_door(const char *door, char buf[DOOR_ACTOR_SIZE]);
 
 #endif

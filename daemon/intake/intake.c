@@ -93,44 +93,59 @@ bool intake_has_room(struct intake *in, uint64_t bytes, struct error *err)
     return true;
 }
 
+char *door_of_folder(const struct settings_folder *folder)
+{
+    char *door;
+
+    return asprintf(&door, "drop:%s", folder->name) < 0 ? NULL : door;
+}
+
+/* The shared read connection, locked; NULL when it cannot be had. unlock_db in any case. */
+static struct db *lock_db(struct intake *in)
+{
+    struct error ignored;
+
+    pthread_mutex_lock(&in->db_lock);
+    return in->db || catalogue_open(in->dsn, DB_READ, &in->db, &ignored) == 0 ? in->db : NULL;
+}
+
+static void unlock_db(struct intake *in)
+{
+    pthread_mutex_unlock(&in->db_lock);
+}
+
 bool intake_source_is_known(struct item *item)
 {
-    _cleanup_free_ char *path = encode_percent(item->path, strlen(item->path)), *door = NULL;
-    int64_t mtime_usec = (int64_t)item->st.st_mtim.tv_sec * USEC_PER_SEC + item->st.st_mtim.tv_nsec / 1000;
-    struct intake *in = item->in;
-    struct error err = ERROR_INIT;
+    _cleanup_free_ char *path = encode_percent(item->path, strlen(item->path)),
+                        *door = door_of_folder(item->folder);
+    struct error ignored;
     bool known = false;
-    int r = 0;
+    struct db *db;
 
-    if (!path || asprintf(&door, "drop:%s", item->folder->name) < 0)
+    if (!path || !door)
         return false;
-    pthread_mutex_lock(&in->db_lock);
-    if (!in->db)
-        r = catalogue_open(in->dsn, DB_READ, &in->db, &err);
-    if (r == 0 &&
-        recordings_source_is_known(in->db, door, path, item->st.st_size, mtime_usec, &known, &err) != 0)
+    db = lock_db(item->in);
+    if (!db || recordings_source_is_known(db, door, path, item->st.st_size, source_mtime_usec(&item->st),
+                                          &known, &ignored) != 0)
         known = false;
-    pthread_mutex_unlock(&in->db_lock);
+    unlock_db(item->in);
     return known;
 }
 
 bool intake_sidecar_is_used(const struct item *item, const char *stem, size_t n, const json_t *sidecar)
 {
-    int64_t mtime_usec = (int64_t)item->st.st_mtim.tv_sec * USEC_PER_SEC + item->st.st_mtim.tv_nsec / 1000;
-    _cleanup_free_ char *path = encode_percent(stem, n), *door = NULL;
-    struct intake *in = item->in;
-    struct error err = ERROR_INIT;
+    _cleanup_free_ char *path = encode_percent(stem, n), *door = door_of_folder(item->folder);
+    struct error ignored;
     bool used = false;
-    int r = 0;
+    struct db *db;
 
-    if (!path || asprintf(&door, "drop:%s", item->folder->name) < 0)
+    if (!path || !door)
         return false;
-    pthread_mutex_lock(&in->db_lock);
-    if (!in->db)
-        r = catalogue_open(in->dsn, DB_READ, &in->db, &err);
-    if (r == 0 && recordings_sidecar_is_used(in->db, door, path, sidecar, mtime_usec, &used, &err) != 0)
+    db = lock_db(item->in);
+    if (!db || recordings_sidecar_is_used(db, door, path, sidecar, source_mtime_usec(&item->st), &used,
+                                          &ignored) != 0)
         used = false;
-    pthread_mutex_unlock(&in->db_lock);
+    unlock_db(item->in);
     return used;
 }
 

@@ -20,7 +20,7 @@ static int record(struct txn *t, void *userdata, struct error *err)
 {
     const struct note *n = userdata;
     _cleanup_json_ json_t *facts = json_object();
-    char actor[80];
+    char actor[DOOR_ACTOR_SIZE];
     int r = facts ? 0 : -ENOMEM;
 
     r = r < 0 ? r : json_set_string(facts, "door", n->door);
@@ -28,8 +28,8 @@ static int record(struct txn *t, void *userdata, struct error *err)
     r = r < 0 ? r : json_set_string(facts, "reason", n->reason);
     if (r < 0)
         return r;
-    return txn_act(t, "item.quarantined", actor_of_door(n->door, actor, sizeof actor), n->id, 0,
-                   TAKE_PTR(facts), NULL, err);
+    return txn_act(t, "item.quarantined", actor_of_door(n->door, actor), n->id, 0, TAKE_PTR(facts), NULL,
+                   err);
 }
 
 static int reason_text(const struct note *n, char **ret)
@@ -46,14 +46,13 @@ static int reason_text(const struct note *n, char **ret)
 
 int intake_quarantine_source(struct item *item, const char *reason)
 {
-    _cleanup_free_ char *door = NULL, *path = encode_percent(item->path, strlen(item->path)), *text = NULL,
-                        *name = NULL;
-    struct note note = {"", NULL, path, reason};
+    _cleanup_free_ char *door = door_of_folder(item->folder),
+                        *path = encode_percent(item->path, strlen(item->path)), *text = NULL, *name = NULL;
+    struct note note = {"", door, path, reason};
     int r;
 
-    if (!path || asprintf(&door, "drop:%s", item->folder->name) < 0)
+    if (!path || !door)
         return -ENOMEM;
-    note.door = door;
     r = reason_text(&note, &text);
     if (r < 0)
         return r;

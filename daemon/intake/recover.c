@@ -55,21 +55,6 @@ static int parse_promise(const json_t *o, struct promise *ret)
     return decode_percent(path, &ret->path, NULL);
 }
 
-static int open_source_folder(const struct promise *p, const char **ret_name)
-{
-    _cleanup_close_ int root = open(p->folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    char *slash = strrchr(p->path, '/');
-    int fd;
-
-    *ret_name = slash ? slash + 1 : p->path;
-    if (root < 0 || !slash)
-        return TAKE_FD(root);
-    *slash = 0;
-    fd = fd_open_beneath(root, p->path, O_RDONLY | O_DIRECTORY, 0);
-    *slash = '/';
-    return fd;
-}
-
 /* Brings a staged object into the store. Return: 0 it is there, 1 there was nothing to bring, negative errno. */
 static int bring_in(struct recovery *rec, const struct promise *p)
 {
@@ -97,7 +82,7 @@ static int bring_in(struct recovery *rec, const struct promise *p)
     }
     if (r < 0)
         return r;
-    dirfd = open_source_folder(p, &name);
+    dirfd = source_open_folder(p->folder, p->path, &name);
     r = store_stage_abort(staged, dirfd, name, rec->err);
     rec->undone++;
     return r == 0 ? 1 : r;

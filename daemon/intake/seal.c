@@ -55,9 +55,9 @@ void sealer_add(struct sealer *s, struct item *item)
     pthread_mutex_unlock(&s->lock);
 }
 
-const char *actor_of_door(const char *door, char *buf, size_t size)
+const char *actor_of_door(const char *door, char buf[DOOR_ACTOR_SIZE])
 {
-    snprintf(buf, size, "door:%s", strncmp(door, "drop:", 5) == 0 ? door + 5 : door);
+    snprintf(buf, DOOR_ACTOR_SIZE, "door:%s", strncmp(door, "drop:", 5) == 0 ? door + 5 : door);
     return buf;
 }
 
@@ -71,21 +71,21 @@ static const char *door_of(const json_t *facts)
 int seal_record(struct txn *t, const char *id, json_t *facts, int64_t received_usec, uint64_t *ret_leaf,
                 struct error *err)
 {
-    char actor[300];
+    char actor[DOOR_ACTOR_SIZE];
 
-    return txn_act(t, "recording.sealed", actor_of_door(door_of(facts), actor, sizeof actor), id,
-                   received_usec, json_incref(facts), ret_leaf, err);
+    return txn_act(t, "recording.sealed", actor_of_door(door_of(facts), actor), id, received_usec,
+                   json_incref(facts), ret_leaf, err);
 }
 
 static int record_again(struct txn *t, struct item *item, struct error *err)
 {
     _cleanup_json_ json_t *facts = json_object();
-    char actor[300];
+    char actor[DOOR_ACTOR_SIZE];
 
     if (!facts || json_set_take(facts, "arrival", json_incref(json_get_object(item->facts, "arrival"))) < 0)
         return -ENOMEM;
-    return txn_act(t, "recording.arrived-again", actor_of_door(door_of(item->facts), actor, sizeof actor),
-                   item->known.text, 0, TAKE_PTR(facts), &item->leaf, err);
+    return txn_act(t, "recording.arrived-again", actor_of_door(door_of(item->facts), actor), item->known.text,
+                   0, TAKE_PTR(facts), &item->leaf, err);
 }
 
 /* ---- known bytes -------------------------------------------------------------------------------------------------------- */

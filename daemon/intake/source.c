@@ -23,8 +23,7 @@ static bool is_same(int dirfd, const char *name, const struct source_stat *was)
     if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
         return false;
     source_stat_of(&st, &now);
-    return now.dev == was->dev && now.ino == was->ino && now.bytes == was->bytes &&
-           now.mtime_nsec == was->mtime_nsec;
+    return source_stat_equal(&now, was);
 }
 
 /* Takes the name away from whoever might still use it. Return: 0 *ret_temp holds the very file, 1 it is gone or another one. */
@@ -58,7 +57,7 @@ static int open_done(int rootfd, const char *path)
     _cleanup_free_ char *folder = NULL;
     int r;
 
-    if (asprintf(&folder, "done/%.*s", slash ? (int)(slash - path) : 0, path) < 0)
+    if (asprintf(&folder, DONE_FOLDER "/%.*s", slash ? (int)(slash - path) : 0, path) < 0)
         return -ENOMEM;
     r = fd_mkdir_beneath(rootfd, folder, 0755, false);
     return r < 0 ? r : fd_open_beneath(rootfd, folder, O_RDONLY | O_DIRECTORY, 0);
@@ -93,15 +92,24 @@ static int prepare_done(const struct settings_folder *folder, int rootfd, int di
     return a.st_dev == b.st_dev ? TAKE_FD(donefd) : -EXDEV;
 }
 
-static int open_parent(int rootfd, const char *path, const char **ret_name)
+int source_open_parent(int rootfd, const char *path, const char **ret_name)
 {
     const char *slash = strrchr(path, '/');
     _cleanup_free_ char *folder = slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
 
+    *ret_name = slash ? slash + 1 : path;
     if (!folder)
         return -ENOMEM;
-    *ret_name = slash ? slash + 1 : path;
     return fd_open_beneath(rootfd, folder, O_RDONLY | O_DIRECTORY, 0);
+}
+
+int source_open_folder(const char *folder, const char *path, const char **ret_name)
+{
+    _cleanup_close_ int root = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int r = root < 0 ? -errno : 0;
+    int fd = source_open_parent(root, path, ret_name); /* the name in any case */
+
+    return r < 0 ? r : fd;
 }
 
 /* Whether somebody opened the file to write before its name was taken away: they wait for the lease, and what they write must be
@@ -125,7 +133,7 @@ int source_finish(const struct settings_folder *folder, const char *path, const 
     if (r < 0)
         return error_errno(err, r, path, "cannot take the source away");
     rootfd = open(folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    dirfd = rootfd < 0 ? -errno : open_parent(rootfd, path, &name);
+    dirfd = rootfd < 0 ? -errno : source_open_parent(rootfd, path, &name);
     if (dirfd < 0)
         return dirfd == -ENOENT ? 0 : error_errno(err, dirfd, path, "cannot open the source's folder");
     donefd = prepare_done(folder, rootfd, dirfd, path);
@@ -172,7 +180,7 @@ void source_write_receipt(struct item *item)
     int r = rootfd < 0 ? -errno : ledger_receipt(item->in->ledger, item->leaf, &text, &err);
 
     if (r == 0)
-        dirfd = done ? open_done(rootfd, item->path) : open_parent(rootfd, item->path, &name);
+        dirfd = done ? open_done(rootfd, item->path) : source_open_parent(rootfd, item->path, &name);
     if (r == 0 && dirfd < 0)
         r = dirfd;
     else if (r == 0)

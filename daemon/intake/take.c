@@ -42,6 +42,16 @@ void source_stat_of(const struct stat *st, struct source_stat *ret)
     *ret = (struct source_stat){st->st_dev, st->st_ino, st->st_size, (int64_t)mtime_nsec};
 }
 
+bool source_stat_equal(const struct source_stat *a, const struct source_stat *b)
+{
+    return a->dev == b->dev && a->ino == b->ino && a->bytes == b->bytes && a->mtime_nsec == b->mtime_nsec;
+}
+
+int64_t source_mtime_usec(const struct stat *st)
+{
+    return (int64_t)st->st_mtim.tv_sec * USEC_PER_SEC + st->st_mtim.tv_nsec / 1000;
+}
+
 static void end(struct item *item, enum outcome outcome)
 {
     item->outcome = outcome;
@@ -83,19 +93,11 @@ static int fail_source(struct item *item, int r, const char *what)
 static int open_source(struct item *item)
 {
     _cleanup_close_ int root = open(item->folder->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    char *slash = strrchr(item->path, '/');
     int fd;
 
     if (root < 0)
         return fail_source(item, -errno, "cannot open the drop folder");
-    item->source_name = slash ? slash + 1 : item->path;
-    if (slash) {
-        *slash = 0;
-        item->source_dirfd = fd_open_beneath(root, item->path, O_RDONLY | O_DIRECTORY, 0);
-        *slash = '/';
-    } else {
-        item->source_dirfd = TAKE_FD(root);
-    }
+    item->source_dirfd = source_open_parent(root, item->path, &item->source_name);
     if (item->source_dirfd < 0)
         return fail_source(item, item->source_dirfd, "cannot open its folder");
     fd = fd_open_beneath(item->source_dirfd, item->source_name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOCTTY,
@@ -139,7 +141,7 @@ static bool stands_still(struct item *item)
     struct source_stat is;
 
     source_stat_of(&item->st, &is);
-    if (!item->seen_usec || memcmp(&is, &item->seen, sizeof is) != 0) {
+    if (!item->seen_usec || !source_stat_equal(&is, &item->seen)) {
         item->seen = is;
         item->seen_usec = now;
     }
@@ -155,7 +157,7 @@ static bool same_as_before(const struct item *item)
         return false;
     source_stat_of(&item->st, &a);
     source_stat_of(&now, &b);
-    return memcmp(&a, &b, sizeof a) == 0;
+    return source_stat_equal(&a, &b);
 }
 
 struct watch {
@@ -249,11 +251,11 @@ static int build_arrival(struct item *item, json_t **ret)
 {
     const struct settings_folder *f = item->folder;
     _cleanup_json_ json_t *a = json_object();
-    _cleanup_free_ char *path = encode_percent(item->path, strlen(item->path)), *door = NULL;
+    _cleanup_free_ char *path = encode_percent(item->path, strlen(item->path)), *door = door_of_folder(f);
     char arrival_id[ULID_LENGTH + 1];
     int r;
 
-    if (!a || !path || asprintf(&door, "drop:%s", f->name) < 0)
+    if (!a || !path || !door)
         return -ENOMEM;
     ulid_make(item->received_usec, arrival_id);
     r = json_set_string(a, "id", arrival_id);
@@ -261,10 +263,7 @@ static int build_arrival(struct item *item, json_t **ret)
     r = r < 0 ? r : json_set_string(a, "folder", f->name);
     r = r < 0 ? r : json_set_string(a, "path", path);
     r = r < 0 ? r : json_set_integer(a, "bytes", item->st.st_size);
-    r = r < 0 ? r
-              : json_set_integer(a, "mtime",
-                                 (int64_t)item->st.st_mtim.tv_sec * USEC_PER_SEC +
-                                     item->st.st_mtim.tv_nsec / 1000);
+    r = r < 0 ? r : json_set_integer(a, "mtime", source_mtime_usec(&item->st));
     r = r < 0 ? r : json_set_string(a, "zone", zone_name(f->zone));
     r = r < 0 ? r : set_if(a, "device", f->device);
     r = r < 0 ? r : set_if(a, "officer", f->officer);

@@ -70,6 +70,18 @@ def test_zero_bytes_go_to_quarantine(daemon):
     daemon.assert_clean()
 
 
+def test_quarantine_from_a_folder_with_a_long_name(make_daemon):
+    """The folder's name is part of the act's actor; cut in the middle of a character it would be no text any more."""
+    daemon = make_daemon()
+    daemon.write_config(folders=[{"path": str(daemon.folder), "name": "a" + "执法记录仪" * 6}])
+    daemon.start()
+    daemon.drop("empty.mp4", b"")
+    daemon.wait_log("put into quarantine")
+    daemon.wait(lambda: daemon.cli("status")["counts"]["quarantined"] == 1, "the act")
+    daemon.wait_idle()
+    daemon.assert_clean()
+
+
 def test_100_gb_sparse(daemon):
     path = daemon.folder / "huge.part"
     with open(path, "wb") as f:
