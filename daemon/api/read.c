@@ -467,7 +467,7 @@ int handle_status(struct call *c)
     if (r != 0)
         return r;
     c->answer = c->context->status(c->context->userdata);
-    r = json_set_take(c->answer ? c->answer : NULL, "counts", counts);
+    r = json_set_take(c->answer, "counts", counts);
     r = r != 0 ? r : add_space(c, c->answer);
     r = r != 0 ? r : add_you(c, c->answer);
     r = r != 0 ? r : add_troubles(c->answer);

@@ -18,8 +18,8 @@ static int decode(char *part, const char *what, struct error *err)
     int r = decode_percent(part, &text, &size);
 
     if (r == -EINVAL)
-        return error_set(err, r, "",
-                         "the %s has a '%%' that two hex digits do not follow; write '%%25' for a '%%'", what);
+        return error_set(
+            err, r, "", "the %s has a '%%' that two hex digits do not follow; write '%%25' for a '%%'", what);
     if (r < 0)
         return r;
     for (size_t i = 0; i < size; i++)
