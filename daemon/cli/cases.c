@@ -2,6 +2,7 @@
  *
  * Commands about cases, links and holds.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -15,25 +16,27 @@ static const char *text_of(const json_t *o, const char *key)
     return s ? s : "-";
 }
 
-/* An object of those of the command's options that were given. */
-static json_t *body_of_options(const struct cli *c)
-{
-    json_t *body = json_object();
-
-    for (size_t i = 0; c->command->options[i].name; i++)
-        if (c->values[i] && json_set_string(body, c->command->options[i].name, c->values[i]) < 0) {
-            json_decref(body);
-            return NULL;
-        }
-    return body;
-}
-
-/* Puts a word of the command line in. Return: CLI_OK, or the exit code after saying why. */
+/* Puts a word of the command line in; NULL: nothing. Return: CLI_OK, or the exit code after saying why. */
 static int put(json_t *body, const char *key, const char *value)
 {
-    if (json_set_string(body, key, value) == 0)
-        return CLI_OK;
-    return cli_fail(CLI_USAGE, key, "is not UTF-8; set the terminal to UTF-8");
+    int r = json_set_string(body, key, value);
+
+    if (r == -ENOMEM)
+        return cli_fail(CLI_BUSY, "", "out of memory");
+    return r == 0 ? CLI_OK : cli_fail(CLI_USAGE, key, "is not UTF-8; set the terminal to UTF-8");
+}
+
+/* An object of those of the command's options that were given. Return: as put. */
+static int body_of_options(const struct cli *c, json_t **ret)
+{
+    _cleanup_json_ json_t *body = json_object();
+    int r = body ? CLI_OK : cli_fail(CLI_BUSY, "", "out of memory");
+
+    for (size_t i = 0; r == CLI_OK && c->command->options[i].name; i++)
+        r = put(body, c->command->options[i].name, c->values[i]);
+    if (r == CLI_OK)
+        *ret = TAKE_PTR(body);
+    return r;
 }
 
 static void print_case(const struct cli *c, const json_t *s)
@@ -55,13 +58,15 @@ static void print_case(const struct cli *c, const json_t *s)
         (long long)json_get_integer(s, "evidence", 0), print_size(json_get_integer(s, "bytes", 0), size));
 }
 
-/* Sends a change to a case and shows the case. */
-static int change_case(struct cli *c, const char *method, char *target, json_t *body)
+/* Sends a change to a case, or a new one's number, with the options, and shows the case. Takes target. */
+static int change_case(struct cli *c, const char *method, char *target, const char *number)
 {
     _cleanup_free_ char *owned = target;
-    _cleanup_json_ json_t *s = NULL;
-    int r = cli_ask(c, method, target, body, &s);
+    _cleanup_json_ json_t *s = NULL, *body = NULL;
+    int r = body_of_options(c, &body);
 
+    r = r != CLI_OK ? r : put(body, "number", number);
+    r = r != CLI_OK ? r : cli_ask(c, method, target, TAKE_PTR(body), &s);
     if (r != CLI_OK)
         return r;
     if (c->json)
@@ -72,34 +77,27 @@ static int change_case(struct cli *c, const char *method, char *target, json_t *
 
 int cli_case_add(struct cli *c, int argc, char **argv)
 {
-    json_t *body = body_of_options(c);
-    int r = put(body, "number", argv[0]);
-
-    if (r != CLI_OK) {
-        json_decref(body);
-        return r;
-    }
-    return change_case(c, "POST", strdup("/v1/cases"), body);
+    return change_case(c, "POST", strdup("/v1/cases"), argv[0]);
 }
 
 int cli_case_set(struct cli *c, int argc, char **argv)
 {
-    return change_case(c, "PATCH", client_target("/v1/cases/", argv[0], NULL), body_of_options(c));
+    return change_case(c, "PATCH", client_target("/v1/cases/", argv[0], NULL), NULL);
 }
 
 int cli_case_end(struct cli *c, int argc, char **argv)
 {
-    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/end"), body_of_options(c));
+    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/end"), NULL);
 }
 
 int cli_case_file(struct cli *c, int argc, char **argv)
 {
-    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/file"), body_of_options(c));
+    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/file"), NULL);
 }
 
 int cli_case_reopen(struct cli *c, int argc, char **argv)
 {
-    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/reopen"), json_object());
+    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/reopen"), NULL);
 }
 
 static void list_cases(const struct cli *c, const json_t *page, bool first)
@@ -210,15 +208,13 @@ static int change_links(struct cli *c, const char *method, int argc, char **argv
     int r = CLI_OK;
 
     for (int i = 0; i < argc - 1 && r == CLI_OK; i++) {
-        json_t *body = body_of_options(c), *answer = NULL;
+        _cleanup_json_ json_t *body = NULL;
+        json_t *answer = NULL;
 
-        r = put(body, "recording", argv[i]);
-        r = r == CLI_OK ? put(body, "case", argv[argc - 1]) : r;
-        if (r != CLI_OK) {
-            json_decref(body);
-            return r;
-        }
-        r = cli_ask(c, method, "/v1/links", body, &answer);
+        r = body_of_options(c, &body);
+        r = r != CLI_OK ? r : put(body, "recording", argv[i]);
+        r = r != CLI_OK ? r : put(body, "case", argv[argc - 1]);
+        r = r != CLI_OK ? r : cli_ask(c, method, "/v1/links", TAKE_PTR(body), &answer);
         if (r != CLI_OK)
             break;
         if (!c->json) {
@@ -248,23 +244,17 @@ int cli_unlink(struct cli *c, int argc, char **argv)
 
 int cli_hold_add(struct cli *c, int argc, char **argv)
 {
-    _cleanup_json_ json_t *answer = NULL;
-    json_t *body;
-    int r = CLI_OK;
+    _cleanup_json_ json_t *answer = NULL, *body = NULL;
+    int r;
 
     if ((argc == 1) == (cli_option(c, "case") != NULL))
         return cli_fail(CLI_USAGE, "hold add", "give either a recording or --case CASE");
     if (!cli_option(c, "ground"))
         return cli_fail(CLI_USAGE, "hold add",
                         "--ground is missing; `liuhen hold add --help` lists the grounds");
-    body = body_of_options(c);
-    if (argc == 1)
-        r = put(body, "recording", argv[0]);
-    if (r != CLI_OK) {
-        json_decref(body);
-        return r;
-    }
-    r = cli_ask(c, "POST", "/v1/holds", body, &answer);
+    r = body_of_options(c, &body);
+    r = r != CLI_OK ? r : put(body, "recording", argc == 1 ? argv[0] : NULL);
+    r = r != CLI_OK ? r : cli_ask(c, "POST", "/v1/holds", TAKE_PTR(body), &answer);
     if (r != CLI_OK)
         return r;
     if (c->json)
@@ -277,12 +267,13 @@ int cli_hold_add(struct cli *c, int argc, char **argv)
 int cli_hold_lift(struct cli *c, int argc, char **argv)
 {
     _cleanup_free_ char *target = client_target("/v1/holds/", argv[0], "/lift");
-    _cleanup_json_ json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL, *body = NULL;
     int r;
 
     if (!cli_option(c, "reason"))
         return cli_fail(CLI_USAGE, "hold lift", "--reason is missing; say why the hold is no longer needed");
-    r = cli_ask(c, "POST", target, body_of_options(c), &answer);
+    r = body_of_options(c, &body);
+    r = r != CLI_OK ? r : cli_ask(c, "POST", target, TAKE_PTR(body), &answer);
     if (r != CLI_OK)
         return r;
     if (c->json)

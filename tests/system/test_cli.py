@@ -266,6 +266,22 @@ def test_exit_codes_and_plain_words(two):
         assert done.stderr.startswith("liuhen: ") and done.stdout == ""
 
 
+def test_an_option_that_is_no_utf8_changes_nothing(two):
+    daemon, first, _ = two
+    daemon.cli("case", "add", NUMBER)
+    bad = "\udcff"  # the byte 0xff
+    for args, option in ((["case", "end", NUMBER, "--date", bad], "date"),
+                         (["case", "set", NUMBER, "--title", bad], "title"),
+                         (["case", "add", "13", "--title", bad], "title"),
+                         (["link", first, NUMBER, "--step", bad], "step"),
+                         (["hold", "add", "--case", bad, "--ground", "audit"], "case"),
+                         (["hold", "lift", "01K", "--reason", bad], "reason")):
+        done = daemon.run(*args)
+        assert (done.returncode, done.stdout) == (2, ""), (args, parts(done))
+        assert done.stderr.startswith(f"liuhen: {option}: is not UTF-8"), parts(done)
+    assert [(c["number"], c["state"]) for c in daemon.cli("case", "ls")["cases"]] == [(NUMBER, "open")]
+
+
 def test_no_daemon(build, work):
     done = subprocess.run([build / "liuhen", "--socket", work / "none", "status"], capture_output=True, text=True, check=False)
     assert done.returncode == 5
