@@ -9,13 +9,6 @@
 #include "cli/list.h"
 #include "cli/print.h"
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_get_string(o, key);
-
-    return s ? s : "-";
-}
-
 /* Puts a word of the command line in; NULL: nothing. Return: CLI_OK, or the exit code after saying why. */
 static int put(json_t *body, const char *key, const char *value)
 {
@@ -44,12 +37,12 @@ static void print_case(const struct cli *c, const json_t *s)
     static const char *const times[] = {"opened", "ended", "filed"};
     char when[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE];
 
-    print_field("case", "%s", text_of(s, "number"));
-    print_field("id", "%s", text_of(s, "id"));
+    print_field("case", "%s", print_text(s, "number"));
+    print_field("id", "%s", print_text(s, "id"));
     if (json_get_string(s, "title"))
-        print_field("title", "%s", text_of(s, "title"));
-    print_field("procedure", "%s", text_of(s, "procedure"));
-    print_field("state", "%s", text_of(s, "state"));
+        print_field("title", "%s", print_text(s, "title"));
+    print_field("procedure", "%s", print_text(s, "procedure"));
+    print_field("state", "%s", print_text(s, "state"));
     for (size_t i = 0; i < ARRAY_SIZE(times); i++)
         if (json_object_get(s, times[i]))
             print_field(times[i], "%s", print_time(c->zone, json_get_integer(s, times[i], 0), true, when));
@@ -118,9 +111,9 @@ static void list_cases(const struct cli *c, const json_t *page, bool first)
     size_t i;
 
     json_array_foreach (page, i, row) {
-        table_cell(t, COLOUR_BLUE, text_of(row, "number"));
-        table_cell(t, COLOUR_NONE, text_of(row, "state"));
-        table_cell(t, COLOUR_NONE, text_of(row, "procedure"));
+        table_cell(t, COLOUR_BLUE, print_text(row, "number"));
+        table_cell(t, COLOUR_NONE, print_text(row, "state"));
+        table_cell(t, COLOUR_NONE, print_text(row, "procedure"));
         for (size_t k = 0; k < ARRAY_SIZE(times); k++) {
             print_time(c->zone, json_get_integer(row, times[k], 0), false, text);
             text[10] = strlen(text) > 10 ? '\0' : text[10]; /* the day is enough */
@@ -161,11 +154,11 @@ static void print_hold_rows(const struct cli *c, const json_t *list, bool first)
 
     json_array_foreach (list, i, row) {
         const char *number = json_get_string(row, "number"), *recording = json_get_string(row, "recording");
-        table_cell(t, COLOUR_BLUE, text_of(row, "id"));
-        table_cell(t, COLOUR_NONE, text_of(row, "ground"));
+        table_cell(t, COLOUR_BLUE, print_text(row, "id"));
+        table_cell(t, COLOUR_NONE, print_text(row, "ground"));
         table_cell(t, COLOUR_NONE, recording ? recording : number ? number : "this case");
         table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(row, "placed", 0), false, when));
-        table_cell(t, COLOUR_NONE, text_of(row, "placed_by"));
+        table_cell(t, COLOUR_NONE, print_text(row, "placed_by"));
         table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(row, "lifted", 0), false, when));
         table_cell(t, COLOUR_NONE, json_get_string(row, "matter"));
         table_cell(t, COLOUR_NONE, json_get_string(row, "reason"));
@@ -195,7 +188,7 @@ int cli_case_show(struct cli *c, int argc, char **argv)
         list_recordings(c, json_get_array(recordings, "recordings"), true);
     }
     if (r == CLI_OK && json_get_string(recordings, "next") && fflush(stdout) == 0)
-        fprintf(stderr, "… and more; `liuhen ls --case %s --all` lists them\n", text_of(s, "id"));
+        fprintf(stderr, "… and more; `liuhen ls --case %s --all` lists them\n", print_text(s, "id"));
     return r;
 }
 
@@ -219,7 +212,7 @@ static int change_links(struct cli *c, const char *method, int argc, char **argv
             break;
         if (!c->json) {
             _cleanup_free_ char *number = print_safe(json_get_string(answer, "number"));
-            printf("%s %s %s%s%s\n", text_of(answer, "recording"), done, number,
+            printf("%s %s %s%s%s\n", print_text(answer, "recording"), done, number,
                    json_get_string(answer, "role") ? " as " : "",
                    json_get_string(answer, "role") ? json_get_string(answer, "role") : "");
         }
@@ -259,8 +252,8 @@ int cli_hold_add(struct cli *c, int argc, char **argv)
         return r;
     if (c->json)
         return cli_print_json(answer);
-    printf("hold %s placed on %s\n", text_of(answer, "id"),
-           json_get_string(answer, "recording") ? text_of(answer, "recording") : cli_option(c, "case"));
+    printf("hold %s placed on %s\n", print_text(answer, "id"),
+           json_get_string(answer, "recording") ? print_text(answer, "recording") : cli_option(c, "case"));
     return CLI_OK;
 }
 
@@ -278,7 +271,7 @@ int cli_hold_lift(struct cli *c, int argc, char **argv)
         return r;
     if (c->json)
         return cli_print_json(answer);
-    printf("hold %s lifted\n", text_of(answer, "id"));
+    printf("hold %s lifted\n", print_text(answer, "id"));
     return CLI_OK;
 }
 

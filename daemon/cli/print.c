@@ -128,6 +128,13 @@ char *print_safe(const char *text)
     return copy;
 }
 
+const char *print_text(const json_t *object, const char *key)
+{
+    const char *text = json_get_string(object, key);
+
+    return text ? text : "-";
+}
+
 const char *print_size(int64_t bytes, char text[PRINT_SIZE_SIZE])
 {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};

@@ -27,6 +27,9 @@ unsigned print_width(const char *text);
  * when out of memory. */
 char *print_safe(const char *text);
 
+/* A text member of an object as it is (not made safe); "-" when it has none. */
+const char *print_text(const json_t *object, const char *key);
+
 /* "1.2 GiB", "311 KiB", "17 B". */
 #define PRINT_SIZE_SIZE 16
 const char *print_size(int64_t bytes, char out[PRINT_SIZE_SIZE]);
