@@ -60,6 +60,9 @@ struct cli {
     struct zone *zone;                   /* the site's, from the daemon's answers */
 };
 
+/* The command of one word, or of two where it has two; either may be NULL. Return: NULL when there is none. */
+const struct command *cli_find_command(const char *first, const char *second);
+
 /* The value of one of the command's options; NULL when it was not given. */
 const char *cli_option(const struct cli *c, const char *name);
 

@@ -117,19 +117,6 @@ static const struct option_row *find_option(const struct command *command, const
     return NULL;
 }
 
-static const struct command *command_of(const char *first, const char *second)
-{
-    for (size_t i = 0; i < cli_n_commands; i++) {
-        const char *space = strchr(cli_commands[i].name, ' ');
-        if (!space && strcmp(cli_commands[i].name, first) == 0)
-            return &cli_commands[i];
-        if (space && second && strlen(first) == (size_t)(space - cli_commands[i].name) &&
-            strncmp(cli_commands[i].name, first, strlen(first)) == 0 && strcmp(space + 1, second) == 0)
-            return &cli_commands[i];
-    }
-    return NULL;
-}
-
 int cli_complete(int argc, char **argv, struct cli *c)
 {
     const char *begun = argc > 0 ? argv[argc - 1] : "", *first = NULL, *second = NULL;
@@ -146,9 +133,9 @@ int cli_complete(int argc, char **argv, struct cli *c)
             waits = find_option(command, argv[i]);
             waits = waits && waits->value ? waits : NULL;
         } else if (!first) {
-            command = command_of(first = argv[i], NULL);
+            command = cli_find_command(first = argv[i], NULL);
         } else if (!command && !second) {
-            command = command_of(first, second = argv[i]);
+            command = cli_find_command(first, second = argv[i]);
         } else {
             n++;
         }
