@@ -131,15 +131,15 @@ static void list_cases(const struct cli *c, const json_t *page, bool first)
 int cli_case_ls(struct cli *c, int argc, char **argv)
 {
     _cleanup_free_ char *target = strdup("/v1/cases");
-    struct list_limits limits;
-    int r = list_limits_of(c, &limits);
+    int64_t limit;
+    int r = list_limit_of(c, &limit);
 
     if (r != CLI_OK)
         return r;
     if (!target || client_add_param(&target, "state", cli_option(c, "state")) < 0 ||
         client_add_param(&target, "procedure", cli_option(c, "procedure")) < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
-    return list_pages(c, target, "cases", &limits, list_cases, "no case is like that");
+    return list_pages(c, target, "cases", limit, list_cases, "no case is like that");
 }
 
 static void print_hold_rows(const struct cli *c, const json_t *list, bool first)
@@ -277,12 +277,11 @@ int cli_hold_lift(struct cli *c, int argc, char **argv)
 
 int cli_hold_ls(struct cli *c, int argc, char **argv)
 {
-    const struct list_limits all = {INT64_MAX};
     _cleanup_free_ char *target = strdup("/v1/holds");
 
     if (!target || client_add_param(&target, "case", cli_option(c, "case")) < 0 ||
         client_add_param(&target, "recording", cli_option(c, "recording")) < 0 ||
         client_add_param(&target, "lifted", cli_option(c, "all") ? "1" : NULL) < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
-    return list_pages(c, target, "holds", &all, print_hold_rows, "no hold stands");
+    return list_pages(c, target, "holds", LIST_ALL, print_hold_rows, "no hold stands");
 }

@@ -168,8 +168,8 @@ int cli_ls(struct cli *c, int argc, char **argv)
     static const char *const params[] = {"case", "device", "officer", "unit",     "kind", "class",    "take",
                                          "from", "to",     "damaged", "unlinked", "held", "undecided"};
     _cleanup_free_ char *target = strdup("/v1/recordings");
-    struct list_limits limits;
-    int r = list_limits_of(c, &limits);
+    int64_t limit;
+    int r = list_limit_of(c, &limit);
 
     for (size_t i = 0; r == CLI_OK && c->command->options[i].name; i++)
         if (c->command->options[i].value && c->values[i] && !*c->values[i])
@@ -183,7 +183,7 @@ int cli_ls(struct cli *c, int argc, char **argv)
     }
     return r != CLI_OK
                ? r
-               : list_pages(c, target, "recordings", &limits, list_recordings, "no recording is like that");
+               : list_pages(c, target, "recordings", limit, list_recordings, "no recording is like that");
 }
 
 /* ---- show -------------------------------------------------------------------------------------------------------- */
@@ -342,9 +342,8 @@ static void print_history(const struct cli *c, const json_t *page, bool first)
 int cli_history(struct cli *c, int argc, char **argv)
 {
     _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], "/history");
-    const struct list_limits all = {INT64_MAX};
 
-    return target ? list_pages(c, target, "acts", &all, print_history, "no act is published yet")
+    return target ? list_pages(c, target, "acts", LIST_ALL, print_history, "no act is published yet")
                   : cli_fail(CLI_BUSY, "", "out of memory");
 }
 
