@@ -73,6 +73,9 @@ int cli_ask(struct cli *c, const char *method, const char *target, json_t *body,
 /* The same for GET with an answer that is plain text; new string. */
 int cli_ask_text(struct cli *c, const char *target, char **ret);
 
+/* Says why there was no answer: r and err from the client. Return: the exit code for it. */
+int cli_unreachable(int r, const struct error *err);
+
 /* Says what the daemon's answer with this status says. Return: the exit code for it. */
 int cli_refused(unsigned status, const char *text);
 

@@ -43,7 +43,7 @@ int cli_print_json(const json_t *value)
     return CLI_OK;
 }
 
-static int unreachable(const struct cli *c, int r, const struct error *err)
+int cli_unreachable(int r, const struct error *err)
 {
     if (r == -EACCES)
         return cli_fail(CLI_DENIED, err->object, "%s", err->text);
@@ -112,7 +112,7 @@ static int ask(struct cli *c, const char *method, const char *target, const json
         return cli_fail(CLI_BUSY, "", "out of memory");
     r = client_call(c->client, method, target, sent, &status, &text, &err);
     if (r < 0)
-        return unreachable(c, r, &err);
+        return cli_unreachable(r, &err);
     if (status < 200 || status > 299)
         return cli_refused(status, text);
     *ret = TAKE_PTR(text);

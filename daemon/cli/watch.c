@@ -21,7 +21,7 @@ struct watching {
     bool until_idle, watching, idle_before, line_shown;
     int exit_code;
     int64_t asked_usec;
-    uint64_t sealed, again, examined, damaged, quarantined, bytes;
+    uint64_t sealed, examined, damaged, bytes;
     uint64_t events, events_before;
     char state[200];
 };
@@ -70,9 +70,7 @@ static void count(struct watching *w, const char *event, const json_t *o)
         w->sealed++;
         w->bytes += (uint64_t)json_get_integer(o, "bytes", 0);
     }
-    w->again += strcmp(event, "again") == 0;
     w->examined += strcmp(event, "examined") == 0;
-    w->quarantined += strcmp(event, "quarantined") == 0;
     w->damaged += status && strcmp(status, "damaged") == 0;
 }
 
@@ -169,14 +167,11 @@ int cli_watch(struct cli *c, int argc, char **argv)
     struct watching w = {.cli = c, .until_idle = cli_option(c, "until-idle")};
     const struct client_stream stream = {on_line, on_tick, &w, TICK_MSEC};
     _cleanup_(client_freep) struct client *client = NULL;
-    _cleanup_json_ json_t *first = NULL;
     _cleanup_free_ char *text = NULL;
     struct error err = ERROR_INIT;
     unsigned status = 0;
-    int r = cli_ask(c, "GET", "/v1/status", NULL, &first); /* says plainly when there is no daemon */
+    int r;
 
-    if (r != CLI_OK)
-        return r;
     if (client_new(c->socket, &client) < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
     signal(SIGINT, on_signal);
@@ -187,7 +182,7 @@ int cli_watch(struct cli *c, int argc, char **argv)
     if (r == ENDED)
         return w.exit_code;
     if (r < 0)
-        return cli_fail(CLI_UNREACHABLE, err.object, "%s", *err.text ? err.text : strerror(-r));
+        return cli_unreachable(r, &err);
     if (status != 200)
         return cli_refused(status, text ? text : "");
     return w.until_idle ? cli_fail(CLI_UNREACHABLE, c->socket, "the daemon stopped before it was idle")
