@@ -189,7 +189,7 @@ int cli_ls(struct cli *c, int argc, char **argv)
 /* ---- show -------------------------------------------------------------------------------------------------------- */
 
 /* A placed fact: value, and where it comes from. */
-static void print_place(const struct cli *c, const json_t *place, const char *key, bool is_time)
+static void print_place(const struct cli *c, const json_t *place, const char *key)
 {
     const json_t *fact = json_get_object(place, key), *value = json_object_get(fact, "value");
     char when[CALENDAR_TEXT_SIZE];
@@ -197,8 +197,8 @@ static void print_place(const struct cli *c, const json_t *place, const char *ke
     if (!value)
         return;
     print_field(key, "%s  (%s, %s)",
-                is_time ? print_time(c->zone, json_integer_value(value), true, when)
-                        : json_string_value(value),
+                json_is_integer(value) ? print_time(c->zone, json_integer_value(value), true, when)
+                                       : json_string_value(value),
                 print_text(fact, "source"), print_text(fact, "certainty"));
 }
 
@@ -280,16 +280,16 @@ static void print_kept(const struct cli *c, const json_t *s)
 
 int cli_show(struct cli *c, int argc, char **argv)
 {
+    static const char *const placed[] = {"device", "officer", "unit", "case_number", "started", "ended"};
     _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], NULL);
     char when[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE];
     _cleanup_json_ json_t *s = NULL;
-    const json_t *place, *one;
+    const json_t *one;
     size_t i;
     int r = cli_ask(c, "GET", target, NULL, &s);
 
     if (r != CLI_OK || c->json)
         return r == CLI_OK ? cli_print_json(s) : r;
-    place = json_get_object(s, "place");
     print_field("recording", "%s", print_text(s, "id"));
     print_field("name", "%s", print_text(s, "name"));
     print_field("kind", "%s, %s (%lld bytes), %s%s%s", print_text(s, "kind"),
@@ -306,10 +306,8 @@ int cli_show(struct cli *c, int argc, char **argv)
         print_field(i ? "again" : "arrived", "%s  %s  %s",
                     print_time(c->zone, json_get_integer(one, "time", 0), true, when),
                     print_text(one, "door"), print_text(one, "path"));
-    for (i = 0; i < 6; i++)
-        print_place(c, place,
-                    (const char *[]){"device", "officer", "unit", "case_number", "started", "ended"}[i],
-                    i >= 4);
+    for (i = 0; i < ARRAY_SIZE(placed); i++)
+        print_place(c, json_get_object(s, "place"), placed[i]);
     if (json_get_string(s, "take"))
         print_field("take", "%s", print_text(s, "take"));
     print_links(c, s);
