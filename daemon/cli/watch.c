@@ -122,8 +122,8 @@ static int on_line(void *userdata, const char *line)
 static int ask_status(struct watching *w)
 {
     _cleanup_json_ json_t *s = NULL;
+    _cleanup_free_ char *reason = NULL;
     const json_t *intake;
-    const char *reason;
     bool idle;
     int r = cli_ask(w->cli, "GET", "/v1/status", NULL, &s);
 
@@ -132,11 +132,11 @@ static int ask_status(struct watching *w)
         return ENDED;
     }
     intake = json_get_object(s, "intake");
-    reason = json_get_string(intake, "reason");
+    reason = print_safe(json_get_string(intake, "reason"));
     snprintf(w->state, sizeof w->state, "%lld waiting · %lld to examine%s%.100s",
              (long long)(json_get_integer(intake, "waiting", 0) + json_get_integer(intake, "in_hand", 0)),
              (long long)json_get_integer(json_get_object(s, "counts"), "to_examine", 0),
-             reason ? " · paused: " : "", reason ? reason : "");
+             *reason ? " · paused: " : "", reason);
     idle = json_get_bool(s, "idle", false) && w->events == w->events_before;
     if (w->until_idle && idle && w->idle_before)
         return ENDED;
