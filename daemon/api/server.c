@@ -348,6 +348,7 @@ int server_new(int fd, server_handler handler, server_refuser refuser, void *use
                struct error *err)
 {
     struct server *s = calloc(1, sizeof *s);
+    pthread_condattr_t monotonic;
 
     if (!s) {
         close(fd);
@@ -357,7 +358,10 @@ int server_new(int fd, server_handler handler, server_refuser refuser, void *use
     s->refuser = refuser;
     s->userdata = userdata;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->done, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->done, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     s->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request,
         s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
@@ -385,7 +389,7 @@ struct server *server_free(struct server *s)
         return NULL;
     fd = MHD_quiesce_daemon(s->daemon);
     atomic_store(&s->stopping, true);
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += FINISH_MSEC / 1000;
     pthread_mutex_lock(&s->lock);
     while (s->in_hand > 0 && pthread_cond_timedwait(&s->done, &s->lock, &until) == 0)
