@@ -74,6 +74,16 @@ def test_status_and_watch(two):
     daemon.wait_idle()
 
 
+def test_a_missing_folder_with_a_long_name_is_a_trouble_too(make_daemon):
+    daemon = make_daemon()
+    for blanks in ("", "a", "aa"):  # wherever a cut would fall
+        path = daemon.work / "/".join([blanks + "执法记录仪" * 16] * 4)
+        daemon.write_config(folders=[{"path": str(daemon.folder), "name": "drop"}, {"path": str(path), "name": "long"}])
+        daemon.restart()
+        daemon.wait(lambda: f"drop folder {path} is not there" in daemon.cli("status")["troubles"], "the folder among the troubles",
+                    timeout=10)
+
+
 def test_explain_can_be_read_aloud(two):
     daemon, first, _ = two
     daemon.cli("case", "add", NUMBER, "--procedure", "general")
