@@ -29,8 +29,7 @@ static void offer_options(const struct option_row *row, const char *begun)
 /* First words of commands, or second ones after `first`. */
 static void offer_commands(const char *first, const char *begun)
 {
-    const char *before = "";
-    char word[32];
+    char word[32], before[32] = "";
 
     for (size_t i = 0; i < cli_n_commands; i++) {
         const char *name = cli_commands[i].name, *space = strchr(name, ' ');
@@ -42,12 +41,7 @@ static void offer_commands(const char *first, const char *begun)
         snprintf(word, sizeof word, "%.*s", (int)(space ? space - name : (long)strlen(name)), name);
         if (strcmp(before, word) != 0) /* the words of a group stand together */
             offer(begun, word);
-        before = name;
-        if (space) {
-            while (i + 1 < cli_n_commands &&
-                   strncmp(cli_commands[i + 1].name, name, (size_t)(space - name) + 1) == 0)
-                i++;
-        }
+        memcpy(before, word, sizeof before);
     }
 }
 
