@@ -40,11 +40,16 @@ static void clear_line(struct watching *w)
     w->line_shown = false;
 }
 
+static bool has_line(const struct watching *w)
+{
+    return print_is_terminal() && !w->cli->json;
+}
+
 static void show_line(struct watching *w)
 {
     char size[PRINT_SIZE_SIZE], text[400];
 
-    if (!print_is_terminal() || w->cli->json)
+    if (!has_line(w))
         return;
     clear_line(w);
     snprintf(text, sizeof text, "%llu sealed (%s) · %llu examined · %llu damaged · %s",
@@ -155,7 +160,7 @@ static int on_tick(void *userdata)
         return ENDED;
     if (!w->watching || now - w->asked_usec < STATUS_EVERY_USEC)
         return 0;
-    if (w->until_idle || print_is_terminal())
+    if (w->until_idle || has_line(w))
         r = ask_status(w);
     w->asked_usec = clock_monotonic_usec();
     show_line(w);
