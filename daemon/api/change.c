@@ -85,10 +85,18 @@ static int show_case(struct change *x, struct txn *t, struct error *err)
 
 /* ---- cases --------------------------------------------------------------------------------------------------------------- */
 
+/* The members of a case; case_input_of takes them in this order. */
+static const char *const case_members[] = {"number", "title", "procedure", "opened"};
+
+static struct case_input case_input_of(const struct change *x)
+{
+    return (struct case_input){
+        .number = x->text[0], .title = x->text[1], .procedure = x->text[2], .opened = x->text[3]};
+}
+
 static int run_case_add(struct change *x, struct txn *t, struct error *err)
 {
-    struct case_input in = {
-        .number = x->text[0], .title = x->text[1], .procedure = x->text[2], .opened = x->text[3]};
+    struct case_input in = case_input_of(x);
     int r = case_add(t, &x->context, &in, &x->case_id, err);
 
     return r != 0 ? r : show_case(x, t, err);
@@ -96,17 +104,15 @@ static int run_case_add(struct change *x, struct txn *t, struct error *err)
 
 int handle_case_add(struct call *c)
 {
-    static const char *const names[] = {"number", "title", "procedure", "opened"};
     struct change x = {.run = run_case_add};
-    int r = members(c, names, ARRAY_SIZE(names), 1, x.text);
+    int r = members(c, case_members, ARRAY_SIZE(case_members), 1, x.text);
 
     return r != 0 ? r : carry_out(c, &x, 201);
 }
 
 static int run_case_set(struct change *x, struct txn *t, struct error *err)
 {
-    struct case_input in = {
-        .number = x->text[0], .title = x->text[1], .procedure = x->text[2], .opened = x->text[3]};
+    struct case_input in = case_input_of(x);
     int r = case_resolve(txn_db(t), x->call->args[0], &x->case_id, err);
 
     r = r != 0 ? r : case_set(t, &x->context, x->case_id.text, &in, err);
@@ -115,9 +121,8 @@ static int run_case_set(struct change *x, struct txn *t, struct error *err)
 
 int handle_case_set(struct call *c)
 {
-    static const char *const names[] = {"number", "title", "procedure", "opened"};
     struct change x = {.run = run_case_set};
-    int r = members(c, names, ARRAY_SIZE(names), 0, x.text);
+    int r = members(c, case_members, ARRAY_SIZE(case_members), 0, x.text);
 
     return r != 0 ? r : carry_out(c, &x, 200);
 }

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "api/handlers.h"
-#include "cases/decide.h"
 
 #define HISTORY_MAX 200
 
@@ -49,14 +48,13 @@ static int collect_facts(const json_t *row, json_t **ret)
     return r;
 }
 
-/* The decision that stands; absent members: not decided yet. */
-static int stored_decision(const json_t *row, json_t **ret)
+/* An object of those of the row's members that it has. */
+static int pick(const json_t *row, const char *const *keys, size_t n, json_t **ret)
 {
-    static const char *const keys[] = {"class", "ending", "until", "disc_due", "policy", "reasons"};
     _cleanup_json_ json_t *o = json_object();
     int r = o ? 0 : -ENOMEM;
 
-    for (size_t i = 0; i < ARRAY_SIZE(keys) && r == 0; i++) {
+    for (size_t i = 0; i < n && r == 0; i++) {
         json_t *value = json_object_get(row, keys[i]);
         if (value)
             r = json_set_take(o, keys[i], json_incref(value));
@@ -66,65 +64,37 @@ static int stored_decision(const json_t *row, json_t **ret)
     return r;
 }
 
-/* What the policy in force would decide now, and whether that is what stands. */
-static int add_preview(struct call *c, const struct recording_id *id, const json_t *decision)
+/* Whether the policy in force would decide as it stands. */
+static bool stands(const json_t *decision, const json_t *today)
 {
-    const struct policy *policy = policy_keeper_current(c->context->policy);
-    const char *class_name = json_get_string(decision, "class"),
-               *ending = json_get_string(decision, "ending");
-    struct decision d;
-    json_t *o;
-    int r = decide_preview(c->db, policy, id, &d, &c->err);
-
-    if (r != 0)
-        return r;
-    o = json_object();
-    r = json_set_string(o, "class", d.class_name);
-    r = r != 0 ? r : json_set_string(o, "ending", ending_name(d.ending));
-    r = r != 0 ? r : json_set_string(o, "policy", policy_version(policy));
-    if (r == 0 && d.ending == ENDING_DATE)
-        r = json_set_integer(o, "until", d.until_usec);
-    r = r != 0 ? r
-               : json_set_bool(o, "stands",
-                               class_name && strcmp(class_name, d.class_name) == 0 && ending &&
-                                   strcmp(ending, ending_name(d.ending)) == 0 &&
-                                   json_get_integer(decision, "until", INT64_MAX) == d.until_usec);
-    return json_set_take(c->answer, "today", o) != 0 ? -ENOMEM : r;
-}
-
-/* Members of the row that say what is being spoken of, and what it is tied to. */
-static int copy_row(struct call *c, const json_t *row)
-{
-    static const char *const keys[] = {"id",    "name",   "kind", "status", "message",
-                                       "bytes", "digest", "leaf", "cases",  "hold_list"};
-    int r = 0;
-
-    for (size_t i = 0; i < ARRAY_SIZE(keys) && r == 0; i++) {
-        json_t *value = json_object_get(row, keys[i]);
-        if (value)
-            r = json_set_take(c->answer, keys[i], json_incref(value));
-    }
-    return r;
+    return json_equal(json_object_get(decision, "class"), json_object_get(today, "class")) &&
+           json_equal(json_object_get(decision, "ending"), json_object_get(today, "ending")) &&
+           json_get_integer(decision, "until", INT64_MAX) == json_get_integer(today, "until", INT64_MAX);
 }
 
 int handle_explain(struct call *c)
 {
-    _cleanup_json_ json_t *row = NULL;
+    /* what is being spoken of, and what it is tied to */
+    static const char *const about[] = {"id",    "name",   "kind", "status", "message",
+                                        "bytes", "digest", "leaf", "cases",  "hold_list"};
+    /* the decision that stands; none of them: not decided yet */
+    static const char *const decided[] = {"class", "ending", "until", "disc_due", "policy", "reasons"};
+    _cleanup_json_ json_t *row = NULL, *today = NULL;
     json_t *facts = NULL, *decision = NULL, *changes = NULL, *history = NULL;
     struct recording_id id;
     int r = find_recording(c, &id, &row);
 
     if (r != 0)
         return r;
-    c->answer = json_object();
-    r = copy_row(c, row);
-    r = r != 0 ? r : stored_decision(row, &decision);
+    r = pick(row, about, ARRAY_SIZE(about), &c->answer);
+    r = r != 0 ? r : pick(row, decided, ARRAY_SIZE(decided), &decision);
     r = r != 0 ? r : json_set_take(c->answer, "decision", decision);
     r = r != 0 ? r : collect_facts(row, &facts);
     r = r != 0 ? r : json_set_take(c->answer, "facts", facts);
-    r = r != 0 ? r : add_preview(c, &id, decision);
-    r = r != 0 ? r : what_if(c, &id, &changes);
+    r = r != 0 ? r : what_if(c, &id, &today, &changes);
     r = r != 0 ? r : json_set_take(c->answer, "would_change", changes);
+    r = r != 0 ? r : json_set_bool(today, "stands", stands(decision, today));
+    r = r != 0 ? r : json_set_take(c->answer, "today", json_incref(today));
     r = r != 0 ? r : history_of(c, id.text, -1, HISTORY_MAX + 1, &history);
     if (r == 0 && json_array_size(history) > HISTORY_MAX) {
         json_array_remove(history, HISTORY_MAX);

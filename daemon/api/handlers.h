@@ -40,8 +40,9 @@ int read_time(struct call *c, const char *name, const char *text, bool is_end, i
 /* The recording that the path names, where the caller may see it: its id and its row as recordings_show gives it. */
 int find_recording(struct call *c, struct recording_id *ret_id, json_t **ret);
 
-/* What would change how long a recording is kept: {change, class, ending, until?} for each change with another outcome. */
-int what_if(struct call *c, const struct recording_id *id, json_t **ret);
+/* What the policy in force says today, {class, ending, until?, policy}, and what would change how long the recording is kept:
+ * {change, class, ending, until?} for each change with another outcome. */
+int what_if(struct call *c, const struct recording_id *id, json_t **ret_today, json_t **ret_changes);
 
 /* The acts about an id with what the ledger says of each: {index, time, kind, actor, subject, object?, facts, text}. */
 int history_of(struct call *c, const char *id, int64_t after, int limit, json_t **ret);

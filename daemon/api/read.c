@@ -401,22 +401,18 @@ static int add_troubles(json_t *answer)
     json_t *list = json_array(), *intake = json_get_object(answer, "intake");
     const char *reason = json_get_string(intake, "reason");
     const json_t *folder;
-    char text[600];
     size_t i;
 
     for (i = 0; i < ARRAY_SIZE(keys); i++)
         if (json_get_string(answer, keys[i]))
             json_array_append_new(list, json_string(json_get_string(answer, keys[i])));
-    if (reason) {
-        snprintf(text, sizeof text, "intake is paused: %s", reason);
-        json_array_append_new(list, json_string(text));
-    }
+    if (reason)
+        json_array_append_new(list, json_sprintf("intake is paused: %s", reason));
     json_array_foreach (json_get_array(intake, "folders"), i, folder) {
         const char *path = json_get_string(folder, "path");
         if (json_get_bool(folder, "present", true) || !path)
             continue;
-        snprintf(text, sizeof text, "drop folder %s is not there", path);
-        json_array_append_new(list, json_string(text));
+        json_array_append_new(list, json_sprintf("drop folder %s is not there", path));
     }
     return json_set_take(answer, "troubles", list);
 }
@@ -467,7 +463,7 @@ int handle_status(struct call *c)
     if (r != 0)
         return r;
     c->answer = c->context->status(c->context->userdata);
-    r = json_set_take(c->answer ? c->answer : NULL, "counts", counts);
+    r = json_set_take(c->answer, "counts", counts);
     r = r != 0 ? r : add_space(c, c->answer);
     r = r != 0 ? r : add_you(c, c->answer);
     r = r != 0 ? r : add_troubles(c->answer);

@@ -193,7 +193,7 @@ static int fill_answer(struct call *c, struct server_answer *answer)
     answer->status = c->status;
     if (c->text) {
         answer->body = TAKE_PTR(c->text);
-        answer->content_type = c->text_type;
+        answer->content_type = "text/plain; charset=utf-8";
     } else {
         int r = json_canonical(c->answer, &answer->body);
         if (r < 0)
@@ -207,9 +207,6 @@ static int fill_answer(struct call *c, struct server_answer *answer)
 static int find_route(const struct server_request *request, struct call *c, const struct route **ret,
                       struct server_answer *answer)
 {
-    static const char *const allows[] = {"GET",        "POST",        "DELETE",     "PATCH",
-                                         "GET, POST",  "POST, GET",   "GET, PATCH", "POST, DELETE",
-                                         "PATCH, GET", "DELETE, POST"};
     char allow[ROUTE_ALLOW_SIZE];
 
     *ret = route_find(request->method, c->target, c->args, allow);
@@ -218,9 +215,7 @@ static int find_route(const struct server_request *request, struct call *c, cons
     if (!*allow)
         return error_set(&c->err, -ENOENT, request->target,
                          "there is nothing at this address; the paths begin with /v1/");
-    for (size_t i = 0; i < ARRAY_SIZE(allows); i++)
-        if (strcmp(allows[i], allow) == 0)
-            answer->allow = allows[i];
+    memcpy(answer->allow, allow, sizeof allow);
     return error_set(&c->err, -EOPNOTSUPP, request->method, "does not go with this address; use %s", allow);
 }
 
@@ -245,8 +240,8 @@ static void log_failure(const struct route *route, const struct server_request *
         log_event(EVENT_API_FAILED, "ACT", act, "REASON", why, NULL);
 }
 
-static int carry(const struct api_context *context, struct readers *readers,
-                 const struct server_request *request, struct call *c, struct server_answer *answer)
+static int carry(struct readers *readers, const struct server_request *request, struct call *c,
+                 struct server_answer *answer)
 {
     _cleanup_(target_done) struct target target = {0};
     struct person who = {0};
@@ -272,9 +267,8 @@ void route_answer(const struct api_context *context, struct readers *readers,
     struct call c = {.context = context,
                      .settings = context->settings(context->userdata),
                      .status = 200,
-                     .text_type = "text/plain; charset=utf-8",
                      .err = ERROR_INIT};
-    int r = carry(context, readers, request, &c, answer);
+    int r = carry(readers, request, &c, answer);
 
     *ret_stream = r == 0 && c.stream;
     if (r == 0 && !c.stream)

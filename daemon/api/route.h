@@ -26,9 +26,8 @@ struct call {
 
     unsigned status; /* 200 unless the handler says otherwise */
     json_t *answer;  /* new reference, or */
-    char *text;      /* malloc'ed text of text_type, or */
-    const char *text_type;
-    bool stream; /* the feed */
+    char *text;      /* malloc'ed plain text, or */
+    bool stream;     /* the feed */
     struct error err;
 };
 
@@ -53,7 +52,7 @@ extern const size_t n_api_routes;
 
 /* The route of a request. Return: the route with args filled; NULL with *ret_allow = "" (no such path) or the methods that the path
  * has ("GET, POST"; a buffer of at least ROUTE_ALLOW_SIZE). */
-#define ROUTE_ALLOW_SIZE 64
+#define ROUTE_ALLOW_SIZE SERVER_ALLOW_SIZE
 const struct route *route_find(const char *method, const struct target *target,
                                const char *args[ROUTE_ARGS_MAX], char ret_allow[ROUTE_ALLOW_SIZE]);
 

@@ -33,13 +33,11 @@ static const struct {
     {"item.quarantined", "put into quarantine: {reason}"},
 };
 
-/* Writes the fact that a dotted path names. Return: false when it is missing. */
-static bool write_path(FILE *out, const struct zone *zone, const json_t *facts, const char *path, size_t n)
+/* The fact that the n bytes of a dotted path name: a string or an integer, NULL when it is missing. */
+static const json_t *find_path(const json_t *facts, const char *path, size_t n)
 {
-    bool is_time = n > 0 && path[n - 1] == '@';
-    char key[64], when[CALENDAR_TEXT_SIZE];
+    char key[64];
 
-    n -= is_time;
     while (facts && n > 0) {
         size_t part = MIN(strcspn(path, ".}@"), n);
         snprintf(key, sizeof key, "%.*s", (int)part, path);
@@ -47,42 +45,42 @@ static bool write_path(FILE *out, const struct zone *zone, const json_t *facts, 
         path += part + (part < n);
         n -= part + (part < n);
     }
-    if (json_is_string(facts)) {
-        fputs(json_string_value(facts), out);
-    } else if (json_is_integer(facts)) {
-        if (is_time)
-            calendar_format(zone, json_integer_value(facts), when);
-        else
-            snprintf(when, sizeof when, "%lld", (long long)json_integer_value(facts));
-        fputs(when, out);
-    } else {
-        return false;
-    }
-    return true;
+    return json_is_string(facts) || json_is_integer(facts) ? facts : NULL;
 }
 
 /* The same for "x|y". */
-static bool write_fact(FILE *out, const struct zone *zone, const json_t *facts, const char *names, size_t n)
+static const json_t *find_fact(const json_t *facts, const char *names, size_t n)
 {
     size_t first = MIN(strcspn(names, "|"), n);
+    const json_t *fact = find_path(facts, names, first);
 
-    return write_path(out, zone, facts, names, first) ||
-           (first < n && write_path(out, zone, facts, names + first + 1, n - first - 1));
+    return !fact && first < n ? find_path(facts, names + first + 1, n - first - 1) : fact;
 }
 
 /* Whether all facts named between [ and ] are there. */
-static bool has_facts(const struct zone *zone, const json_t *facts, const char *part)
+static bool has_facts(const json_t *facts, const char *part)
 {
-    char sink[8];
-    FILE *out = fmemopen(sink, sizeof sink, "w");
-    bool there = out;
+    for (; *part != ']'; part++)
+        if (*part == '{' && !find_fact(facts, part + 1, strcspn(part + 1, "}")))
+            return false;
+    return true;
+}
 
-    for (; there && *part != ']'; part++)
-        if (*part == '{')
-            there = write_fact(out, zone, facts, part + 1, strcspn(part + 1, "}"));
-    if (out)
-        fclose(out);
-    return there;
+static void write_fact(FILE *out, const struct zone *zone, const json_t *facts, const char *names, size_t n)
+{
+    const json_t *fact = find_fact(facts, names, n);
+    char when[CALENDAR_TEXT_SIZE];
+
+    if (json_is_string(fact)) {
+        fputs(json_string_value(fact), out);
+    } else if (json_is_integer(fact) && names[n - 1] == '@') {
+        calendar_format(zone, json_integer_value(fact), when);
+        fputs(when, out);
+    } else if (json_is_integer(fact)) {
+        fprintf(out, "%lld", (long long)json_integer_value(fact));
+    } else {
+        fputs("?", out);
+    }
 }
 
 char *act_sentence(const struct zone *zone, const char *kind, const json_t *facts)
@@ -98,12 +96,11 @@ char *act_sentence(const struct zone *zone, const char *kind, const json_t *fact
         if (strcmp(sentences[i].kind, kind) == 0)
             p = sentences[i].text;
     for (; *p; p++) {
-        if (*p == '[' && !has_facts(zone, facts, p)) {
+        if (*p == '[' && !has_facts(facts, p)) {
             p = strchr(p, ']');
         } else if (*p == '{') {
             size_t n = strcspn(p + 1, "}");
-            if (!write_fact(out, zone, facts, p + 1, n))
-                fputs("?", out);
+            write_fact(out, zone, facts, p + 1, n);
             p += n + 1;
         } else if (*p != '[' && *p != ']') {
             fputc(*p, out);

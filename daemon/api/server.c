@@ -38,7 +38,7 @@ struct server {
 /* One request while it arrives; the connection's client context. */
 struct exchange {
     char *target;
-    bool begun, counted;
+    bool begun; /* and counted among those in hand */
     char *body;
     size_t size, room, discarded;
 };
@@ -70,7 +70,7 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
 
     if (!x)
         return;
-    if (x->counted) {
+    if (x->begun) {
         pthread_mutex_lock(&s->lock);
         if (--s->in_hand == 0)
             pthread_cond_broadcast(&s->done);
@@ -82,12 +82,12 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
     *con_cls = NULL;
 }
 
-static void count_in(struct server *s, struct exchange *x)
+static void begin(struct server *s, struct exchange *x)
 {
     pthread_mutex_lock(&s->lock);
     s->in_hand++;
     pthread_mutex_unlock(&s->lock);
-    x->counted = true;
+    x->begun = true;
 }
 
 static void stream_free(void *cls)
@@ -165,7 +165,7 @@ static struct MHD_Response *make_stream(struct server *s, struct MHD_Connection 
 }
 
 /* Consumes the answer. */
-static enum MHD_Result send_answer(struct server *s, struct MHD_Connection *connection, struct exchange *x,
+static enum MHD_Result send_answer(struct server *s, struct MHD_Connection *connection,
                                    struct server_answer *a, bool close)
 {
     struct MHD_Response *response;
@@ -184,7 +184,7 @@ static enum MHD_Result send_answer(struct server *s, struct MHD_Connection *conn
     ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
     if (ok && a->content_type)
         ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, a->content_type);
-    if (ok && a->allow)
+    if (ok && *a->allow)
         ok = MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, a->allow);
     if (ok && (close || a->next))
         ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
@@ -193,13 +193,13 @@ static enum MHD_Result send_answer(struct server *s, struct MHD_Connection *conn
     return ok;
 }
 
-static enum MHD_Result refuse(struct server *s, struct MHD_Connection *connection, struct exchange *x,
-                              unsigned status, const struct error *err)
+static enum MHD_Result refuse(struct server *s, struct MHD_Connection *connection, unsigned status,
+                              const struct error *err)
 {
     struct server_answer answer = {.status = status};
 
     s->refuser(s->userdata, status, err, &answer);
-    return send_answer(s, connection, x, &answer, true);
+    return send_answer(s, connection, &answer, true);
 }
 
 /* What the headers say about the body's framing. */
@@ -294,11 +294,11 @@ static enum MHD_Result finish(struct server *s, struct MHD_Connection *connectio
 
     if (x->discarded) {
         error_set(&err, -EFBIG, "", "the body is larger than the %u bytes that are read", SERVER_BODY_MAX);
-        return refuse(s, connection, x, MHD_HTTP_CONTENT_TOO_LARGE, &err);
+        return refuse(s, connection, MHD_HTTP_CONTENT_TOO_LARGE, &err);
     }
     if (!peer(connection, &who)) {
         error_set(&err, -EACCES, "", "the socket does not say who you are; use the daemon's unix socket");
-        return refuse(s, connection, x, MHD_HTTP_UNAUTHORIZED, &err);
+        return refuse(s, connection, MHD_HTTP_UNAUTHORIZED, &err);
     }
     request = (struct server_request){
         .method = method,
@@ -318,9 +318,9 @@ static enum MHD_Result finish(struct server *s, struct MHD_Connection *connectio
     if (answer.next && atomic_load(&s->streams) >= SERVER_STREAMS_MAX) {
         answer.on_close(answer.userdata);
         error_set(&err, -EBUSY, "", "%d watchers are connected already; end one of them", SERVER_STREAMS_MAX);
-        return refuse(s, connection, x, MHD_HTTP_SERVICE_UNAVAILABLE, &err);
+        return refuse(s, connection, MHD_HTTP_SERVICE_UNAVAILABLE, &err);
     }
-    return send_answer(s, connection, x, &answer, false);
+    return send_answer(s, connection, &answer, false);
 }
 
 static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
@@ -335,10 +335,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
     if (!x || !x->target)
         return MHD_NO; /* no memory */
     if (!x->begun) {
-        x->begun = true;
-        count_in(s, x);
+        begin(s, x);
         status = check_framing(connection, &err);
-        return status ? refuse(s, connection, x, status, &err) : MHD_YES;
+        return status ? refuse(s, connection, status, &err) : MHD_YES;
     }
     if (*size > 0)
         return take_body(x, data, size);
@@ -349,6 +348,7 @@ int server_new(int fd, server_handler handler, server_refuser refuser, void *use
                struct error *err)
 {
     struct server *s = calloc(1, sizeof *s);
+    pthread_condattr_t monotonic;
 
     if (!s) {
         close(fd);
@@ -358,7 +358,10 @@ int server_new(int fd, server_handler handler, server_refuser refuser, void *use
     s->refuser = refuser;
     s->userdata = userdata;
     pthread_mutex_init(&s->lock, NULL);
-    pthread_cond_init(&s->done, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&s->done, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     s->daemon = MHD_start_daemon(
         MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request,
         s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
@@ -386,7 +389,7 @@ struct server *server_free(struct server *s)
         return NULL;
     fd = MHD_quiesce_daemon(s->daemon);
     atomic_store(&s->stopping, true);
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += FINISH_MSEC / 1000;
     pthread_mutex_lock(&s->lock);
     while (s->in_hand > 0 && pthread_cond_timedwait(&s->done, &s->lock, &until) == 0)

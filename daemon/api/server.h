@@ -17,6 +17,7 @@
 #define SERVER_BODY_MAX        (1u << 20)
 #define SERVER_CONNECTIONS_MAX 128
 #define SERVER_STREAMS_MAX     32
+#define SERVER_ALLOW_SIZE      64
 
 struct server;
 
@@ -33,8 +34,8 @@ struct server_request {
 /* What to answer. body is a malloc'ed text that the server frees. */
 struct server_answer {
     unsigned status;
-    const char *content_type; /* a literal */
-    const char *allow;        /* for 405: methods, a literal or static text; else NULL */
+    const char *content_type;      /* a literal */
+    char allow[SERVER_ALLOW_SIZE]; /* for 405: "GET, POST"; else "" */
     char *body;
     size_t body_size;
     /* A stream instead of a body: each call gives the next text (malloc'ed), waiting at most some hundred milliseconds.

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Reading request targets (see target.h). The text is copied once and decoded in place: decoding never makes it longer.
+ * Reading request targets (see target.h). The text is copied once, and what a part decodes to is put in its place: decoding never
+ * makes it longer.
  */
 #include "api/target.h"
 
@@ -9,39 +10,24 @@
 
 #include "base/encode.h"
 
-static int hex_digit(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
 /* Decodes in place; what names the part in messages. */
 static int decode(char *part, const char *what, struct error *err)
 {
-    char *out = part;
+    _cleanup_free_ char *text = NULL;
+    size_t size;
+    int r = decode_percent(part, &text, &size);
 
-    for (const char *in = part; *in; out++) {
-        if (*in != '%') {
-            *out = *in++;
-        } else {
-            int high = hex_digit(in[1]), low = high < 0 ? -1 : hex_digit(in[2]);
-
-            if (low < 0)
-                return error_set(
-                    err, -EINVAL, "",
-                    "the %s has a '%%' that two hex digits do not follow; write '%%25' for a '%%'", what);
-            *out = (char)(high * 16 + low);
-            in += 3;
-        }
-        if ((unsigned char)*out < 0x20 || *out == 0x7f)
+    if (r == -EINVAL)
+        return error_set(
+            err, r, "", "the %s has a '%%' that two hex digits do not follow; write '%%25' for a '%%'", what);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < size; i++)
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             return error_set(err, -EINVAL, "", "the %s holds a control character; leave it out", what);
-    }
-    *out = '\0';
-    if (!utf8_is_valid(part, (size_t)(out - part)))
+    if (!utf8_is_valid(text, size))
         return error_set(err, -EINVAL, "", "the %s is not UTF-8; percent-encode UTF-8 bytes", what);
+    memcpy(part, text, size + 1);
     return 0;
 }
 

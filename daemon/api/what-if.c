@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * What would change how long a recording is kept: the policy engine is asked again with one fact changed at a time, and every
- * answer that differs from the present one is told. Nothing is written.
+ * What the policy in force says of a recording today, and what would change it: the engine is asked again with one fact changed at
+ * a time, and every answer that differs from the present one is told. Nothing is written.
  */
 #include <errno.h>
 #include <string.h>
@@ -10,8 +10,6 @@
 #include "base/clock.h"
 #include "cases/decide.h"
 #include "catalogue/deciding.h"
-
-#define ART_18 ((1u << (HOLD_OTHER + 1)) - 1) /* the grounds up to `other` */
 
 struct asking {
     const struct policy *policy;
@@ -25,6 +23,17 @@ static bool is_same(const struct decision *a, const struct decision *b)
 {
     return strcmp(a->class_name, b->class_name) == 0 && a->ending == b->ending &&
            a->until_usec == b->until_usec;
+}
+
+/* Puts {class, ending, until?} in. */
+static int put_outcome(json_t *o, const struct decision *d)
+{
+    int r = json_set_string(o, "class", d->class_name);
+
+    r = r != 0 ? r : json_set_string(o, "ending", ending_name(d->ending));
+    if (r == 0 && d->ending == ENDING_DATE)
+        r = json_set_integer(o, "until", d->until_usec);
+    return r;
 }
 
 /* Decides with the changed facts; an outcome that differs is added under these words. */
@@ -48,10 +57,7 @@ static int ask(struct asking *a, const struct policy_facts *facts, const char *f
     if (n < 0 || !o)
         return -ENOMEM;
     r = json_set_string(o, "change", words);
-    r = r != 0 ? r : json_set_string(o, "class", d.class_name);
-    r = r != 0 ? r : json_set_string(o, "ending", ending_name(d.ending));
-    if (r == 0 && d.ending == ENDING_DATE)
-        r = json_set_integer(o, "until", d.until_usec);
+    r = r != 0 ? r : put_outcome(o, &d);
     return json_array_append_new(a->list, o) < 0 ? -ENOMEM : r;
 }
 
@@ -67,17 +73,13 @@ static struct policy_facts facts_now(struct asking *a)
 static int ask_holds(struct asking *a)
 {
     struct policy_facts f = facts_now(a);
-    int r = 0;
 
-    if (f.holds) {
-        f.holds = 0;
-        r = ask(a, &f, a->known->n_grounds == 1 ? "the hold were lifted" : "all holds were lifted");
-    }
-    if (r == 0 && !(f.holds & ART_18) && a->known->n_grounds == 0) {
+    if (!f.holds) {
         f.holds = 1u << HOLD_COMPLAINT;
-        r = ask(a, &f, "a complaint were recorded as a hold");
+        return ask(a, &f, "a complaint were recorded as a hold");
     }
-    return r;
+    f.holds = 0;
+    return ask(a, &f, a->known->n_grounds == 1 ? "the hold were lifted" : "all holds were lifted");
 }
 
 static int ask_links(struct asking *a)
@@ -110,14 +112,15 @@ static int ask_links(struct asking *a)
     return r;
 }
 
-int what_if(struct call *c, const struct recording_id *id, json_t **ret)
+int what_if(struct call *c, const struct recording_id *id, json_t **ret_today, json_t **ret_changes)
 {
+    _cleanup_json_ json_t *today = json_object();
     _cleanup_(deciding_done) struct deciding known = {0};
     _cleanup_free_ struct policy_link *links = NULL;
     _cleanup_json_ json_t *list = json_array();
     struct asking a;
     struct policy_facts f;
-    int r = list ? deciding_read(c->db, id, &known, &c->err) : -ENOMEM;
+    int r = list && today ? deciding_read(c->db, id, &known, &c->err) : -ENOMEM;
 
     if (r != 0)
         return r;
@@ -128,9 +131,13 @@ int what_if(struct call *c, const struct recording_id *id, json_t **ret)
         .policy = policy_keeper_current(c->context->policy), .known = &known, .links = links, .list = list};
     f = facts_now(&a);
     policy_decide(a.policy, &f, &a.now);
-    r = ask_holds(&a);
+    r = put_outcome(today, &a.now);
+    r = r != 0 ? r : json_set_string(today, "policy", policy_version(a.policy));
+    r = r != 0 ? r : ask_holds(&a);
     r = r != 0 ? r : ask_links(&a);
-    if (r == 0)
-        *ret = TAKE_PTR(list);
-    return r;
+    if (r != 0)
+        return r;
+    *ret_today = TAKE_PTR(today);
+    *ret_changes = TAKE_PTR(list);
+    return 0;
 }

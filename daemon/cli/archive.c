@@ -25,10 +25,12 @@ static void on_progress(void *userdata, const char *step, uint64_t n)
     struct checking *k = userdata;
     int64_t now = clock_monotonic_usec();
 
-    if (!isatty(STDERR_FILENO) || now - k->said_usec < PROGRESS_EVERY_USEC)
+    if (now - k->said_usec < PROGRESS_EVERY_USEC)
+        return;
+    k->said_usec = now;
+    if (!isatty(STDERR_FILENO)) /* asked so often only, not for every recording */
         return;
     fprintf(stderr, "\r\033[K%s: %llu", step, (unsigned long long)n);
-    k->said_usec = now;
     k->line_shown = true;
 }
 

@@ -2,38 +2,34 @@
  *
  * Commands about cases, links and holds.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "cli/cli.h"
 #include "cli/list.h"
 #include "cli/print.h"
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_get_string(o, key);
-
-    return s ? s : "-";
-}
-
-/* An object of those of the command's options that were given. */
-static json_t *body_of_options(const struct cli *c)
-{
-    json_t *body = json_object();
-
-    for (size_t i = 0; c->command->options[i].name; i++)
-        if (c->values[i] && json_set_string(body, c->command->options[i].name, c->values[i]) < 0) {
-            json_decref(body);
-            return NULL;
-        }
-    return body;
-}
-
-/* Puts a word of the command line in. Return: CLI_OK, or the exit code after saying why. */
+/* Puts a word of the command line in; NULL: nothing. Return: CLI_OK, or the exit code after saying why. */
 static int put(json_t *body, const char *key, const char *value)
 {
-    if (json_set_string(body, key, value) == 0)
-        return CLI_OK;
-    return cli_fail(CLI_USAGE, key, "is not UTF-8; set the terminal to UTF-8");
+    int r = json_set_string(body, key, value);
+
+    if (r == -ENOMEM)
+        return cli_fail(CLI_BUSY, "", "out of memory");
+    return r == 0 ? CLI_OK : cli_fail(CLI_USAGE, key, "is not UTF-8; set the terminal to UTF-8");
+}
+
+/* An object of those of the command's options that were given. Return: as put. */
+static int body_of_options(const struct cli *c, json_t **ret)
+{
+    _cleanup_json_ json_t *body = json_object();
+    int r = body ? CLI_OK : cli_fail(CLI_BUSY, "", "out of memory");
+
+    for (size_t i = 0; r == CLI_OK && c->command->options[i].name; i++)
+        r = put(body, c->command->options[i].name, c->values[i]);
+    if (r == CLI_OK)
+        *ret = TAKE_PTR(body);
+    return r;
 }
 
 static void print_case(const struct cli *c, const json_t *s)
@@ -41,12 +37,12 @@ static void print_case(const struct cli *c, const json_t *s)
     static const char *const times[] = {"opened", "ended", "filed"};
     char when[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE];
 
-    print_field("case", "%s", text_of(s, "number"));
-    print_field("id", "%s", text_of(s, "id"));
+    print_field("case", "%s", print_text(s, "number"));
+    print_field("id", "%s", print_text(s, "id"));
     if (json_get_string(s, "title"))
-        print_field("title", "%s", text_of(s, "title"));
-    print_field("procedure", "%s", text_of(s, "procedure"));
-    print_field("state", "%s", text_of(s, "state"));
+        print_field("title", "%s", print_text(s, "title"));
+    print_field("procedure", "%s", print_text(s, "procedure"));
+    print_field("state", "%s", print_text(s, "state"));
     for (size_t i = 0; i < ARRAY_SIZE(times); i++)
         if (json_object_get(s, times[i]))
             print_field(times[i], "%s", print_time(c->zone, json_get_integer(s, times[i], 0), true, when));
@@ -55,13 +51,15 @@ static void print_case(const struct cli *c, const json_t *s)
         (long long)json_get_integer(s, "evidence", 0), print_size(json_get_integer(s, "bytes", 0), size));
 }
 
-/* Sends a change to a case and shows the case. */
-static int change_case(struct cli *c, const char *method, char *target, json_t *body)
+/* Sends a change to a case, or a new one's number, with the options, and shows the case. Takes target. */
+static int change_case(struct cli *c, const char *method, char *target, const char *number)
 {
     _cleanup_free_ char *owned = target;
-    _cleanup_json_ json_t *s = NULL;
-    int r = cli_ask(c, method, target, body, &s);
+    _cleanup_json_ json_t *s = NULL, *body = NULL;
+    int r = body_of_options(c, &body);
 
+    r = r != CLI_OK ? r : put(body, "number", number);
+    r = r != CLI_OK ? r : cli_ask(c, method, target, TAKE_PTR(body), &s);
     if (r != CLI_OK)
         return r;
     if (c->json)
@@ -72,34 +70,27 @@ static int change_case(struct cli *c, const char *method, char *target, json_t *
 
 int cli_case_add(struct cli *c, int argc, char **argv)
 {
-    json_t *body = body_of_options(c);
-    int r = put(body, "number", argv[0]);
-
-    if (r != CLI_OK) {
-        json_decref(body);
-        return r;
-    }
-    return change_case(c, "POST", strdup("/v1/cases"), body);
+    return change_case(c, "POST", strdup("/v1/cases"), argv[0]);
 }
 
 int cli_case_set(struct cli *c, int argc, char **argv)
 {
-    return change_case(c, "PATCH", client_target("/v1/cases/", argv[0], NULL), body_of_options(c));
+    return change_case(c, "PATCH", client_target("/v1/cases/", argv[0], NULL), NULL);
 }
 
 int cli_case_end(struct cli *c, int argc, char **argv)
 {
-    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/end"), body_of_options(c));
+    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/end"), NULL);
 }
 
 int cli_case_file(struct cli *c, int argc, char **argv)
 {
-    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/file"), body_of_options(c));
+    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/file"), NULL);
 }
 
 int cli_case_reopen(struct cli *c, int argc, char **argv)
 {
-    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/reopen"), json_object());
+    return change_case(c, "POST", client_target("/v1/cases/", argv[0], "/reopen"), NULL);
 }
 
 static void list_cases(const struct cli *c, const json_t *page, bool first)
@@ -120,9 +111,9 @@ static void list_cases(const struct cli *c, const json_t *page, bool first)
     size_t i;
 
     json_array_foreach (page, i, row) {
-        table_cell(t, COLOUR_BLUE, text_of(row, "number"));
-        table_cell(t, COLOUR_NONE, text_of(row, "state"));
-        table_cell(t, COLOUR_NONE, text_of(row, "procedure"));
+        table_cell(t, COLOUR_BLUE, print_text(row, "number"));
+        table_cell(t, COLOUR_NONE, print_text(row, "state"));
+        table_cell(t, COLOUR_NONE, print_text(row, "procedure"));
         for (size_t k = 0; k < ARRAY_SIZE(times); k++) {
             print_time(c->zone, json_get_integer(row, times[k], 0), false, text);
             text[10] = strlen(text) > 10 ? '\0' : text[10]; /* the day is enough */
@@ -140,15 +131,15 @@ static void list_cases(const struct cli *c, const json_t *page, bool first)
 int cli_case_ls(struct cli *c, int argc, char **argv)
 {
     _cleanup_free_ char *target = strdup("/v1/cases");
-    struct list_limits limits;
-    int r = list_limits_of(c, &limits);
+    int64_t limit;
+    int r = list_limit_of(c, &limit);
 
     if (r != CLI_OK)
         return r;
     if (!target || client_add_param(&target, "state", cli_option(c, "state")) < 0 ||
         client_add_param(&target, "procedure", cli_option(c, "procedure")) < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
-    return list_pages(c, target, "cases", &limits, list_cases, "no case is like that");
+    return list_pages(c, target, "cases", limit, list_cases, "no case is like that");
 }
 
 static void print_hold_rows(const struct cli *c, const json_t *list, bool first)
@@ -163,11 +154,11 @@ static void print_hold_rows(const struct cli *c, const json_t *list, bool first)
 
     json_array_foreach (list, i, row) {
         const char *number = json_get_string(row, "number"), *recording = json_get_string(row, "recording");
-        table_cell(t, COLOUR_BLUE, text_of(row, "id"));
-        table_cell(t, COLOUR_NONE, text_of(row, "ground"));
+        table_cell(t, COLOUR_BLUE, print_text(row, "id"));
+        table_cell(t, COLOUR_NONE, print_text(row, "ground"));
         table_cell(t, COLOUR_NONE, recording ? recording : number ? number : "this case");
         table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(row, "placed", 0), false, when));
-        table_cell(t, COLOUR_NONE, text_of(row, "placed_by"));
+        table_cell(t, COLOUR_NONE, print_text(row, "placed_by"));
         table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(row, "lifted", 0), false, when));
         table_cell(t, COLOUR_NONE, json_get_string(row, "matter"));
         table_cell(t, COLOUR_NONE, json_get_string(row, "reason"));
@@ -197,7 +188,7 @@ int cli_case_show(struct cli *c, int argc, char **argv)
         list_recordings(c, json_get_array(recordings, "recordings"), true);
     }
     if (r == CLI_OK && json_get_string(recordings, "next") && fflush(stdout) == 0)
-        fprintf(stderr, "… and more; `liuhen ls --case %s --all` lists them\n", text_of(s, "id"));
+        fprintf(stderr, "… and more; `liuhen ls --case %s --all` lists them\n", print_text(s, "id"));
     return r;
 }
 
@@ -210,20 +201,18 @@ static int change_links(struct cli *c, const char *method, int argc, char **argv
     int r = CLI_OK;
 
     for (int i = 0; i < argc - 1 && r == CLI_OK; i++) {
-        json_t *body = body_of_options(c), *answer = NULL;
+        _cleanup_json_ json_t *body = NULL;
+        json_t *answer = NULL;
 
-        r = put(body, "recording", argv[i]);
-        r = r == CLI_OK ? put(body, "case", argv[argc - 1]) : r;
-        if (r != CLI_OK) {
-            json_decref(body);
-            return r;
-        }
-        r = cli_ask(c, method, "/v1/links", body, &answer);
+        r = body_of_options(c, &body);
+        r = r != CLI_OK ? r : put(body, "recording", argv[i]);
+        r = r != CLI_OK ? r : put(body, "case", argv[argc - 1]);
+        r = r != CLI_OK ? r : cli_ask(c, method, "/v1/links", TAKE_PTR(body), &answer);
         if (r != CLI_OK)
             break;
         if (!c->json) {
             _cleanup_free_ char *number = print_safe(json_get_string(answer, "number"));
-            printf("%s %s %s%s%s\n", text_of(answer, "recording"), done, number,
+            printf("%s %s %s%s%s\n", print_text(answer, "recording"), done, number,
                    json_get_string(answer, "role") ? " as " : "",
                    json_get_string(answer, "role") ? json_get_string(answer, "role") : "");
         }
@@ -248,57 +237,51 @@ int cli_unlink(struct cli *c, int argc, char **argv)
 
 int cli_hold_add(struct cli *c, int argc, char **argv)
 {
-    _cleanup_json_ json_t *answer = NULL;
-    json_t *body;
-    int r = CLI_OK;
+    _cleanup_json_ json_t *answer = NULL, *body = NULL;
+    int r;
 
     if ((argc == 1) == (cli_option(c, "case") != NULL))
         return cli_fail(CLI_USAGE, "hold add", "give either a recording or --case CASE");
     if (!cli_option(c, "ground"))
         return cli_fail(CLI_USAGE, "hold add",
                         "--ground is missing; `liuhen hold add --help` lists the grounds");
-    body = body_of_options(c);
-    if (argc == 1)
-        r = put(body, "recording", argv[0]);
-    if (r != CLI_OK) {
-        json_decref(body);
-        return r;
-    }
-    r = cli_ask(c, "POST", "/v1/holds", body, &answer);
+    r = body_of_options(c, &body);
+    r = r != CLI_OK ? r : put(body, "recording", argc == 1 ? argv[0] : NULL);
+    r = r != CLI_OK ? r : cli_ask(c, "POST", "/v1/holds", TAKE_PTR(body), &answer);
     if (r != CLI_OK)
         return r;
     if (c->json)
         return cli_print_json(answer);
-    printf("hold %s placed on %s\n", text_of(answer, "id"),
-           json_get_string(answer, "recording") ? text_of(answer, "recording") : cli_option(c, "case"));
+    printf("hold %s placed on %s\n", print_text(answer, "id"),
+           json_get_string(answer, "recording") ? print_text(answer, "recording") : cli_option(c, "case"));
     return CLI_OK;
 }
 
 int cli_hold_lift(struct cli *c, int argc, char **argv)
 {
     _cleanup_free_ char *target = client_target("/v1/holds/", argv[0], "/lift");
-    _cleanup_json_ json_t *answer = NULL;
+    _cleanup_json_ json_t *answer = NULL, *body = NULL;
     int r;
 
     if (!cli_option(c, "reason"))
         return cli_fail(CLI_USAGE, "hold lift", "--reason is missing; say why the hold is no longer needed");
-    r = cli_ask(c, "POST", target, body_of_options(c), &answer);
+    r = body_of_options(c, &body);
+    r = r != CLI_OK ? r : cli_ask(c, "POST", target, TAKE_PTR(body), &answer);
     if (r != CLI_OK)
         return r;
     if (c->json)
         return cli_print_json(answer);
-    printf("hold %s lifted\n", text_of(answer, "id"));
+    printf("hold %s lifted\n", print_text(answer, "id"));
     return CLI_OK;
 }
 
 int cli_hold_ls(struct cli *c, int argc, char **argv)
 {
-    const struct list_limits all = {INT64_MAX};
     _cleanup_free_ char *target = strdup("/v1/holds");
 
     if (!target || client_add_param(&target, "case", cli_option(c, "case")) < 0 ||
         client_add_param(&target, "recording", cli_option(c, "recording")) < 0 ||
         client_add_param(&target, "lifted", cli_option(c, "all") ? "1" : NULL) < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
-    return list_pages(c, target, "holds", &all, print_hold_rows, "no hold stands");
+    return list_pages(c, target, "holds", LIST_ALL, print_hold_rows, "no hold stands");
 }

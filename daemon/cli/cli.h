@@ -60,6 +60,9 @@ struct cli {
     struct zone *zone;                   /* the site's, from the daemon's answers */
 };
 
+/* The command of one word, or of two where it has two; either may be NULL. Return: NULL when there is none. */
+const struct command *cli_find_command(const char *first, const char *second);
+
 /* The value of one of the command's options; NULL when it was not given. */
 const char *cli_option(const struct cli *c, const char *name);
 
@@ -69,6 +72,9 @@ int cli_ask(struct cli *c, const char *method, const char *target, json_t *body,
 
 /* The same for GET with an answer that is plain text; new string. */
 int cli_ask_text(struct cli *c, const char *target, char **ret);
+
+/* Says why there was no answer: r and err from the client. Return: the exit code for it. */
+int cli_unreachable(int r, const struct error *err);
 
 /* Says what the daemon's answer with this status says. Return: the exit code for it. */
 int cli_refused(unsigned status, const char *text);

@@ -29,8 +29,7 @@ static void offer_options(const struct option_row *row, const char *begun)
 /* First words of commands, or second ones after `first`. */
 static void offer_commands(const char *first, const char *begun)
 {
-    const char *before = "";
-    char word[32];
+    char word[32], before[32] = "";
 
     for (size_t i = 0; i < cli_n_commands; i++) {
         const char *name = cli_commands[i].name, *space = strchr(name, ' ');
@@ -42,12 +41,7 @@ static void offer_commands(const char *first, const char *begun)
         snprintf(word, sizeof word, "%.*s", (int)(space ? space - name : (long)strlen(name)), name);
         if (strcmp(before, word) != 0) /* the words of a group stand together */
             offer(begun, word);
-        before = name;
-        if (space) {
-            while (i + 1 < cli_n_commands &&
-                   strncmp(cli_commands[i + 1].name, name, (size_t)(space - name) + 1) == 0)
-                i++;
-        }
+        memcpy(before, word, sizeof before);
     }
 }
 
@@ -117,19 +111,6 @@ static const struct option_row *find_option(const struct command *command, const
     return NULL;
 }
 
-static const struct command *command_of(const char *first, const char *second)
-{
-    for (size_t i = 0; i < cli_n_commands; i++) {
-        const char *space = strchr(cli_commands[i].name, ' ');
-        if (!space && strcmp(cli_commands[i].name, first) == 0)
-            return &cli_commands[i];
-        if (space && second && strlen(first) == (size_t)(space - cli_commands[i].name) &&
-            strncmp(cli_commands[i].name, first, strlen(first)) == 0 && strcmp(space + 1, second) == 0)
-            return &cli_commands[i];
-    }
-    return NULL;
-}
-
 int cli_complete(int argc, char **argv, struct cli *c)
 {
     const char *begun = argc > 0 ? argv[argc - 1] : "", *first = NULL, *second = NULL;
@@ -146,9 +127,9 @@ int cli_complete(int argc, char **argv, struct cli *c)
             waits = find_option(command, argv[i]);
             waits = waits && waits->value ? waits : NULL;
         } else if (!first) {
-            command = command_of(first = argv[i], NULL);
+            command = cli_find_command(first = argv[i], NULL);
         } else if (!command && !second) {
-            command = command_of(first, second = argv[i]);
+            command = cli_find_command(first, second = argv[i]);
         } else {
             n++;
         }

@@ -7,13 +7,6 @@
 #include "cli/cli.h"
 #include "cli/print.h"
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_get_string(o, key);
-
-    return s ? s : "-";
-}
-
 static void heading(const char *text)
 {
     printf("\n%s%s%s\n", colour_on(COLOUR_BOLD), text, colour_off());
@@ -66,10 +59,10 @@ static void explain_decision(const struct cli *c, const json_t *s)
         return;
     }
     json_array_foreach (json_get_array(decision, "reasons"), i, reason)
-        if (!cite && strcmp(text_of(reason, "class"), text_of(decision, "class")) == 0)
+        if (!cite && strcmp(print_text(reason, "class"), print_text(decision, "class")) == 0)
             cite = json_get_string(reason, "cite");
     say(0, "", "It is kept %s. The class that decides is %s%s%s.", ending_of(c, decision, text, sizeof text),
-        text_of(decision, "class"), cite ? ", by " : "", cite ? cite : "");
+        print_text(decision, "class"), cite ? ", by " : "", cite ? cite : "");
     if (json_object_get(decision, "disc_due"))
         say(0, "", "Permanent discs of it are due by %s.",
             print_time(c->zone, json_get_integer(decision, "disc_due", 0), true, when));
@@ -77,11 +70,11 @@ static void explain_decision(const struct cli *c, const json_t *s)
         say(0, "",
             "Today the policy in force (%s) would say: class %s, kept %s. It is decided again at the next "
             "change.",
-            text_of(today, "policy"), text_of(today, "class"), ending_of(c, today, text, sizeof text));
+            print_text(today, "policy"), print_text(today, "class"), ending_of(c, today, text, sizeof text));
     heading("Why");
     json_array_foreach (json_get_array(decision, "reasons"), i, reason)
-        say(4, "- ", "%s (%s)", text_of(reason, "text"), text_of(reason, "cite"));
-    say(4, "- ", "decided by policy version %s", text_of(decision, "policy"));
+        say(4, "- ", "%s (%s)", print_text(reason, "text"), print_text(reason, "cite"));
+    say(4, "- ", "decided by policy version %s", print_text(decision, "policy"));
 }
 
 static void explain_facts(const struct cli *c, const json_t *facts)
@@ -97,8 +90,8 @@ static void explain_facts(const struct cli *c, const json_t *facts)
                                 ? print_time(c->zone, json_integer_value(value), true, when)
                                 : json_string_value(value);
         const char *certainty = json_get_string(fact, "certainty");
-        say(4, "- ", "%s: %s (from %s%s%s)", text_of(fact, "name"), shown ? shown : "-",
-            text_of(fact, "source"), certainty ? ", " : "", certainty ? certainty : "");
+        say(4, "- ", "%s: %s (from %s%s%s)", print_text(fact, "name"), shown ? shown : "-",
+            print_text(fact, "source"), certainty ? ", " : "", certainty ? certainty : "");
     }
 }
 
@@ -110,20 +103,21 @@ static void explain_cases(const struct cli *c, const json_t *s)
 
     heading("Cases");
     json_array_foreach (json_get_array(s, "cases"), i, one)
-        say(4, "- ", "%s, as %s%s%s; %s procedure, the case is %s", text_of(one, "number"),
-            text_of(one, "role"), json_get_string(one, "step") ? " for step " : "",
-            json_get_string(one, "step") ? json_get_string(one, "step") : "", text_of(one, "procedure"),
-            text_of(one, "state"));
+        say(4, "- ", "%s, as %s%s%s; %s procedure, the case is %s", print_text(one, "number"),
+            print_text(one, "role"), json_get_string(one, "step") ? " for step " : "",
+            json_get_string(one, "step") ? json_get_string(one, "step") : "", print_text(one, "procedure"),
+            print_text(one, "state"));
     if (i == 0)
         say(4, "- ", "linked to no case");
     heading("Holds");
     json_array_foreach (json_get_array(s, "hold_list"), i, one) {
         const char *matter = json_get_string(one, "matter"), *reason = json_get_string(one, "reason");
         bool gone = json_object_get(one, "lifted");
-        say(4, "- ", "%s, placed %s by %s%s%s%s%s%s%s%s", text_of(one, "ground"),
-            print_time(c->zone, json_get_integer(one, "placed", 0), false, when), text_of(one, "placed_by"),
-            matter ? ", matter " : "", matter ? matter : "", reason ? ": " : "", reason ? reason : "",
-            json_get_string(one, "case") ? " (on its case)" : "", gone ? "; lifted " : "; it stands",
+        say(4, "- ", "%s, placed %s by %s%s%s%s%s%s%s%s", print_text(one, "ground"),
+            print_time(c->zone, json_get_integer(one, "placed", 0), false, when),
+            print_text(one, "placed_by"), matter ? ", matter " : "", matter ? matter : "", reason ? ": " : "",
+            reason ? reason : "", json_get_string(one, "case") ? " (on its case)" : "",
+            gone ? "; lifted " : "; it stands",
             gone ? print_time(c->zone, json_get_integer(one, "lifted", 0), false, lifted) : "");
     }
     if (i == 0)
@@ -138,8 +132,8 @@ static void explain_changes(const struct cli *c, const json_t *changes)
 
     heading("What would change it");
     json_array_foreach (changes, i, one)
-        say(4, "- ", "If %s: kept %s (class %s).", text_of(one, "change"),
-            ending_of(c, one, text, sizeof text), text_of(one, "class"));
+        say(4, "- ", "If %s: kept %s (class %s).", print_text(one, "change"),
+            ending_of(c, one, text, sizeof text), print_text(one, "class"));
     if (i == 0)
         say(4, "- ",
             "Nothing that is asked for here: hold, lifted hold, link, filed case all leave it as it is.");
@@ -154,8 +148,8 @@ static void explain_history(const struct cli *c, const json_t *history, bool mor
     heading("What was done, from the ledger");
     json_array_foreach (history, i, act)
         say(4, "- ", "%s, %s, leaf %lld: %s",
-            print_time(c->zone, json_get_integer(act, "time", 0), true, when), text_of(act, "actor"),
-            (long long)json_get_integer(act, "index", 0), text_of(act, "text"));
+            print_time(c->zone, json_get_integer(act, "time", 0), true, when), print_text(act, "actor"),
+            (long long)json_get_integer(act, "index", 0), print_text(act, "text"));
     if (more)
         say(4, "- ", "… and more; `liuhen history` lists them");
 }
@@ -170,11 +164,11 @@ int cli_explain(struct cli *c, int argc, char **argv)
 
     if (r != CLI_OK || c->json)
         return r == CLI_OK ? cli_print_json(s) : r;
-    status = text_of(s, "status");
-    say(0, "", "Recording %s, \"%s\", kind %s, %s%s%s.", text_of(s, "id"), text_of(s, "name"),
-        text_of(s, "kind"), print_size(json_get_integer(s, "bytes", 0), size),
+    status = print_text(s, "status");
+    say(0, "", "Recording %s, \"%s\", kind %s, %s%s%s.", print_text(s, "id"), print_text(s, "name"),
+        print_text(s, "kind"), print_size(json_get_integer(s, "bytes", 0), size),
         strcmp(status, "damaged") == 0 ? "; it is damaged and kept as it came: " : "",
-        strcmp(status, "damaged") == 0 ? text_of(s, "message") : "");
+        strcmp(status, "damaged") == 0 ? print_text(s, "message") : "");
     explain_decision(c, s);
     explain_facts(c, json_get_array(s, "facts"));
     explain_cases(c, s);

@@ -10,17 +10,17 @@
 #define PAGE_ROWS    1000
 #define DEFAULT_ROWS 50
 
-int list_limits_of(const struct cli *c, struct list_limits *ret)
+int list_limit_of(const struct cli *c, int64_t *ret)
 {
     const char *limit = cli_option(c, "limit");
     char *end;
 
-    ret->rows = c->json || cli_option(c, "all") ? INT64_MAX : DEFAULT_ROWS;
+    *ret = c->json || cli_option(c, "all") ? LIST_ALL : DEFAULT_ROWS;
     if (!limit)
         return CLI_OK;
     errno = 0;
-    ret->rows = strtoll(limit, &end, 10);
-    if (errno || end == limit || *end || ret->rows < 1)
+    *ret = strtoll(limit, &end, 10);
+    if (errno || end == limit || *end || *ret < 1)
         return cli_fail(CLI_USAGE, limit, "is not a --limit; it is a number from 1 on");
     return CLI_OK;
 }
@@ -48,24 +48,22 @@ static void print_rows(const json_t *rows, bool first)
     }
 }
 
-int list_pages(struct cli *c, const char *target, const char *member, const struct list_limits *limits,
+int list_pages(struct cli *c, const char *target, const char *member, int64_t limit,
                void (*print)(const struct cli *c, const json_t *page, bool first), const char *none)
 {
-    _cleanup_free_ char *mark = NULL;
-    int64_t left = limits->rows, shown = 0;
+    _cleanup_json_ json_t *answer = NULL;
+    const char *mark = NULL;
+    int64_t left = limit, shown = 0;
 
     do {
-        _cleanup_json_ json_t *answer = NULL;
+        _cleanup_json_ json_t *before = TAKE_PTR(answer); /* mark is in it */
         const json_t *rows;
-        const char *next;
         int r = ask_page(c, target, mark, left, &answer);
 
         if (r != CLI_OK)
             return r;
         rows = json_get_array(answer, member);
-        next = json_get_string(answer, "next");
-        free(mark);
-        mark = next ? strdup(next) : NULL;
+        mark = json_get_string(answer, "next");
         if (c->json && shown == 0)
             printf("{\"%s\":[", member);
         if (c->json)

@@ -43,7 +43,7 @@ int cli_print_json(const json_t *value)
     return CLI_OK;
 }
 
-static int unreachable(const struct cli *c, int r, const struct error *err)
+int cli_unreachable(int r, const struct error *err)
 {
     if (r == -EACCES)
         return cli_fail(CLI_DENIED, err->object, "%s", err->text);
@@ -112,7 +112,7 @@ static int ask(struct cli *c, const char *method, const char *target, const json
         return cli_fail(CLI_BUSY, "", "out of memory");
     r = client_call(c->client, method, target, sent, &status, &text, &err);
     if (r < 0)
-        return unreachable(c, r, &err);
+        return cli_unreachable(r, &err);
     if (status < 200 || status > 299)
         return cli_refused(status, text);
     *ret = TAKE_PTR(text);
@@ -133,18 +133,15 @@ int cli_ask_text(struct cli *c, const char *target, char **ret)
     return ask(c, "GET", target, NULL, ret);
 }
 
-static const struct command *find_command(int argc, char **argv, int *ret_words)
+const struct command *cli_find_command(const char *first, const char *second)
 {
-    for (size_t i = 0; i < cli_n_commands; i++) {
+    for (size_t i = 0; first && i < cli_n_commands; i++) {
         const char *name = cli_commands[i].name, *space = strchr(name, ' ');
         size_t n = space ? (size_t)(space - name) : strlen(name);
 
-        if (argc < 1 || strlen(argv[0]) != n || strncmp(argv[0], name, n) != 0)
-            continue;
-        if (!space || (argc > 1 && strcmp(argv[1], space + 1) == 0)) {
-            *ret_words = space ? 2 : 1;
+        if (strlen(first) == n && strncmp(first, name, n) == 0 &&
+            (!space || (second && strcmp(second, space + 1) == 0)))
             return &cli_commands[i];
-        }
     }
     return NULL;
 }
@@ -162,7 +159,7 @@ static bool is_allowed(const char *allowed, const char *value)
     return false;
 }
 
-static int take_global(struct cli *c, const char *name, const char *value)
+static void take_global(struct cli *c, const char *name, const char *value)
 {
     if (strcmp(name, "socket") == 0)
         c->socket = value;
@@ -175,15 +172,16 @@ static int take_global(struct cli *c, const char *name, const char *value)
         cli_usage(c->command, stdout);
         exit(CLI_OK);
     }
-    return CLI_OK;
 }
 
 static int take_option(struct cli *c, size_t n_own, int which, const char *value)
 {
     const struct option_row *row;
 
-    if ((size_t)which >= n_own)
-        return take_global(c, cli_global_options[(size_t)which - n_own].name, value);
+    if ((size_t)which >= n_own) {
+        take_global(c, cli_global_options[(size_t)which - n_own].name, value);
+        return CLI_OK;
+    }
     row = &c->command->options[which];
     if (row->value && !is_allowed(row->value, value))
         return cli_fail(CLI_USAGE, value, "is not a --%s; it is one of %s", row->name, row->value);
@@ -211,7 +209,7 @@ static int read_options(struct cli *c, int argc, char **argv)
     opterr = 0;
     while (r == CLI_OK && (o = getopt_long(argc, argv, shorts + (c->command ? 1 : 0), longs, &which)) != -1) {
         if (o == 'h')
-            r = take_global(c, "help", NULL);
+            take_global(c, "help", NULL);
         else if (o == 'o' && c->command &&
                  strcmp(c->command->options[0].name ? c->command->options[0].name : "", "output") == 0)
             c->values[0] = optarg;
@@ -227,32 +225,32 @@ static int read_options(struct cli *c, int argc, char **argv)
     return r;
 }
 
-static int unknown_command(int argc, char **argv)
+static int unknown_command(const char *first)
 {
+    size_t n = strlen(first);
     bool group = false;
 
-    for (size_t i = 0; i < cli_n_commands; i++) {
-        size_t n = strlen(argv[0]);
-        if (strncmp(cli_commands[i].name, argv[0], n) == 0 && cli_commands[i].name[n] == ' ') {
-            fprintf(stderr, "%s%s", group ? ", " : "liuhen: after ", group ? "" : argv[0]);
+    for (size_t i = 0; i < cli_n_commands; i++)
+        if (strncmp(cli_commands[i].name, first, n) == 0 && cli_commands[i].name[n] == ' ') {
+            fprintf(stderr, "%s%s", group ? ", " : "liuhen: after ", group ? "" : first);
             fprintf(stderr, "%s%s", group ? "" : " comes one of: ", cli_commands[i].name + n + 1);
             group = true;
         }
-    }
     if (group) {
         fputc('\n', stderr);
         return CLI_USAGE;
     }
-    return cli_fail(CLI_USAGE, argv[0], "is not a command; `liuhen --help` lists them");
+    return cli_fail(CLI_USAGE, first, "is not a command; `liuhen --help` lists them");
 }
 
 static int run_command(struct cli *c, int argc, char **argv)
 {
-    int words = 0, r;
+    int words, r;
 
-    c->command = find_command(argc, argv, &words);
+    c->command = cli_find_command(argv[0], argv[1]);
     if (!c->command)
-        return unknown_command(argc, argv);
+        return unknown_command(argv[0]);
+    words = strchr(c->command->name, ' ') ? 2 : 1;
     r = read_options(c, argc - words + 1, argv + words - 1);
     if (r != CLI_OK)
         return r;
@@ -284,16 +282,14 @@ int main(int argc, char **argv)
         cli_usage(NULL, stderr);
         return CLI_USAGE;
     }
-    if (strcmp(argv[0], "help") == 0) {
-        int words;
-        cli_usage(find_command(argc - 1, argv + 1, &words), stdout);
-    } else if (strcmp(argv[0], "complete-words") == 0) {
+    if (strcmp(argv[0], "help") == 0)
+        cli_usage(cli_find_command(argv[1], argc > 1 ? argv[2] : NULL), stdout);
+    else if (strcmp(argv[0], "complete-words") == 0)
         r = cli_complete(argc - 1, argv + 1, &c);
-    } else if (strcmp(argv[0], "man-page") == 0) {
+    else if (strcmp(argv[0], "man-page") == 0)
         r = cli_man();
-    } else {
+    else
         r = run_command(&c, argc, argv);
-    }
     client_free(c.client);
     zone_free(c.zone);
     if (fflush(stdout) != 0 && r == CLI_OK)

@@ -5,6 +5,7 @@
 #include "cli/print.h"
 
 #include <langinfo.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdarg.h>
 #include <string.h>
@@ -13,6 +14,7 @@
 #include <wchar.h>
 
 #include "base/encode.h"
+#include "cli/cli.h"
 
 #define LABEL_COLUMNS 14
 #define WRAP_COLUMNS  100
@@ -55,8 +57,7 @@ unsigned print_columns(void)
 
 const char *colour_on(enum colour c)
 {
-    static const char *const codes[] = {"",         "\033[1m",  "\033[2m", "\033[31m",
-                                        "\033[32m", "\033[33m", "\033[34m"};
+    static const char *const codes[] = {"", "\033[1m", "\033[2m", "\033[31m", "\033[32m", "\033[34m"};
 
     return out.colours ? codes[c] : "";
 }
@@ -66,12 +67,11 @@ const char *colour_off(void)
     return out.colours ? "\033[0m" : "";
 }
 
-/* Columns of the character at text; *ret_bytes its length (at least 1). */
-static unsigned character_width(const char *text, size_t *ret_bytes)
+unsigned print_character_width(const char *text, size_t *ret_bytes)
 {
     mbstate_t state = {0};
     wchar_t wide;
-    size_t n = mbrtowc(&wide, text, strlen(text), &state);
+    size_t n = mbrtowc(&wide, text, strnlen(text, MB_LEN_MAX), &state);
     int width;
 
     if (n == 0 || n == (size_t)-1 || n == (size_t)-2) {
@@ -89,7 +89,7 @@ unsigned print_width(const char *text)
     size_t n;
 
     for (; *text; text += n)
-        width += character_width(text, &n);
+        width += print_character_width(text, &n);
     return width;
 }
 
@@ -105,15 +105,20 @@ static bool is_unsafe(const uint8_t *s, size_t n)
     return n == 3 && s[0] == 0xe2 && s[1] == 0x81 && s[2] >= 0xa6 && s[2] <= 0xa9;
 }
 
+void *print_must(void *memory)
+{
+    if (!memory) {
+        fputs("liuhen: out of memory\n", stderr);
+        exit(CLI_BUSY);
+    }
+    return memory;
+}
+
 char *print_safe(const char *text)
 {
     size_t size = text ? strlen(text) : 0, o = 0;
-    char *copy = malloc(size + 1);
+    char *copy = print_must(malloc(size + 1));
 
-    if (!copy) {
-        fputs("liuhen: out of memory\n", stderr);
-        exit(7);
-    }
     for (size_t i = 0, n; i < size; i += n) {
         n = utf8_sequence_length((const uint8_t *)text + i, size - i);
         if (n == 0 || is_unsafe((const uint8_t *)text + i, n)) {
@@ -126,6 +131,13 @@ char *print_safe(const char *text)
     }
     copy[o] = '\0';
     return copy;
+}
+
+const char *print_text(const json_t *object, const char *key)
+{
+    const char *text = json_get_string(object, key);
+
+    return text ? text : "-";
 }
 
 const char *print_size(int64_t bytes, char text[PRINT_SIZE_SIZE])
@@ -159,7 +171,7 @@ static size_t next_piece(const char *text, unsigned *ret_width)
 
     *ret_width = 0;
     while (text[bytes] && text[bytes] != ' ') {
-        unsigned w = character_width(text + bytes, &n);
+        unsigned w = print_character_width(text + bytes, &n);
 
         if (w > 1 && bytes > 0)
             break;
@@ -189,7 +201,7 @@ static void wrap(unsigned at, unsigned indent, unsigned limit, const char *text)
             at += blanks;
         }
         for (size_t i = 0, n; i < bytes; i += n) {
-            unsigned w = character_width(text + i, &n);
+            unsigned w = print_character_width(text + i, &n);
             if (at + w > limit) {
                 printf("\n%*s", (int)indent, "");
                 at = indent;

@@ -16,16 +16,23 @@ void print_init(void);
 bool print_is_terminal(void);
 unsigned print_columns(void); /* of the terminal; 0 = no limit */
 
-enum colour { COLOUR_NONE, COLOUR_BOLD, COLOUR_DIM, COLOUR_RED, COLOUR_GREEN, COLOUR_YELLOW, COLOUR_BLUE };
+enum colour { COLOUR_NONE, COLOUR_BOLD, COLOUR_DIM, COLOUR_RED, COLOUR_GREEN, COLOUR_BLUE };
 const char *colour_on(enum colour c); /* "" unless standard output is a terminal and NO_COLOR is unset */
 const char *colour_off(void);
 
-/* Columns that a text takes on a terminal. */
+/* Columns that a text takes on a terminal; those of its first character, *ret_bytes its length (at least 1). */
 unsigned print_width(const char *text);
+unsigned print_character_width(const char *text, size_t *ret_bytes);
+
+/* The memory itself: dies when there is none. */
+void *print_must(void *memory);
 
 /* A copy without control characters, line breaks and direction overrides (each becomes '?'); NULL reads as "". Never NULL: dies
  * when out of memory. */
 char *print_safe(const char *text);
+
+/* A text member of an object as it is (not made safe); "-" when it has none. */
+const char *print_text(const json_t *object, const char *key);
 
 /* "1.2 GiB", "311 KiB", "17 B". */
 #define PRINT_SIZE_SIZE 16

@@ -9,13 +9,6 @@
 #include "cli/list.h"
 #include "cli/print.h"
 
-static const char *text_of(const json_t *o, const char *key)
-{
-    const char *s = json_get_string(o, key);
-
-    return s ? s : "-";
-}
-
 /* ---- status ------------------------------------------------------------------------------------------------------ */
 
 static void print_intake(const json_t *intake)
@@ -30,7 +23,7 @@ static void print_intake(const json_t *intake)
                 reason ? reason : "", (long long)json_get_integer(intake, "waiting", 0),
                 (long long)json_get_integer(intake, "in_hand", 0));
     json_array_foreach (json_get_array(intake, "folders"), i, folder)
-        print_field(i ? "" : "folders", "%s  %s%s", text_of(folder, "name"), text_of(folder, "path"),
+        print_field(i ? "" : "folders", "%s  %s%s", print_text(folder, "name"), print_text(folder, "path"),
                     json_get_bool(folder, "present", true) ? "" : "  NOT THERE");
 }
 
@@ -73,7 +66,7 @@ static void print_you(const json_t *you)
     json_array_foreach (json_get_array(you, "roles"), i, role)
         snprintf(roles + strlen(roles), sizeof roles - strlen(roles), "%s%s", i ? ", " : "",
                  json_string_value(role));
-    print_field("you", "%s (%s)", text_of(you, "name"), *roles ? roles : "no role");
+    print_field("you", "%s (%s)", print_text(you, "name"), *roles ? roles : "no role");
 }
 
 int cli_status(struct cli *c, int argc, char **argv)
@@ -87,16 +80,16 @@ int cli_status(struct cli *c, int argc, char **argv)
         return r == CLI_OK ? cli_print_json(s) : r;
     space = json_get_object(s, "space");
     you = json_get_object(s, "you");
-    print_field("site", "%s, %s (%s)", text_of(s, "site"),
-                print_time(c->zone, json_get_integer(s, "now", 0), true, when), text_of(s, "zone"));
-    print_field("daemon", "liuhend %s since %s", text_of(s, "version"),
+    print_field("site", "%s, %s (%s)", print_text(s, "site"),
+                print_time(c->zone, json_get_integer(s, "now", 0), true, when), print_text(s, "zone"));
+    print_field("daemon", "liuhend %s since %s", print_text(s, "version"),
                 print_time(c->zone, json_get_integer(s, "started", 0), false, when));
-    print_field("archive", "%s, %s free; catalogue in %s", text_of(s, "archive"),
-                print_size(json_get_integer(space, "bytes_free", 0), size), text_of(s, "catalogue"));
+    print_field("archive", "%s, %s free; catalogue in %s", print_text(s, "archive"),
+                print_size(json_get_integer(space, "bytes_free", 0), size), print_text(s, "catalogue"));
     print_intake(json_get_object(s, "intake"));
     print_counts(json_get_object(s, "counts"));
     print_field("ledger", "%lld acts", (long long)json_get_integer(s, "leaves", 0));
-    print_field("policy", "%s, version %s", text_of(s, "policy"), text_of(s, "policy_version"));
+    print_field("policy", "%s, version %s", print_text(s, "policy"), print_text(s, "policy_version"));
     print_you(you);
     print_troubles(json_get_array(s, "troubles"));
     return CLI_OK;
@@ -111,7 +104,7 @@ static const struct table_column ls_columns[] = {
 
 static void flags_of(const json_t *r, char out[8])
 {
-    const char *status = text_of(r, "status");
+    const char *status = print_text(r, "status");
     size_t n = 0;
 
     if (strcmp(status, "damaged") == 0)
@@ -147,16 +140,16 @@ static void add_recording(struct table *t, const struct cli *c, const json_t *r)
     char when[CALENDAR_TEXT_SIZE], until[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE], flags[8];
 
     flags_of(r, flags);
-    table_cell(t, COLOUR_BLUE, text_of(r, "id"));
+    table_cell(t, COLOUR_BLUE, print_text(r, "id"));
     table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(r, "sort", 0), false, when));
-    table_cell(t, COLOUR_NONE, text_of(r, "kind"));
+    table_cell(t, COLOUR_NONE, print_text(r, "kind"));
     table_cell(t, COLOUR_NONE, print_size(json_get_integer(r, "bytes", 0), size));
     table_cell(t, strchr(flags, 'D') ? COLOUR_RED : COLOUR_NONE, flags);
     table_cell(t, COLOUR_NONE, json_get_string(r, "device"));
     table_cell(t, COLOUR_NONE, json_get_string(r, "officer"));
     table_cell(t, COLOUR_NONE, json_get_string(r, "class"));
     table_cell(t, COLOUR_NONE, until_of(c->zone, r, until));
-    table_cell(t, COLOUR_NONE, text_of(r, "name"));
+    table_cell(t, COLOUR_NONE, print_text(r, "name"));
 }
 
 void list_recordings(const struct cli *c, const json_t *page, bool first)
@@ -175,8 +168,8 @@ int cli_ls(struct cli *c, int argc, char **argv)
     static const char *const params[] = {"case", "device", "officer", "unit",     "kind", "class",    "take",
                                          "from", "to",     "damaged", "unlinked", "held", "undecided"};
     _cleanup_free_ char *target = strdup("/v1/recordings");
-    struct list_limits limits;
-    int r = list_limits_of(c, &limits);
+    int64_t limit;
+    int r = list_limit_of(c, &limit);
 
     for (size_t i = 0; r == CLI_OK && c->command->options[i].name; i++)
         if (c->command->options[i].value && c->values[i] && !*c->values[i])
@@ -190,13 +183,13 @@ int cli_ls(struct cli *c, int argc, char **argv)
     }
     return r != CLI_OK
                ? r
-               : list_pages(c, target, "recordings", &limits, list_recordings, "no recording is like that");
+               : list_pages(c, target, "recordings", limit, list_recordings, "no recording is like that");
 }
 
 /* ---- show -------------------------------------------------------------------------------------------------------- */
 
 /* A placed fact: value, and where it comes from. */
-static void print_place(const struct cli *c, const json_t *place, const char *key, bool is_time)
+static void print_place(const struct cli *c, const json_t *place, const char *key)
 {
     const json_t *fact = json_get_object(place, key), *value = json_object_get(fact, "value");
     char when[CALENDAR_TEXT_SIZE];
@@ -204,9 +197,9 @@ static void print_place(const struct cli *c, const json_t *place, const char *ke
     if (!value)
         return;
     print_field(key, "%s  (%s, %s)",
-                is_time ? print_time(c->zone, json_integer_value(value), true, when)
-                        : json_string_value(value),
-                text_of(fact, "source"), text_of(fact, "certainty"));
+                json_is_integer(value) ? print_time(c->zone, json_integer_value(value), true, when)
+                                       : json_string_value(value),
+                print_text(fact, "source"), print_text(fact, "certainty"));
 }
 
 /* "video h264 1280x720 50/1, 779 kbit/s" */
@@ -221,7 +214,7 @@ static void print_stream(const json_t *stream)
     if (rate)
         snprintf(sound, sizeof sound, " %lld Hz, %lld channels", (long long)rate,
                  (long long)json_get_integer(stream, "channels", 1));
-    print_field("stream", "%s %s%s%s%s%s", text_of(stream, "type"), text_of(stream, "codec"), size,
+    print_field("stream", "%s %s%s%s%s%s", print_text(stream, "type"), print_text(stream, "codec"), size,
                 json_get_string(stream, "rate") && width ? " " : "",
                 json_get_string(stream, "rate") && width ? json_get_string(stream, "rate") : "", sound);
 }
@@ -236,7 +229,7 @@ static void print_media(const json_t *media)
     size_t i;
 
     if (json_get_string(media, "container"))
-        print_field("container", "%s", text_of(media, "container"));
+        print_field("container", "%s", print_text(media, "container"));
     if (msec)
         print_field("duration", "%lld:%02lld.%lld", (long long)(msec / 60000), (long long)(msec / 1000 % 60),
                     (long long)(msec % 1000 / 100));
@@ -259,14 +252,14 @@ static void print_links(const struct cli *c, const json_t *s)
     size_t i;
 
     json_array_foreach (json_get_array(s, "cases"), i, one)
-        print_field("case", "%s  as %s%s%s (%s, %s)", text_of(one, "number"), text_of(one, "role"),
+        print_field("case", "%s  as %s%s%s (%s, %s)", print_text(one, "number"), print_text(one, "role"),
                     json_get_string(one, "step") ? ", step " : "",
                     json_get_string(one, "step") ? json_get_string(one, "step") : "",
-                    text_of(one, "procedure"), text_of(one, "state"));
+                    print_text(one, "procedure"), print_text(one, "state"));
     json_array_foreach (json_get_array(s, "hold_list"), i, one)
-        print_field("hold", "%s  %s since %s by %s%s", text_of(one, "id"), text_of(one, "ground"),
+        print_field("hold", "%s  %s since %s by %s%s", print_text(one, "id"), print_text(one, "ground"),
                     print_time(c->zone, json_get_integer(one, "placed", 0), false, when),
-                    text_of(one, "placed_by"), json_object_get(one, "lifted") ? " (lifted)" : "");
+                    print_text(one, "placed_by"), json_object_get(one, "lifted") ? " (lifted)" : "");
 }
 
 static void print_kept(const struct cli *c, const json_t *s)
@@ -282,43 +275,41 @@ static void print_kept(const struct cli *c, const json_t *s)
                 strcmp(ending, "date") == 0   ? "until "
                 : strcmp(ending, "case") == 0 ? "as long as its case file"
                                               : "permanently",
-                strcmp(ending, "date") == 0 ? until_of(c->zone, s, day) : "", text_of(s, "class"));
+                strcmp(ending, "date") == 0 ? until_of(c->zone, s, day) : "", print_text(s, "class"));
 }
 
 int cli_show(struct cli *c, int argc, char **argv)
 {
+    static const char *const placed[] = {"device", "officer", "unit", "case_number", "started", "ended"};
     _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], NULL);
     char when[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE];
     _cleanup_json_ json_t *s = NULL;
-    const json_t *place, *one;
+    const json_t *one;
     size_t i;
     int r = cli_ask(c, "GET", target, NULL, &s);
 
     if (r != CLI_OK || c->json)
         return r == CLI_OK ? cli_print_json(s) : r;
-    place = json_get_object(s, "place");
-    print_field("recording", "%s", text_of(s, "id"));
-    print_field("name", "%s", text_of(s, "name"));
-    print_field("kind", "%s, %s (%lld bytes), %s%s%s", text_of(s, "kind"),
+    print_field("recording", "%s", print_text(s, "id"));
+    print_field("name", "%s", print_text(s, "name"));
+    print_field("kind", "%s, %s (%lld bytes), %s%s%s", print_text(s, "kind"),
                 print_size(json_get_integer(s, "bytes", 0), size), (long long)json_get_integer(s, "bytes", 0),
-                text_of(s, "status"), json_get_string(s, "message") ? ": " : "",
+                print_text(s, "status"), json_get_string(s, "message") ? ": " : "",
                 json_get_string(s, "message") ? json_get_string(s, "message") : "");
-    print_field("sha256", "%s", text_of(s, "digest"));
+    print_field("sha256", "%s", print_text(s, "digest"));
     if (json_get_string(s, "sm3"))
-        print_field("sm3", "%s", text_of(s, "sm3"));
+        print_field("sm3", "%s", print_text(s, "sm3"));
     print_field("sealed", "%s, leaf %lld",
                 print_time(c->zone, json_get_integer(s, "received", 0), true, when),
                 (long long)json_get_integer(s, "leaf", 0));
     json_array_foreach (json_get_array(s, "arrivals"), i, one)
         print_field(i ? "again" : "arrived", "%s  %s  %s",
-                    print_time(c->zone, json_get_integer(one, "time", 0), true, when), text_of(one, "door"),
-                    text_of(one, "path"));
-    for (i = 0; i < 6; i++)
-        print_place(c, place,
-                    (const char *[]){"device", "officer", "unit", "case_number", "started", "ended"}[i],
-                    i >= 4);
+                    print_time(c->zone, json_get_integer(one, "time", 0), true, when),
+                    print_text(one, "door"), print_text(one, "path"));
+    for (i = 0; i < ARRAY_SIZE(placed); i++)
+        print_place(c, json_get_object(s, "place"), placed[i]);
     if (json_get_string(s, "take"))
-        print_field("take", "%s", text_of(s, "take"));
+        print_field("take", "%s", print_text(s, "take"));
     print_links(c, s);
     print_kept(c, s);
     print_media(json_get_object(s, "media"));
@@ -340,8 +331,8 @@ static void print_history(const struct cli *c, const json_t *page, bool first)
         snprintf(leaf, sizeof leaf, "%lld", (long long)json_get_integer(act, "index", 0));
         table_cell(t, COLOUR_NONE, leaf);
         table_cell(t, COLOUR_NONE, print_time(c->zone, json_get_integer(act, "time", 0), false, when));
-        table_cell(t, COLOUR_NONE, text_of(act, "actor"));
-        table_cell(t, COLOUR_NONE, text_of(act, "text"));
+        table_cell(t, COLOUR_NONE, print_text(act, "actor"));
+        table_cell(t, COLOUR_NONE, print_text(act, "text"));
     }
     table_print(t, first);
 }
@@ -349,9 +340,8 @@ static void print_history(const struct cli *c, const json_t *page, bool first)
 int cli_history(struct cli *c, int argc, char **argv)
 {
     _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], "/history");
-    const struct list_limits all = {INT64_MAX};
 
-    return target ? list_pages(c, target, "acts", &all, print_history, "no act is published yet")
+    return target ? list_pages(c, target, "acts", LIST_ALL, print_history, "no act is published yet")
                   : cli_fail(CLI_BUSY, "", "out of memory");
 }
 
@@ -370,7 +360,7 @@ int cli_quarantine_ls(struct cli *c, int argc, char **argv)
         return r == CLI_OK ? cli_print_json(s) : r;
     json_array_foreach (json_get_array(s, "quarantine"), i, item) {
         const char *reason = json_get_string(json_get_object(item, "reason"), "reason");
-        table_cell(t, COLOUR_NONE, text_of(item, "name"));
+        table_cell(t, COLOUR_NONE, print_text(item, "name"));
         table_cell(t, COLOUR_NONE, print_size(json_get_integer(item, "bytes", 0), size));
         table_cell(t, COLOUR_NONE, reason ? reason : "no reason file beside it");
     }

@@ -23,18 +23,9 @@ struct table {
     struct cell *cells;
 };
 
-static void *must(void *memory)
-{
-    if (!memory) {
-        fputs("liuhen: out of memory\n", stderr);
-        exit(7);
-    }
-    return memory;
-}
-
 struct table *table_new(const struct table_column *columns, size_t n)
 {
-    struct table *t = must(calloc(1, sizeof *t));
+    struct table *t = print_must(calloc(1, sizeof *t));
 
     t->columns = columns;
     t->n_columns = MIN(n, (size_t)COLUMNS_MAX);
@@ -59,7 +50,7 @@ void table_cell(struct table *t, enum colour colour, const char *text)
     cell.width = print_width(cell.text);
     if (t->n == t->room) {
         t->room = t->room ? 2 * t->room : 64;
-        t->cells = must(reallocarray(t->cells, t->room, sizeof *t->cells));
+        t->cells = print_must(reallocarray(t->cells, t->room, sizeof *t->cells));
     }
     t->cells[t->n++] = cell;
 }
@@ -120,14 +111,12 @@ static void print_cell(const char *text, unsigned text_width, unsigned width, bo
         shown = text_width;
     } else {
         while (shown + 1 < width) {
-            size_t n = 1;
-            char one[8];
-            while ((text[bytes + n] & 0xc0) == 0x80)
-                n++;
-            snprintf(one, sizeof one, "%.*s", (int)n, text + bytes);
-            if (shown + print_width(one) + 1 > width)
+            size_t n;
+            unsigned w = print_character_width(text + bytes, &n);
+
+            if (shown + w + 1 > width)
                 break;
-            shown += print_width(one);
+            shown += w;
             bytes += n;
         }
     }

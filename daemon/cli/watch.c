@@ -21,7 +21,7 @@ struct watching {
     bool until_idle, watching, idle_before, line_shown;
     int exit_code;
     int64_t asked_usec;
-    uint64_t sealed, again, examined, damaged, quarantined, bytes;
+    uint64_t sealed, examined, damaged, bytes;
     uint64_t events, events_before;
     char state[200];
 };
@@ -40,11 +40,16 @@ static void clear_line(struct watching *w)
     w->line_shown = false;
 }
 
+static bool has_line(const struct watching *w)
+{
+    return print_is_terminal() && !w->cli->json;
+}
+
 static void show_line(struct watching *w)
 {
     char size[PRINT_SIZE_SIZE], text[400];
 
-    if (!print_is_terminal() || w->cli->json)
+    if (!has_line(w))
         return;
     clear_line(w);
     snprintf(text, sizeof text, "%llu sealed (%s) · %llu examined · %llu damaged · %s",
@@ -70,9 +75,7 @@ static void count(struct watching *w, const char *event, const json_t *o)
         w->sealed++;
         w->bytes += (uint64_t)json_get_integer(o, "bytes", 0);
     }
-    w->again += strcmp(event, "again") == 0;
     w->examined += strcmp(event, "examined") == 0;
-    w->quarantined += strcmp(event, "quarantined") == 0;
     w->damaged += status && strcmp(status, "damaged") == 0;
 }
 
@@ -124,8 +127,8 @@ static int on_line(void *userdata, const char *line)
 static int ask_status(struct watching *w)
 {
     _cleanup_json_ json_t *s = NULL;
+    _cleanup_free_ char *reason = NULL;
     const json_t *intake;
-    const char *reason;
     bool idle;
     int r = cli_ask(w->cli, "GET", "/v1/status", NULL, &s);
 
@@ -134,11 +137,11 @@ static int ask_status(struct watching *w)
         return ENDED;
     }
     intake = json_get_object(s, "intake");
-    reason = json_get_string(intake, "reason");
+    reason = print_safe(json_get_string(intake, "reason"));
     snprintf(w->state, sizeof w->state, "%lld waiting · %lld to examine%s%.100s",
              (long long)(json_get_integer(intake, "waiting", 0) + json_get_integer(intake, "in_hand", 0)),
              (long long)json_get_integer(json_get_object(s, "counts"), "to_examine", 0),
-             reason ? " · paused: " : "", reason ? reason : "");
+             *reason ? " · paused: " : "", reason);
     idle = json_get_bool(s, "idle", false) && w->events == w->events_before;
     if (w->until_idle && idle && w->idle_before)
         return ENDED;
@@ -157,7 +160,7 @@ static int on_tick(void *userdata)
         return ENDED;
     if (!w->watching || now - w->asked_usec < STATUS_EVERY_USEC)
         return 0;
-    if (w->until_idle || print_is_terminal())
+    if (w->until_idle || has_line(w))
         r = ask_status(w);
     w->asked_usec = clock_monotonic_usec();
     show_line(w);
@@ -169,14 +172,11 @@ int cli_watch(struct cli *c, int argc, char **argv)
     struct watching w = {.cli = c, .until_idle = cli_option(c, "until-idle")};
     const struct client_stream stream = {on_line, on_tick, &w, TICK_MSEC};
     _cleanup_(client_freep) struct client *client = NULL;
-    _cleanup_json_ json_t *first = NULL;
     _cleanup_free_ char *text = NULL;
     struct error err = ERROR_INIT;
     unsigned status = 0;
-    int r = cli_ask(c, "GET", "/v1/status", NULL, &first); /* says plainly when there is no daemon */
+    int r;
 
-    if (r != CLI_OK)
-        return r;
     if (client_new(c->socket, &client) < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
     signal(SIGINT, on_signal);
@@ -187,7 +187,7 @@ int cli_watch(struct cli *c, int argc, char **argv)
     if (r == ENDED)
         return w.exit_code;
     if (r < 0)
-        return cli_fail(CLI_UNREACHABLE, err.object, "%s", *err.text ? err.text : strerror(-r));
+        return cli_unreachable(r, &err);
     if (status != 200)
         return cli_refused(status, text ? text : "");
     return w.until_idle ? cli_fail(CLI_UNREACHABLE, c->socket, "the daemon stopped before it was idle")

@@ -74,6 +74,16 @@ def test_status_and_watch(two):
     daemon.wait_idle()
 
 
+def test_a_missing_folder_with_a_long_name_is_a_trouble_too(make_daemon):
+    daemon = make_daemon()
+    for blanks in ("", "a", "aa"):  # wherever a cut would fall
+        path = daemon.work / "/".join([blanks + "执法记录仪" * 16] * 4)
+        daemon.write_config(folders=[{"path": str(daemon.folder), "name": "drop"}, {"path": str(path), "name": "long"}])
+        daemon.restart()
+        daemon.wait(lambda: f"drop folder {path} is not there" in daemon.cli("status")["troubles"], "the folder among the troubles",
+                    timeout=10)
+
+
 def test_explain_can_be_read_aloud(two):
     daemon, first, _ = two
     daemon.cli("case", "add", NUMBER, "--procedure", "general")
@@ -264,6 +274,22 @@ def test_exit_codes_and_plain_words(two):
         done = daemon.run(*args)
         assert (done.returncode, words in done.stderr) == (code, True), (args, parts(done))
         assert done.stderr.startswith("liuhen: ") and done.stdout == ""
+
+
+def test_an_option_that_is_no_utf8_changes_nothing(two):
+    daemon, first, _ = two
+    daemon.cli("case", "add", NUMBER)
+    bad = "\udcff"  # the byte 0xff
+    for args, option in ((["case", "end", NUMBER, "--date", bad], "date"),
+                         (["case", "set", NUMBER, "--title", bad], "title"),
+                         (["case", "add", "13", "--title", bad], "title"),
+                         (["link", first, NUMBER, "--step", bad], "step"),
+                         (["hold", "add", "--case", bad, "--ground", "audit"], "case"),
+                         (["hold", "lift", "01K", "--reason", bad], "reason")):
+        done = daemon.run(*args)
+        assert (done.returncode, done.stdout) == (2, ""), (args, parts(done))
+        assert done.stderr.startswith(f"liuhen: {option}: is not UTF-8"), parts(done)
+    assert [(c["number"], c["state"]) for c in daemon.cli("case", "ls")["cases"]] == [(NUMBER, "open")]
 
 
 def test_no_daemon(build, work):
