@@ -133,23 +133,15 @@ static const struct config_row *find_child(const struct config_table *t, const c
 static void unknown_key(const struct config_table *t, const char *prefix, const struct yaml_node *key,
                         struct yaml_faults *faults)
 {
-    const char *names[64], *near;
-    char all[400] = "";
-    size_t n = 0, at = 0;
+    const char *names[64];
+    size_t n = 0;
 
     for (const struct config_row *row = t->rows; row < t->rows + t->n && n < ARRAY_SIZE(names); row++) {
         const char *name = config_child_name(row, prefix);
-        if (!name)
-            continue;
-        names[n++] = name;
-        if (at < sizeof all)
-            at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", n > 1 ? ", " : "", name);
+        if (name)
+            names[n++] = name;
     }
-    near = yaml_nearest(key->text, names, n);
-    if (near)
-        yaml_fault(faults, key, "unknown key '%s%.60s'; did you mean '%s'?", prefix, key->text, near);
-    else
-        yaml_fault(faults, key, "unknown key '%s%.60s'; known here: %s", prefix, key->text, all);
+    yaml_fault_unknown(faults, key, names, n, "known here", "unknown key '%s%.60s'", prefix, key->text);
 }
 
 static void apply_below(const struct config_table *t, const struct yaml_node *node, void *base,
