@@ -18,20 +18,6 @@ static const struct policy_link no_link;
 
 /* --- texts --- */
 
-/* Cuts what snprintf cut inside a character, so that reasons are always valid UTF-8. */
-static void trim_utf8(char *text)
-{
-    size_t length = strlen(text), i = 0;
-
-    while (i < length) {
-        size_t n = utf8_sequence_length((const uint8_t *)text + i, length - i);
-        if (n == 0)
-            break;
-        i += n;
-    }
-    text[i] = 0;
-}
-
 static void _printf_(2, 3) set_text(struct policy_reason *r, const char *format, ...)
 {
     va_list ap;
@@ -39,7 +25,7 @@ static void _printf_(2, 3) set_text(struct policy_reason *r, const char *format,
     va_start(ap, format);
     vsnprintf(r->text, sizeof r->text, format, ap);
     va_end(ap);
-    trim_utf8(r->text);
+    utf8_repair(r->text, sizeof r->text);
 }
 
 /* "6 months", "1 year". */
