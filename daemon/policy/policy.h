@@ -65,12 +65,16 @@ struct policy_facts {
     uint32_t holds; /* bit set of 1u << enum hold_ground of standing holds */
 };
 
+/* Each keeps longer than the one before. */
 enum ending {
     ENDING_DATE,
     ENDING_CASE, /* no end for now: follows a case not filed yet, or a hold for litigation or audit stands */
     ENDING_PERMANENT,
 };
 const char *ending_name(enum ending e); /* "date", "case", "permanent" */
+
+/* Which keeps longer, by the ending, then the date: > 0 the first, 0 neither, < 0 the second. */
+int policy_compare_terms(enum ending a, int64_t a_until_usec, enum ending b, int64_t b_until_usec);
 
 #define POLICY_REASONS_MAX 16
 #define POLICY_REASON_SIZE 200
