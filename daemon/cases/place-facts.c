@@ -207,10 +207,10 @@ static int sidecar_link(struct work *w, const json_t *sidecar)
     const json_t *role = json_object_get(sidecar, "role"), *step = json_object_get(sidecar, "step");
     json_t *fact = json_get_object(w->place, "case_number");
     const char *text = json_string_value(role);
+    enum link_role known = LINK_NONE;
     int r = 0;
 
-    if (role && !json_is_null(role) &&
-        (!text || (strcmp(text, "evidence") != 0 && strcmp(text, "context") != 0)))
+    if (role && !json_is_null(role) && (!text || link_role_parse(text, &known) < 0 || known == LINK_NONE))
         r = note(w, "sidecar: role is not used; it must be evidence or context");
     else if (fact && text)
         r = json_set_string(fact, "role", text);

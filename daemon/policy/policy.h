@@ -97,15 +97,13 @@ struct decision {
     struct policy_reason reasons[POLICY_REASONS_MAX]; /* the deciding one first, then by how long they keep */
 };
 
-/* Parses a policy text (at most 256 KiB). All faults are collected: on_fault is called for each with object "file:line:column".
- * Return: 0, -EINVAL (at least one fault), -ENOMEM. */
+/* Parses a policy text (at most POLICY_BYTES_MAX). All faults are collected: on_fault is called for each with object
+ * "file:line:column". Return: 0, -EINVAL (at least one fault), -ENOMEM. */
 int policy_parse(const char *text, size_t size, const char *file,
                  void (*on_fault)(void *userdata, const struct error *fault), void *userdata,
                  struct policy **ret);
 struct policy *policy_free(struct policy *p);
 DEFINE_CLEANUP(struct policy *, policy_free)
-
-#define POLICY_BYTES_MAX (256u * 1024)
 
 /* Names of classes that the engine itself gives; no policy may use them: a standing hold, and the statutory floor. */
 #define POLICY_CLASS_HOLD  "hold"
