@@ -534,3 +534,18 @@ const char *config_child_name(const struct config_row *row, const char *prefix)
         return NULL;
     return row->path + n;
 }
+
+const char *config_prefix_below(const struct config_row *row, char out[CONFIG_PREFIX_SIZE])
+{
+    snprintf(out, CONFIG_PREFIX_SIZE, "%s%s.", row->path, row->type == CONFIG_LIST ? "[]" : "");
+    return out;
+}
+
+void *config_list_items(const struct config_row *row, const void *base, size_t *ret_n)
+{
+    void *items;
+
+    memcpy(&items, (const char *)base + row->offset, sizeof items);
+    memcpy(ret_n, (const char *)base + row->count_offset, sizeof *ret_n);
+    return items;
+}
