@@ -9,8 +9,6 @@
 #include "base/config-value.h"
 #include "base/config.h"
 
-#define PREFIX_SIZE 128
-
 static const char *type_words(const struct config_row *row)
 {
     return row->type == CONFIG_SECTION ? "table"
@@ -48,12 +46,6 @@ static void put_comment(FILE *out, int indent, const char *first, const char *re
     }
 }
 
-static const char *below(const struct config_row *row, char out[PREFIX_SIZE])
-{
-    snprintf(out, PREFIX_SIZE, "%s%s.", row->path, row->type == CONFIG_LIST ? "[]" : "");
-    return out;
-}
-
 static int dump_value(const struct config_row *row, const char *name, const void *base, int indent,
                       const char *dash, FILE *out)
 {
@@ -68,12 +60,12 @@ static int dump_value(const struct config_row *row, const char *name, const void
 static int dump_list(const struct config_table *t, const struct config_row *list, const char *name,
                      const void *base, FILE *out)
 {
-    char prefix[PREFIX_SIZE], facts[512];
+    char prefix[CONFIG_PREFIX_SIZE], facts[512];
     const char *items;
     size_t n;
     int r = 0;
 
-    below(list, prefix);
+    config_prefix_below(list, prefix);
     fprintf(out, "# Keys of an entry:\n");
     for (const struct config_row *row = t->rows; row < t->rows + t->n; row++) {
         const char *key = config_child_name(row, prefix);
@@ -85,8 +77,7 @@ static int dump_list(const struct config_table *t, const struct config_row *list
         put_comment(out, 0, lead, "      ", row->help);
         put_comment(out, 0, "      ", "      ", facts);
     }
-    memcpy(&items, (const char *)base + list->offset, sizeof items);
-    memcpy(&n, (const char *)base + list->count_offset, sizeof n);
+    items = config_list_items(list, base, &n);
     fprintf(out, "%s:%s\n", name, n ? "" : " []");
     for (size_t i = 0; i < n && r == 0; i++) {
         const char *dash = "- ";
@@ -104,7 +95,7 @@ static int dump_list(const struct config_table *t, const struct config_row *list
 static int dump_below(const struct config_table *t, const void *base, const char *prefix, int indent,
                       FILE *out)
 {
-    char next[PREFIX_SIZE], facts[512];
+    char next[CONFIG_PREFIX_SIZE], facts[512];
     int r = 0;
 
     for (const struct config_row *row = t->rows; row < t->rows + t->n && r == 0; row++) {
@@ -117,7 +108,7 @@ static int dump_below(const struct config_table *t, const void *base, const char
         put_comment(out, indent, "", "", row->help);
         if (row->type == CONFIG_SECTION) {
             fprintf(out, "%*s%s:\n", indent, "", name);
-            r = dump_below(t, base, below(row, next), indent + 2, out);
+            r = dump_below(t, base, config_prefix_below(row, next), indent + 2, out);
             continue;
         }
         facts_text(row, facts, sizeof facts);

@@ -291,18 +291,16 @@ static size_t count_names(const struct config_row *row)
 
 static int find_name(const struct config_row *row, const char *text, size_t *ret, char *why)
 {
-    size_t n = count_names(row), at = 0;
-    char all[256] = "";
+    size_t n = count_names(row);
     const char *near;
+    char all[256];
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         if (strcmp(text, row->names[i]) == 0) {
             *ret = i;
             return 0;
         }
-        at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", i ? ", " : "", row->names[i]);
-        at = MIN(at, sizeof all - 1);
-    }
+    yaml_words(row->names, n, all, sizeof all);
     near = yaml_nearest(text, row->names, n);
     return near ? WHY("'%.60s' is unknown; did you mean '%s'? (known: %s)", text, near, all)
                 : WHY("'%.60s' is unknown; write one of: %s", text, all);
@@ -512,7 +510,6 @@ const char *config_bounds_text(const struct config_row *row, char *out, size_t s
     _cleanup_free_ char *low = NULL, *high = NULL;
     const struct unit *units = row->type == CONFIG_SIZE ? size_units : duration_units;
     size_t n = row->type == CONFIG_SIZE ? ARRAY_SIZE(size_units) : ARRAY_SIZE(duration_units);
-    size_t at = 0;
 
     out[0] = 0;
     if (row->type == CONFIG_INTEGER)
@@ -525,8 +522,7 @@ const char *config_bounds_text(const struct config_row *row, char *out, size_t s
     if (row->type == CONFIG_LIST || row->type == CONFIG_STRINGS)
         snprintf(out, size, "at most %lld entries", (long long)row->max);
     if (row->type == CONFIG_ENUM || row->type == CONFIG_FLAGS)
-        for (size_t i = 0; row->names[i] && at < size; i++)
-            at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "", row->names[i]);
+        yaml_words(row->names, count_names(row), out, size);
     return out;
 }
 
@@ -537,4 +533,19 @@ const char *config_child_name(const struct config_row *row, const char *prefix)
     if (strncmp(row->path, prefix, n) != 0 || strpbrk(row->path + n, ".["))
         return NULL;
     return row->path + n;
+}
+
+const char *config_prefix_below(const struct config_row *row, char out[CONFIG_PREFIX_SIZE])
+{
+    snprintf(out, CONFIG_PREFIX_SIZE, "%s%s.", row->path, row->type == CONFIG_LIST ? "[]" : "");
+    return out;
+}
+
+void *config_list_items(const struct config_row *row, const void *base, size_t *ret_n)
+{
+    void *items;
+
+    memcpy(&items, (const char *)base + row->offset, sizeof items);
+    memcpy(ret_n, (const char *)base + row->count_offset, sizeof *ret_n);
+    return items;
 }

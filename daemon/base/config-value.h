@@ -7,7 +7,8 @@
 
 #include "base/config.h"
 
-#define CONFIG_WHY_SIZE 400
+#define CONFIG_WHY_SIZE    400
+#define CONFIG_PREFIX_SIZE 128
 
 /* The largest value that a scalar slot holds. */
 union config_slot {
@@ -42,5 +43,11 @@ const char *config_bounds_text(const struct config_row *row, char *out, size_t s
 
 /* Calls for the rows directly below prefix ("" or "archive." or "folders[]."): the key's own name, NULL for other rows. */
 const char *config_child_name(const struct config_row *row, const char *prefix);
+
+/* The prefix of the rows directly below a section or list. Returns out. */
+const char *config_prefix_below(const struct config_row *row, char out[CONFIG_PREFIX_SIZE]);
+
+/* The array and the length of a list; pointers of any type are read as bytes. */
+void *config_list_items(const struct config_row *row, const void *base, size_t *ret_n);
 
 #endif

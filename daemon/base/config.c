@@ -10,8 +10,6 @@
 
 #include "base/config-value.h"
 
-#define PREFIX_SIZE 128
-
 static void *slot_of(void *base, const struct config_row *row)
 {
     return (char *)base + row->offset;
@@ -22,33 +20,17 @@ static const void *const_slot_of(const void *base, const struct config_row *row)
     return (const char *)base + row->offset;
 }
 
-/* The list's array and length; pointers of any type are read as bytes. */
-static void *list_items(const void *base, const struct config_row *row, size_t *ret_n)
-{
-    void *items;
-
-    memcpy(&items, const_slot_of(base, row), sizeof items);
-    memcpy(ret_n, (const char *)base + row->count_offset, sizeof *ret_n);
-    return items;
-}
-
 static void list_set(void *base, const struct config_row *row, void *items, size_t n)
 {
     memcpy(slot_of(base, row), &items, sizeof items);
     memcpy((char *)base + row->count_offset, &n, sizeof n);
 }
 
-static const char *deeper(const struct config_row *row, char out[PREFIX_SIZE])
-{
-    snprintf(out, PREFIX_SIZE, "%s%s.", row->path, row->type == CONFIG_LIST ? "[]" : "");
-    return out;
-}
-
 /* --- freeing --- */
 
 static void done_below(const struct config_table *t, void *base, const char *prefix)
 {
-    char next[PREFIX_SIZE];
+    char next[CONFIG_PREFIX_SIZE];
 
     for (const struct config_row *row = t->rows; row < t->rows + t->n; row++) {
         size_t n = 0;
@@ -57,11 +39,11 @@ static void done_below(const struct config_table *t, void *base, const char *pre
         if (!config_child_name(row, prefix))
             continue;
         if (row->type == CONFIG_SECTION) {
-            done_below(t, base, deeper(row, next));
+            done_below(t, base, config_prefix_below(row, next));
         } else if (row->type == CONFIG_LIST) {
-            items = list_items(base, row, &n);
+            items = config_list_items(row, base, &n);
             for (size_t i = 0; i < n; i++)
-                done_below(t, items + i * row->item_size, deeper(row, next));
+                done_below(t, items + i * row->item_size, config_prefix_below(row, next));
             free(items);
             list_set(base, row, NULL, 0);
         } else if (config_type_ops(row->type)->done) {
@@ -98,13 +80,13 @@ static void default_value(const struct config_row *row, void *base, struct yaml_
 static void defaults_below(const struct config_table *t, void *base, const char *prefix,
                            struct yaml_faults *faults)
 {
-    char next[PREFIX_SIZE];
+    char next[CONFIG_PREFIX_SIZE];
 
     for (const struct config_row *row = t->rows; row < t->rows + t->n; row++) {
         if (!config_child_name(row, prefix))
             continue;
         if (row->type == CONFIG_SECTION)
-            defaults_below(t, base, deeper(row, next), faults);
+            defaults_below(t, base, config_prefix_below(row, next), faults);
         else if (row->type == CONFIG_LIST)
             list_set(base, row, NULL, 0);
         else
@@ -133,23 +115,15 @@ static const struct config_row *find_child(const struct config_table *t, const c
 static void unknown_key(const struct config_table *t, const char *prefix, const struct yaml_node *key,
                         struct yaml_faults *faults)
 {
-    const char *names[64], *near;
-    char all[400] = "";
-    size_t n = 0, at = 0;
+    const char *names[64];
+    size_t n = 0;
 
     for (const struct config_row *row = t->rows; row < t->rows + t->n && n < ARRAY_SIZE(names); row++) {
         const char *name = config_child_name(row, prefix);
-        if (!name)
-            continue;
-        names[n++] = name;
-        if (at < sizeof all)
-            at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", n > 1 ? ", " : "", name);
+        if (name)
+            names[n++] = name;
     }
-    near = yaml_nearest(key->text, names, n);
-    if (near)
-        yaml_fault(faults, key, "unknown key '%s%.60s'; did you mean '%s'?", prefix, key->text, near);
-    else
-        yaml_fault(faults, key, "unknown key '%s%.60s'; known here: %s", prefix, key->text, all);
+    yaml_fault_unknown(faults, key, names, n, "known here", "unknown key '%s%.60s'", prefix, key->text);
 }
 
 static void apply_below(const struct config_table *t, const struct yaml_node *node, void *base,
@@ -158,7 +132,7 @@ static void apply_below(const struct config_table *t, const struct yaml_node *no
 static void apply_list(const struct config_table *t, const struct config_row *row,
                        const struct yaml_node *node, void *base, struct yaml_faults *faults)
 {
-    char next[PREFIX_SIZE];
+    char next[CONFIG_PREFIX_SIZE];
     char *items;
 
     if (node->kind != YAML_SEQUENCE) {
@@ -178,7 +152,7 @@ static void apply_list(const struct config_table *t, const struct config_row *ro
         return;
     }
     list_set(base, row, items, node->n);
-    deeper(row, next);
+    config_prefix_below(row, next);
     for (size_t i = 0; i < node->n; i++) {
         defaults_below(t, items + i * row->item_size, next, faults);
         apply_below(t, node->items[i], items + i * row->item_size, next, faults);
@@ -203,7 +177,7 @@ static void check_required(const struct config_table *t, const struct yaml_node 
 static void apply_below(const struct config_table *t, const struct yaml_node *node, void *base,
                         const char *prefix, struct yaml_faults *faults)
 {
-    char next[PREFIX_SIZE];
+    char next[CONFIG_PREFIX_SIZE];
 
     if (node->kind != YAML_MAPPING) {
         yaml_fault(faults, node, "%.*s%s%s where 'key: value' lines belong",
@@ -221,7 +195,7 @@ static void apply_below(const struct config_table *t, const struct yaml_node *no
                        "%s: %s where 'key: value' lines belong; indent its keys below it", row->path,
                        yaml_is_null(node->items[i]) ? "nothing" : yaml_kind_name(node->items[i]));
         else if (row->type == CONFIG_SECTION)
-            apply_below(t, node->items[i], base, deeper(row, next), faults);
+            apply_below(t, node->items[i], base, config_prefix_below(row, next), faults);
         else if (row->type == CONFIG_LIST)
             apply_list(t, row, node->items[i], base, faults);
         else
@@ -287,20 +261,20 @@ static bool equal_below(const struct config_table *t, const void *a, const void 
 static bool equal_row(const struct config_table *t, const struct config_row *row, const void *a,
                       const void *b)
 {
-    char next[PREFIX_SIZE];
+    char next[CONFIG_PREFIX_SIZE];
     size_t na, nb;
     const char *xs, *ys;
 
     if (row->type == CONFIG_SECTION)
-        return equal_below(t, a, b, deeper(row, next));
+        return equal_below(t, a, b, config_prefix_below(row, next));
     if (row->type != CONFIG_LIST)
         return config_type_ops(row->type)->equal(const_slot_of(a, row), const_slot_of(b, row));
-    xs = list_items(a, row, &na);
-    ys = list_items(b, row, &nb);
+    xs = config_list_items(row, a, &na);
+    ys = config_list_items(row, b, &nb);
     if (na != nb)
         return false;
     for (size_t i = 0; i < na; i++)
-        if (!equal_below(t, xs + i * row->item_size, ys + i * row->item_size, deeper(row, next)))
+        if (!equal_below(t, xs + i * row->item_size, ys + i * row->item_size, config_prefix_below(row, next)))
             return false;
     return true;
 }

@@ -122,6 +122,11 @@ size_t utf8_sequence_length(const uint8_t *s, size_t size)
     return n;
 }
 
+bool utf8_is_control(const uint8_t *s, size_t n)
+{
+    return s[0] < 0x20 || s[0] == 0x7F || (n == 2 && s[0] == 0xC2 && s[1] < 0xA0);
+}
+
 bool utf8_is_valid(const char *text, size_t size)
 {
     for (size_t i = 0; i < size;) {
@@ -171,9 +176,8 @@ static char *percent_encode_also(const uint8_t *s, size_t size, const char *also
         return NULL;
     for (size_t i = 0; i < size;) {
         size_t n = utf8_sequence_length(s + i, size - i);
-        /* C1 controls (U+0080 to U+009F) would act on a terminal, so they are encoded as well */
-        bool plain = n > 0 && s[i] >= 0x20 && s[i] != 0x7F && s[i] != '%' &&
-                     !(n == 1 && strchr(also_bad, s[i])) && !(n == 2 && s[i] == 0xC2 && s[i + 1] < 0xA0);
+        bool plain =
+            n > 0 && !utf8_is_control(s + i, n) && s[i] != '%' && !(n == 1 && strchr(also_bad, s[i]));
         if (plain) {
             memcpy(p, s + i, n);
             p += n;

@@ -37,6 +37,9 @@ void utf8_repair(char *text, size_t size);
 /* Length in bytes (1-4) of the valid UTF-8 sequence at s, 0 if none. */
 size_t utf8_sequence_length(const uint8_t *s, size_t size);
 
+/* Whether the valid sequence of n bytes at s is a control character: C0, DEL, or C1 (U+0080 to U+009F). All act on a terminal. */
+bool utf8_is_control(const uint8_t *s, size_t n);
+
 /* A name for a file on disk made from any bytes: percent-encoded, no '/', no control bytes, none of \ : * ? " < > |, not "."
  * or "..", not starting with '.' or '-', at most 200 bytes (cut at a character, the extension kept). Never empty, never
  * "arrival.json". New string; NULL = out of memory. */

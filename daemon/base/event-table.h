@@ -27,9 +27,7 @@
     X(RECORDING_AGAIN,     INFO,    "RECORDING FILE",         "{FILE} is known already: noted as another arrival of {RECORDING}") \
     X(RECORDING_EXAMINED,  INFO,    "RECORDING STATUS",       "examined {RECORDING}: {STATUS}") \
     X(RECORDING_DAMAGED,   WARNING, "RECORDING REASON",       "{RECORDING} is damaged: {REASON}; kept as it came") \
-    X(RECORDING_DECIDED,   INFO,    "RECORDING CLASS UNTIL",  "{RECORDING}: {CLASS}, keep until {UNTIL}") \
     X(SOURCE_LEFT,         WARNING, "FILE REASON",            "sealed, but the source {FILE} stays: {REASON}") \
-    X(MEDIA_WORKER_DIED,   WARNING, "RECORDING REASON",       "the media worker died on {RECORDING}: {REASON}") \
     X(EXAMINE_FAILED,      ERROR,   "RECORDING REASON",       "{RECORDING} could not be examined, it is tried again later: {REASON}") \
     X(CLOCK_DOUBTFUL,      WARNING, "REASON",                 "the clock is doubtful: {REASON}") \
     X(POLICY_ADOPTED,      NOTICE,  "POLICY VERSION",         "policy {POLICY} version {VERSION} is in force") \

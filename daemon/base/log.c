@@ -83,7 +83,7 @@ static size_t append_value(char *out, size_t size, const char *value)
     for (size_t i = 0; i < length;) {
         const uint8_t *s = (const uint8_t *)value + i;
         size_t n = utf8_sequence_length(s, length - i);
-        bool plain = n > 0 && s[0] >= 0x20 && s[0] != 0x7F && !(n == 2 && s[0] == 0xC2 && s[1] < 0xA0);
+        bool plain = n > 0 && !utf8_is_control(s, n);
 
         if (at + MAX(n, 1u) >= size)
             break;

@@ -7,8 +7,10 @@
 #ifndef LIUHEN_BASE_NOTIFY_H
 #define LIUHEN_BASE_NOTIFY_H
 
+#include "base/macro.h"
+
 /* Sends "STATUS=…", dropped when the manager is not reading just then. */
-void notify_status(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void notify_status(const char *format, ...) _printf_(1, 2);
 
 /* Sends READY=1, STOPPING=1 and the like: waits up to two seconds for the manager to read.
  * Return: 1 sent, 0 no manager asked for it, negative errno (-EAGAIN: it does not read). */

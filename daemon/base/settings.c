@@ -13,8 +13,7 @@
 #include "base/fd.h"
 #include "base/settings-table.h"
 
-#define POLICY_BYTES_MAX (256u * 1024)
-#define POLICY_BUILT_IN  "cn-health-enforcement"
+#define POLICY_BUILT_IN "cn-health-enforcement"
 
 /* The policy set of this regulation, so that a program without any installed file still knows the law. */
 #define EMBED(name, path)                                                                                    \
@@ -241,18 +240,12 @@ static int report_unreadable(const char *path, int r, config_on_fault on_fault, 
 /* An editor that has emptied the file and not written it yet must not take away all folders. */
 static int report_empty(const char *path, config_on_fault on_fault, void *userdata)
 {
-    _cleanup_free_ char *place = NULL;
-    struct error fault = ERROR_INIT;
+    struct yaml_faults faults = {.file = path, .on_fault = on_fault, .userdata = userdata};
+    const struct yaml_node start = {.line = 1, .column = 1};
 
-    if (asprintf(&place, "%s:1:1", path) < 0) {
-        place = NULL;
-        return -ENOMEM;
-    }
-    error_set(&fault, -EINVAL, place,
-              "the file is empty; right would be settings, or at least a comment to run on the defaults");
-    if (on_fault)
-        on_fault(userdata, &fault);
-    return -EINVAL;
+    return yaml_fault(
+        &faults, &start,
+        "the file is empty; right would be settings, or at least a comment to run on the defaults");
 }
 
 int settings_load(const char *path, config_on_fault on_fault, void *userdata, struct settings **ret)

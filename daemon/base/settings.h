@@ -13,7 +13,8 @@
 #include "base/config.h"
 #include "base/error.h"
 
-#define SETTINGS_BYTES_MAX (1u << 20) /* a larger retention.yaml is refused before it is read */
+#define SETTINGS_BYTES_MAX (1u << 20)    /* a larger retention.yaml is refused before it is read */
+#define POLICY_BYTES_MAX   (256u * 1024) /* and so is a larger policy */
 
 enum store_immutable { STORE_IMMUTABLE_AUTO, STORE_IMMUTABLE_YES, STORE_IMMUTABLE_NO };
 enum folder_after {

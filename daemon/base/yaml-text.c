@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Two small helpers around YAML texts (see yaml.h): the nearest known word for "did you mean", and quoting a string so that it
- * reads back as itself.
+ * Small helpers around YAML texts (see yaml.h): the nearest known word for "did you mean", the fault that says so, and quoting a
+ * string so that it reads back as itself.
  */
+#include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
 #include <strings.h>
@@ -49,6 +50,31 @@ const char *yaml_nearest(const char *word, const char *const *candidates, size_t
         }
     }
     return found;
+}
+
+const char *yaml_words(const char *const *words, size_t n, char *out, size_t size)
+{
+    size_t at = 0;
+
+    out[0] = 0;
+    for (size_t i = 0; i < n && at < size; i++)
+        at += (size_t)snprintf(out + at, size - at, "%s%s", i ? ", " : "", words[i]);
+    return out;
+}
+
+int yaml_fault_unknown(struct yaml_faults *f, const struct yaml_node *node, const char *const *known,
+                       size_t n, const char *lead, const char *format, ...)
+{
+    const char *near = yaml_nearest(node->text, known, n);
+    char what[300], all[400];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(what, sizeof what, format, ap);
+    va_end(ap);
+    if (near)
+        return yaml_fault(f, node, "%s; did you mean '%s'?", what, near);
+    return yaml_fault(f, node, "%s; %s: %s", what, lead, yaml_words(known, n, all, sizeof all));
 }
 
 /* Whether the text may stand without quotes anywhere, also inside [ ], and is not taken for a number, a truth or nothing. */

@@ -63,6 +63,14 @@ const char *yaml_kind_name(const struct yaml_node *node);
 /* The candidate nearest to word, if near enough to be a slip of the pen; else NULL. candidates: n strings. */
 const char *yaml_nearest(const char *word, const char *const *candidates, size_t n);
 
+/* "a, b, c": n words one after the other; what has no room is cut. Returns out. */
+const char *yaml_words(const char *const *words, size_t n, char *out, size_t size);
+
+/* Reports that the text of node is none of the n known words: "<format>; did you mean 'b'?" where one is near, else
+ * "<format>; <lead>: a, b, c". Always returns -EINVAL. */
+int yaml_fault_unknown(struct yaml_faults *f, const struct yaml_node *node, const char *const *known,
+                       size_t n, const char *lead, const char *format, ...) _printf_(6, 7);
+
 /* A scalar as YAML text that reads back as the same string: plain where that is safe, else double-quoted. New string or NULL. */
 char *yaml_quote(const char *text);
 

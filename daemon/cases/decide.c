@@ -43,7 +43,7 @@ void decide_facts(const struct deciding *d, struct policy_link *links, struct po
     }
 }
 
-static int decide(const struct deciding *d, const struct policy *policy, struct decision *ret)
+int decide_known(const struct deciding *d, const struct policy *policy, struct decision *ret)
 {
     _cleanup_free_ struct policy_link *links = calloc(d->n_links + 1, sizeof *links);
     struct policy_facts facts;
@@ -125,7 +125,7 @@ int decide_recording(struct txn *t, const struct policy *policy, const struct re
             *ret_changed = false;
         return 0;
     }
-    r = decide(&known, policy, &d);
+    r = decide_known(&known, policy, &d);
     if (r < 0)
         return r;
     reasons = decision_reasons_json(&d);
@@ -157,5 +157,5 @@ int decide_preview(struct db *db, const struct policy *policy, const struct reco
     _cleanup_(deciding_done) struct deciding known = {0};
     int r = deciding_read(db, id, &known, err);
 
-    return r != 0 ? r : decide(&known, policy, ret);
+    return r != 0 ? r : decide_known(&known, policy, ret);
 }

@@ -21,9 +21,13 @@ int decide_case(struct txn *t, const struct policy *policy, const struct case_id
 int decide_preview(struct db *db, const struct policy *policy, const struct recording_id *id,
                    struct decision *ret, struct error *err);
 
+struct deciding; /* catalogue/deciding.h */
+
+/* The same for facts that were read already, to ask about them under several policies. Return: 0, -ENOMEM. */
+int decide_known(const struct deciding *d, const struct policy *policy, struct decision *ret);
+
 /* The engine's facts from what was read; links: room for d->n_links, which *ret borrows as it borrows the texts of d. For asking
  * "what if" (api/what-if.c). */
-struct deciding;
 void decide_facts(const struct deciding *d, struct policy_link *links, struct policy_facts *ret);
 
 /* The reasons of a decision as they stand in the act. */

@@ -18,6 +18,7 @@
 #define DURATION_MAX_USEC (3660 * USEC_PER_DAY)
 #define TIMES_MAX         16
 #define NOTES_MAX         12
+#define SOURCE_SIZE       160
 #define NO_TIME           INT64_MIN
 
 enum sure { SURE_DOUBTFUL, SURE_PROBABLE, SURE_CERTAIN };
@@ -30,7 +31,7 @@ struct placer {
 
 struct time_fact {
     int64_t usec;
-    char source[160];
+    char source[SOURCE_SIZE];
     enum sure sure;
 };
 
@@ -127,7 +128,16 @@ static int note(struct work *w, const char *format, ...)
     va_start(ap, format);
     vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
+    utf8_repair(text, sizeof text);
     return json_array_append_new(w->notes, json_string(text)) < 0 ? -ENOMEM : 0;
+}
+
+/* "rule:dahua"; a name that is too long is cut. */
+static const char *source_text(const char *kind, const char *name, char out[SOURCE_SIZE])
+{
+    snprintf(out, SOURCE_SIZE, "%s:%.140s", kind, name ? name : "");
+    utf8_repair(out, SOURCE_SIZE);
+    return out;
 }
 
 /* {"value":…,"source":…,"certainty":…}; takes value. */
@@ -207,10 +217,10 @@ static int sidecar_link(struct work *w, const json_t *sidecar)
     const json_t *role = json_object_get(sidecar, "role"), *step = json_object_get(sidecar, "step");
     json_t *fact = json_get_object(w->place, "case_number");
     const char *text = json_string_value(role);
+    enum link_role known = LINK_NONE;
     int r = 0;
 
-    if (role && !json_is_null(role) &&
-        (!text || (strcmp(text, "evidence") != 0 && strcmp(text, "context") != 0)))
+    if (role && !json_is_null(role) && (!text || link_role_parse(text, &known) < 0 || known == LINK_NONE))
         r = note(w, "sidecar: role is not used; it must be evidence or context");
     else if (fact && text)
         r = json_set_string(fact, "role", text);
@@ -276,10 +286,10 @@ static int from_rule(struct work *w, size_t i)
     _cleanup_(place_match_done) struct place_match m = {{NULL}, false};
     const struct settings_place *s = &w->placer->settings->place[i];
     bool on_path = s->on == PLACE_ON_PATH;
-    char source[160];
+    char source[SOURCE_SIZE];
     int r;
 
-    snprintf(source, sizeof source, "rule:%.140s", s->name);
+    source_text("rule", s->name, source);
     r = place_rule_match(w->placer->rules[i], on_path ? w->path : w->name,
                          on_path ? w->path_size : w->name_size, &m);
     if (r == -ELOOP)
@@ -308,10 +318,10 @@ static int from_folder(struct work *w)
 {
     static const char *const keys[] = {"device", "officer", "unit"};
     const char *folder = json_get_string(w->arrival, "folder");
-    char source[160];
+    char source[SOURCE_SIZE];
     int r = 0;
 
-    snprintf(source, sizeof source, "folder:%.140s", folder ? folder : "");
+    source_text("folder", folder, source);
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++)
         r = keep_text(w, keys[i], json_get_string(w->arrival, keys[i]), source, SURE_CERTAIN);
     return r;
@@ -345,9 +355,9 @@ static int from_media(struct work *w)
     const char *local = json_get_string(w->media, "started_local"),
                *what = json_get_string(w->media, "started_source");
     int64_t usec = json_get_integer(w->media, "started_usec", NO_TIME);
-    char source[160];
+    char source[SOURCE_SIZE];
 
-    snprintf(source, sizeof source, "media:%.140s", what ? what : "");
+    source_text("media", what, source);
     if (usec == NO_TIME && local && calendar_parse(w->zone, local, &usec, NULL) == 0)
         sure = MIN(sure, SURE_PROBABLE);
     keep_time(w->starts, &w->n_starts, usec, source, sure);

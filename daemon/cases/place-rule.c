@@ -12,6 +12,7 @@
 #include <pcre2.h>
 
 #include "base/encode.h"
+#include "base/yaml.h"
 
 #define MATCH_STEPS_MAX 200000
 #define MATCH_DEPTH_MAX 2000
@@ -39,11 +40,6 @@ struct place_rule {
 };
 
 DEFINE_CLEANUP(pcre2_match_data *, pcre2_match_data_free)
-
-const char *place_group_name(enum place_group g)
-{
-    return group_names[g];
-}
 
 struct place_rule *place_rule_free(struct place_rule *r)
 {
@@ -79,14 +75,11 @@ static int read_names(struct place_rule *r, struct error *err)
                          NAMES_MAX);
     for (uint32_t i = 0; i < count; i++, table += entry) {
         const char *name = (const char *)table + 2;
+        char known[300];
 
         if (group_of(name, &r->names[i].group) < 0)
-            return error_set(err, -EINVAL, "",
-                             "the pattern has a group named %s; known are device, officer, unit, case, "
-                             "channel, seq, date, "
-                             "time, end_date, end_time, datetime, start, end, year, month, day, hour, "
-                             "minute, second, epoch",
-                             name);
+            return error_set(err, -EINVAL, "", "the pattern has a group named %s; known are %s", name,
+                             yaml_words(group_names, PLACE_GROUP_COUNT, known, sizeof known));
         r->names[i].number = (uint32_t)table[0] << 8 | table[1];
         r->n_names++;
     }

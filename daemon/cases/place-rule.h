@@ -57,7 +57,6 @@ enum place_group {
     PLACE_EPOCH,
     PLACE_GROUP_COUNT
 };
-const char *place_group_name(enum place_group g);
 
 struct place_rule; /* immutable, shared between threads */
 

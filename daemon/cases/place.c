@@ -113,12 +113,14 @@ static int link_by_place(struct txn *t, const struct recording_id *id, const str
     return txn_act(t, "link.added", source ? source : "system", id->text, 0, facts, NULL, err);
 }
 
-/* Whether two numbers are the same case's. */
+/* Whether two numbers are the same case's; b may be NULL. */
 static int same_number(const char *a, const char *b, bool *ret)
 {
-    _cleanup_free_ char *x = a ? case_number_fold(a) : NULL, *y = b ? case_number_fold(b) : NULL;
+    _cleanup_free_ char *x = case_number_fold(a), *y = b ? case_number_fold(b) : NULL;
 
-    *ret = x && y && strcmp(x, y) == 0;
+    if (!x || (b && !y))
+        return -ENOMEM;
+    *ret = b && strcmp(x, y) == 0;
     return 0;
 }
 

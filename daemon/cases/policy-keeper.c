@@ -160,15 +160,6 @@ static int load_in_force(struct policy_keeper *k, struct error *err)
 
 /* ---- comparing ---- */
 
-/* Whether b ends earlier than a, or on weaker terms. */
-static bool is_shorter(const struct decision *a, const struct decision *b)
-{
-    static const int rank[] = {[ENDING_DATE] = 0, [ENDING_CASE] = 1, [ENDING_PERMANENT] = 2};
-
-    return rank[b->ending] != rank[a->ending] ? rank[b->ending] < rank[a->ending]
-                                              : b->until_usec < a->until_usec;
-}
-
 /* Compares the decisions of both policies on a list of recordings. */
 static int compare_list(struct db *db, const struct policy *old, const struct policy *new,
                         const struct recording_ids *list, struct shortened *s, struct error *err)
@@ -177,13 +168,16 @@ static int compare_list(struct db *db, const struct policy *old, const struct po
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < list->n; i++) {
-        r = decide_preview(db, old, &list->ids[i], &a, err);
-        r = r != 0 ? r : decide_preview(db, new, &list->ids[i], &b, err);
+        _cleanup_(deciding_done) struct deciding known = {0};
+
+        r = deciding_read(db, &list->ids[i], &known, err);
         if (r == RECORDINGS_E_NONE) {
             r = 0;
             continue;
         }
-        if (r == 0 && is_shorter(&a, &b)) {
+        r = r != 0 ? r : decide_known(&known, old, &a);
+        r = r != 0 ? r : decide_known(&known, new, &b);
+        if (r == 0 && policy_compare_terms(b.ending, b.until_usec, a.ending, a.until_usec) < 0) {
             if (s->n < SHOWN_MAX)
                 memcpy(s->shown[s->n], list->ids[i].text, sizeof s->shown[0]);
             s->n++;

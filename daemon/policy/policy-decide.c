@@ -18,20 +18,6 @@ static const struct policy_link no_link;
 
 /* --- texts --- */
 
-/* Cuts what snprintf cut inside a character, so that reasons are always valid UTF-8. */
-static void trim_utf8(char *text)
-{
-    size_t length = strlen(text), i = 0;
-
-    while (i < length) {
-        size_t n = utf8_sequence_length((const uint8_t *)text + i, length - i);
-        if (n == 0)
-            break;
-        i += n;
-    }
-    text[i] = 0;
-}
-
 static void _printf_(2, 3) set_text(struct policy_reason *r, const char *format, ...)
 {
     va_list ap;
@@ -39,7 +25,7 @@ static void _printf_(2, 3) set_text(struct policy_reason *r, const char *format,
     va_start(ap, format);
     vsnprintf(r->text, sizeof r->text, format, ap);
     va_end(ap);
-    trim_utf8(r->text);
+    utf8_repair(r->text, sizeof r->text);
 }
 
 /* "6 months", "1 year". */
@@ -72,17 +58,19 @@ static const char *case_text(const struct policy_link *link)
 
 /* --- comparing --- */
 
-/* Which of two reasons keeps longer: > 0 the first, by its ending, then its date; by name and text so that the order of rules and
- * links does not matter. */
+int policy_compare_terms(enum ending a, int64_t a_until_usec, enum ending b, int64_t b_until_usec)
+{
+    if (a != b)
+        return a > b ? 1 : -1;
+    return (a_until_usec > b_until_usec) - (a_until_usec < b_until_usec);
+}
+
+/* Which of two reasons keeps longer; then by name and text, so that the order of rules and links does not matter. */
 static int compare_reasons(const struct policy_reason *a, const struct policy_reason *b)
 {
-    int r;
+    int r = policy_compare_terms(a->ending, a->until_usec, b->ending, b->until_usec);
 
-    if (a->ending != b->ending)
-        return a->ending > b->ending ? 1 : -1;
-    if (a->until_usec != b->until_usec)
-        return a->until_usec > b->until_usec ? 1 : -1;
-    r = strcmp(b->class_name, a->class_name);
+    r = r ? r : strcmp(b->class_name, a->class_name);
     return r ? r : strcmp(b->text, a->text);
 }
 
@@ -265,8 +253,8 @@ static void apply_floor(const struct policy *p, const struct policy_facts *f, st
     char until[CALENDAR_TEXT_SIZE], term[32];
 
     end_by_months(p, term_start(f, FROM_LATER), p->floor_months, &r);
-    if (d->n_reasons > 0 && (d->reasons[0].ending > r.ending ||
-                             (d->reasons[0].ending == r.ending && d->reasons[0].until_usec >= r.until_usec)))
+    if (d->n_reasons > 0 &&
+        policy_compare_terms(d->reasons[0].ending, d->reasons[0].until_usec, r.ending, r.until_usec) >= 0)
         return;
     calendar_format_date(p->zone, r.until_usec, until);
     set_text(&r, "nothing is kept less than %s; kept until %s", term_text(p->floor_months, term), until);

@@ -85,6 +85,9 @@ struct policy {
 /* Names of a field's values by bit, NULL-terminated; NULL for a field of any text. */
 const char *const *policy_field_names(enum policy_field f);
 
+/* The index of name among NULL-terminated names, -1 when it is not there. */
+int policy_index_of(const char *const *names, const char *name);
+
 /* Reads a `when`. Faults are reported; the result can be freed in any case. */
 void policy_when_parse(const struct yaml_node *node, struct policy_cond *ret, struct yaml_faults *faults);
 void policy_cond_done(struct policy_cond *c);
@@ -98,10 +101,6 @@ bool policy_cond_mentions(const struct policy_cond *c, enum policy_field field);
 /* Whether it holds for the facts, looking at one link (all NONE where the recording has none). */
 bool policy_cond_holds(const struct policy_cond *c, const struct policy_facts *facts,
                        const struct policy_link *link);
-
-/* Reports keys of a table other than the n known ones, and says which was meant. Return: whether node is a table. */
-bool policy_check_keys(const struct yaml_node *node, const char *what, const char *const *known, size_t n,
-                       struct yaml_faults *faults);
 
 /* A required or optional one-line text of 1 to max bytes, new string; NULL when absent or faulty (reported). */
 char *policy_take_text(const struct yaml_node *node, const char *what, size_t max,

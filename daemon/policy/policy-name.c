@@ -41,8 +41,7 @@ static const struct {
     [FIELD_DOOR] = {"door", NULL, "the door by which it came"},
 };
 
-/* The index of name among names, -1 when it is not there. */
-static int index_of(const char *const *names, const char *name)
+int policy_index_of(const char *const *names, const char *name)
 {
     for (int i = 0; names[i]; i++)
         if (strcmp(names[i], name) == 0)
@@ -57,7 +56,7 @@ const char *hold_ground_name(enum hold_ground g)
 
 int hold_ground_parse(const char *name, enum hold_ground *ret)
 {
-    int i = index_of(ground_names, name);
+    int i = policy_index_of(ground_names, name);
 
     if (i < 0)
         return -EINVAL;
@@ -72,7 +71,7 @@ const char *procedure_name(enum procedure p)
 
 int procedure_parse(const char *name, enum procedure *ret)
 {
-    int i = index_of(procedure_names, name);
+    int i = policy_index_of(procedure_names, name);
 
     if (i < 0)
         return -EINVAL;
@@ -87,7 +86,7 @@ const char *case_state_name(enum case_state s)
 
 int case_state_parse(const char *name, enum case_state *ret)
 {
-    int i = index_of(state_names, name);
+    int i = policy_index_of(state_names, name);
 
     if (i < 0)
         return -EINVAL;
@@ -102,7 +101,7 @@ const char *link_role_name(enum link_role r)
 
 int link_role_parse(const char *name, enum link_role *ret)
 {
-    int i = index_of(link_names, name);
+    int i = policy_index_of(link_names, name);
 
     if (i < 0)
         return -EINVAL;

@@ -13,7 +13,8 @@
 
 /* --- small readers --- */
 
-bool policy_check_keys(const struct yaml_node *node, const char *what, const char *const *known, size_t n,
+/* Reports keys of a table other than the n known ones, and says which was meant. Return: whether node is a table. */
+static bool check_keys(const struct yaml_node *node, const char *what, const char *const *known, size_t n,
                        struct yaml_faults *faults)
 {
     if (node->kind != YAML_MAPPING) {
@@ -22,20 +23,14 @@ bool policy_check_keys(const struct yaml_node *node, const char *what, const cha
         return false;
     }
     for (size_t i = 0; i < node->n; i++) {
-        const char *key = node->keys[i]->text, *near = yaml_nearest(key, known, n);
-        char all[256] = "";
-        size_t at = 0;
+        const char *key = node->keys[i]->text;
         bool found = false;
 
-        for (size_t k = 0; k < n; k++) {
-            found = found || strcmp(key, known[k]) == 0;
-            if (at < sizeof all)
-                at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", k ? ", " : "", known[k]);
-        }
-        if (!found && near)
-            yaml_fault(faults, node->keys[i], "%s: unknown key '%.60s'; did you mean '%s'?", what, key, near);
-        else if (!found)
-            yaml_fault(faults, node->keys[i], "%s: unknown key '%.60s'; known here: %s", what, key, all);
+        for (size_t k = 0; k < n && !found; k++)
+            found = strcmp(key, known[k]) == 0;
+        if (!found)
+            yaml_fault_unknown(faults, node->keys[i], known, n, "known here", "%s: unknown key '%.60s'", what,
+                               key);
     }
     return true;
 }
@@ -168,7 +163,7 @@ static void parse_disc(const struct yaml_node *node, struct policy_class *c, str
 {
     static const char *const keys[] = {"copies", "within", "redundancy"};
 
-    if (!policy_check_keys(node, "disc", keys, ARRAY_SIZE(keys), faults))
+    if (!check_keys(node, "disc", keys, ARRAY_SIZE(keys), faults))
         return;
     c->disc_copies = 2;
     c->disc_within_usec = 30 * USEC_PER_DAY;
@@ -192,7 +187,7 @@ static void parse_class(const struct policy *p, const struct yaml_node *key, con
     c->name = take_name(key, "class", faults);
     if (c->name && (strcmp(c->name, POLICY_CLASS_HOLD) == 0 || strcmp(c->name, POLICY_CLASS_FLOOR) == 0))
         yaml_fault(faults, key, "class: '%s' is a name of the engine's own; choose another", c->name);
-    if (!policy_check_keys(node, c->name ? c->name : "class", keys, ARRAY_SIZE(keys), faults))
+    if (!check_keys(node, c->name ? c->name : "class", keys, ARRAY_SIZE(keys), faults))
         return;
     c->cite = policy_take_text(yaml_get(node, "cite"), "cite", NAME_MAX_BYTES, faults);
     if (!yaml_get(node, "cite"))
@@ -261,7 +256,7 @@ static void parse_case_file(struct policy *p, const struct yaml_node *key, const
 
     if (procedure_parse(key->text, &procedure) < 0 || procedure == PROCEDURE_NONE)
         return; /* reported by the check of keys */
-    if (!policy_check_keys(node, "case_files", keys, ARRAY_SIZE(keys), faults))
+    if (!check_keys(node, "case_files", keys, ARRAY_SIZE(keys), faults))
         return;
     if (yaml_get(node, "keep"))
         take_keep(p, yaml_get(node, "keep"), "case_files.keep", false, &file.keep, faults);
@@ -278,7 +273,7 @@ static void parse_case_files(struct policy *p, const struct yaml_node *root, str
     struct policy_case_file *general = &p->files[PROCEDURE_GENERAL], *summary = &p->files[PROCEDURE_SUMMARY];
     bool follows = false;
 
-    if (node && policy_check_keys(node, "case_files", keys, ARRAY_SIZE(keys), faults))
+    if (node && check_keys(node, "case_files", keys, ARRAY_SIZE(keys), faults))
         for (size_t i = 0; i < node->n; i++)
             parse_case_file(p, node->keys[i], node->items[i], faults);
     for (size_t i = 0; i < p->n_classes; i++)
@@ -308,11 +303,9 @@ static void take_kinds(const struct yaml_node *node, unsigned *ret, struct yaml_
         return;
     }
     for (size_t i = 0; i < node->n; i++) {
-        unsigned k = 0;
+        int k = policy_index_of(names, scalar(node->items[i]));
 
-        while (names[k] && strcmp(names[k], scalar(node->items[i])) != 0)
-            k++;
-        if (names[k])
+        if (k >= 0)
             *ret |= 1u << k;
         else
             yaml_fault(faults, node->items[i],
@@ -326,7 +319,7 @@ static void parse_requirement(const struct yaml_node *node, struct policy_requir
 {
     static const char *const keys[] = {"step", "route", "need", "cite"};
 
-    if (!policy_check_keys(node, "require", keys, ARRAY_SIZE(keys), faults))
+    if (!check_keys(node, "require", keys, ARRAY_SIZE(keys), faults))
         return;
     r->step = take_name(yaml_get(node, "step"), "require.step", faults);
     if (!yaml_get(node, "step"))
@@ -399,7 +392,7 @@ static void parse_disposal(struct policy *p, const struct yaml_node *node, struc
     p->approvals[0] = ROLE_RECORDS;
     p->approvals[1] = ROLE_LEGAL;
     p->n_approvals = 2;
-    if (!node || !policy_check_keys(node, "disposal", keys, ARRAY_SIZE(keys), faults))
+    if (!node || !check_keys(node, "disposal", keys, ARRAY_SIZE(keys), faults))
         return;
     if (yaml_get(node, "notice"))
         take_duration(yaml_get(node, "notice"), "disposal.notice", USEC_PER_DAY, 366 * USEC_PER_DAY,
@@ -517,7 +510,7 @@ int policy_parse(const char *text, size_t size, const char *file,
     r = yaml_parse(text, size, POLICY_BYTES_MAX, &faults, &root);
     if (r < 0)
         return r == -EFBIG ? -EINVAL : r;
-    if (!policy_check_keys(root, "policy", keys, ARRAY_SIZE(keys), &faults))
+    if (!check_keys(root, "policy", keys, ARRAY_SIZE(keys), &faults))
         return -EINVAL;
     p = calloc(1, sizeof *p);
     if (!p)

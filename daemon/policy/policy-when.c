@@ -22,42 +22,28 @@ static int find_field(const char *name)
 
 static void unknown_field(const struct yaml_node *key, struct yaml_faults *faults)
 {
-    const char *names[FIELD_COUNT + 2] = {"not", "any"}, *type, *help, *near;
-    char all[256] = "";
-    size_t n = 2, at = 0;
+    const char *names[FIELD_COUNT + 2] = {"not", "any"}, *type, *help;
+    size_t n = 2;
 
-    for (size_t i = 0; policy_field(i, &names[n], &type, &help); i++)
+    while (policy_field(n - 2, &names[n], &type, &help))
         n++;
-    for (size_t i = 0; i < n && at < sizeof all; i++)
-        at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", i ? ", " : "", names[i]);
-    near = yaml_nearest(key->text, names, n);
-    if (near)
-        yaml_fault(faults, key, "unknown field '%.60s'; did you mean '%s'?", key->text, near);
-    else
-        yaml_fault(faults, key, "unknown field '%.60s'; known: %s", key->text, all);
+    yaml_fault_unknown(faults, key, names, n, "known", "unknown field '%.60s'", key->text);
 }
 
 static void take_name(const char *field, const struct yaml_node *value, struct policy_cond *c,
                       struct yaml_faults *faults)
 {
     const char *const *names = policy_field_names(c->field);
-    char all[256] = "";
-    size_t n = 0, at = 0;
-    const char *near;
+    int bit = policy_index_of(names, value->text);
+    size_t n = 0;
 
-    for (; names[n]; n++) {
-        if (strcmp(names[n], value->text) == 0) {
-            c->bits |= 1u << n;
-            return;
-        }
-        if (at < sizeof all)
-            at += (size_t)snprintf(all + at, sizeof all - at, "%s%s", n ? ", " : "", names[n]);
+    if (bit >= 0) {
+        c->bits |= 1u << bit;
+        return;
     }
-    near = yaml_nearest(value->text, names, n);
-    if (near)
-        yaml_fault(faults, value, "%s: '%.60s' is unknown; did you mean '%s'?", field, value->text, near);
-    else
-        yaml_fault(faults, value, "%s: '%.60s' is unknown; write one of: %s", field, value->text, all);
+    while (names[n])
+        n++;
+    yaml_fault_unknown(faults, value, names, n, "write one of", "%s: '%.60s' is unknown", field, value->text);
 }
 
 static void take_value(const char *field, const struct yaml_node *value, struct policy_cond *c,
@@ -228,12 +214,9 @@ static bool has_text(const struct policy_cond *c, const char *text)
 
 static bool has_kind(const struct policy_cond *c, const char *kind)
 {
-    const char *const *names = policy_field_names(FIELD_KIND);
+    int bit = kind ? policy_index_of(policy_field_names(FIELD_KIND), kind) : -1;
 
-    for (size_t i = 0; kind && names[i]; i++)
-        if (c->bits & 1u << i && strcmp(names[i], kind) == 0)
-            return true;
-    return false;
+    return bit >= 0 && c->bits & 1u << bit;
 }
 
 static bool field_holds(const struct policy_cond *c, const struct policy_facts *facts,

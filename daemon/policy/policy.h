@@ -65,12 +65,16 @@ struct policy_facts {
     uint32_t holds; /* bit set of 1u << enum hold_ground of standing holds */
 };
 
+/* Each keeps longer than the one before. */
 enum ending {
     ENDING_DATE,
     ENDING_CASE, /* no end for now: follows a case not filed yet, or a hold for litigation or audit stands */
     ENDING_PERMANENT,
 };
 const char *ending_name(enum ending e); /* "date", "case", "permanent" */
+
+/* Which keeps longer, by the ending, then the date: > 0 the first, 0 neither, < 0 the second. */
+int policy_compare_terms(enum ending a, int64_t a_until_usec, enum ending b, int64_t b_until_usec);
 
 #define POLICY_REASONS_MAX 16
 #define POLICY_REASON_SIZE 200
@@ -93,15 +97,13 @@ struct decision {
     struct policy_reason reasons[POLICY_REASONS_MAX]; /* the deciding one first, then by how long they keep */
 };
 
-/* Parses a policy text (at most 256 KiB). All faults are collected: on_fault is called for each with object "file:line:column".
- * Return: 0, -EINVAL (at least one fault), -ENOMEM. */
+/* Parses a policy text (at most POLICY_BYTES_MAX). All faults are collected: on_fault is called for each with object
+ * "file:line:column". Return: 0, -EINVAL (at least one fault), -ENOMEM. */
 int policy_parse(const char *text, size_t size, const char *file,
                  void (*on_fault)(void *userdata, const struct error *fault), void *userdata,
                  struct policy **ret);
 struct policy *policy_free(struct policy *p);
 DEFINE_CLEANUP(struct policy *, policy_free)
-
-#define POLICY_BYTES_MAX (256u * 1024)
 
 /* Names of classes that the engine itself gives; no policy may use them: a standing hold, and the statutory floor. */
 #define POLICY_CLASS_HOLD  "hold"

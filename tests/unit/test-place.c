@@ -36,10 +36,13 @@ static void test_rule_compile(void **state)
 {
     static const struct {
         const char *pattern, *says;
-    } bad[] = {{"(", "character 2"},
-               {"(?<device>[)", "not understood"},
-               {"(?<camera>x)", "named camera"},
-               {"a\\C", "not understood"}};
+    } bad[] = {
+        {"(", "character 2"},
+        {"(?<device>[)", "not understood"},
+        {"(?<camera>x)", "named camera"},
+        {"(?<camera>x)", "known are device, officer, unit, case, channel, seq, date, time, end_date, "
+                         "end_time, datetime, start, end, year, month, day, hour, minute, second, epoch"},
+        {"a\\C", "not understood"}};
     struct error err = ERROR_INIT;
     struct place_rule *r = NULL;
 
@@ -441,6 +444,31 @@ static void test_bad_sidecars(void **state)
     }
 }
 
+/* Words of any length are cut, never inside a character: such a place could not be written down. */
+static void test_long_words(void **state)
+{
+    struct world *w = take(state);
+
+    for (size_t pad = 0; pad < 3; pad++) {
+        json_t *a = arrival_of("x.mp4"), *p;
+        char words[400] = "";
+        const char *source;
+        int64_t sort;
+
+        memset(words, 'x', pad);
+        while (strlen(words) < 390)
+            strcat(words, "执");
+        OK(json_set_string(a, "sidecar_fault", words));
+        OK(json_set_string(a, "folder", words));
+        OK(json_set_string(a, "device", "D1"));
+        p = work_out(w, a, NULL, &sort);
+        assert_int_equal(json_array_size(json_get_array(p, "notes")), 1);
+        source = json_get_string(json_object_get(p, "device"), "source");
+        assert_true(strncmp(source, "folder:", 7) == 0 && strlen(source) > 140);
+        json_decref(p);
+    }
+}
+
 static void test_bad_arrivals(void **state)
 {
     struct world *w = take(state);
@@ -648,6 +676,7 @@ int main(void)
         SQLITE(test_name_against_clock),
         SQLITE(test_ends),
         SQLITE(test_bad_sidecars),
+        SQLITE(test_long_words),
         SQLITE(test_bad_arrivals),
         BOTH(test_takes_in_every_order),
         BOTH(test_take_limits),

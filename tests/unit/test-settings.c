@@ -267,6 +267,24 @@ static char *with_examples(const char *text)
     return out;
 }
 
+/* Every line of the dump behind its head stands in the sample, so that types, bounds and defaults in it are the present ones. */
+static void assert_has_dump(const char *sample, const struct settings *s)
+{
+    _cleanup_free_ char *dump = NULL;
+    const char *line;
+
+    assert_int_equal(settings_dump(s, &dump), 0);
+    line = strstr(dump, "\n\n");
+    assert_non_null(line);
+    for (const char *end; (end = strchr(++line, '\n')); line = end) {
+        _cleanup_free_ char *whole = NULL;
+
+        assert_true(asprintf(&whole, "\n%.*s\n", (int)(end - line), line) > 0);
+        if (!strstr(sample, whole))
+            fail_msg("retention.yaml.sample lacks the line:%s", whole);
+    }
+}
+
 /* retention.yaml.sample: as it stands it is the defaults; with its examples it loads; every key stands in it with its help. */
 static void test_sample(void **state)
 {
@@ -280,6 +298,7 @@ static void test_sample(void **state)
     assert_int_equal(settings_load(NULL, NULL, NULL, &defaults), 0);
     assert_int_equal(settings_load("retention.yaml.sample", on_fault, &list, &sample), 0);
     assert_same(defaults, sample);
+    assert_has_dump(text, defaults);
     assert_int_equal(yaml_parse(text, size, size, &faults, &root), 0);
     for (const struct config_row *row = settings_table.rows; row < settings_table.rows + settings_table.n;
          row++) {
