@@ -168,22 +168,13 @@ int store_stage_reopen(struct store *s, const struct recording_id *id, struct st
     return 0;
 }
 
-struct first_fault {
-    struct error *err;
-    bool found;
-};
-
 static int on_first_fault(void *userdata, enum store_fault_kind kind, const char *path, const char *text)
 {
-    struct first_fault *f = userdata;
-
-    f->found = true;
-    return error_set(f->err, STORE_E_DAMAGED, path, "%s", text);
+    return error_set(userdata, STORE_E_DAMAGED, path, "%s", text);
 }
 
 int store_staged_verify(struct store_staged *t, struct error *err)
 {
-    struct first_fault f = {.err = err};
     struct store_check c = {.dirfd = t->store->staging_fd,
                             .path = t->dir,
                             .shown = "staging/",
@@ -193,7 +184,7 @@ int store_staged_verify(struct store_staged *t, struct error *err)
                             .may_lack = t->how == STORE_MOVE,
                             .owner = t->store->owner,
                             .on_fault = on_first_fault,
-                            .userdata = &f};
+                            .userdata = err};
 
     return store_check_at(&c, err);
 }
