@@ -49,7 +49,7 @@ static int user_text(const struct store_options *o, char **ret)
     int r = json_set_string(user, "name", o->user_name ?: "liuhend");
 
     if (r == 0)
-        r = json_set_string(user, "address", o->user_address ?: "urn:liuhen:daemon");
+        r = json_set_string(user, "address", "urn:liuhen:daemon");
     return r < 0 ? r : json_canonical(user, ret);
 }
 

@@ -38,11 +38,6 @@ struct store_staged *store_staged_free(struct store_staged *t)
     return NULL;
 }
 
-const struct recording_id *store_staged_id(const struct store_staged *t)
-{
-    return &t->id;
-}
-
 const char *store_staged_content_name(const struct store_staged *t)
 {
     return t->content_name;
@@ -343,15 +338,16 @@ static bool same_file(const struct stat *a, const struct stat *b)
 }
 
 /* The open source against what was digested. */
-static int check_source(int fd, const struct stat *expected, const char *name, struct stat *ret,
-                        struct error *err)
+static int check_source(int fd, const struct stat *expected, const char *name, struct error *err)
 {
-    if (fstat(fd, ret) < 0)
+    struct stat now;
+
+    if (fstat(fd, &now) < 0)
         return error_errno(err, -errno, name, "cannot examine the source");
-    if (!S_ISREG(ret->st_mode) || !same_file(ret, expected) || ret->st_size != expected->st_size ||
-        ret->st_mtim.tv_sec != expected->st_mtim.tv_sec || ret->st_mtim.tv_nsec != expected->st_mtim.tv_nsec)
+    if (!S_ISREG(now.st_mode) || !same_file(&now, expected) || now.st_size != expected->st_size ||
+        now.st_mtim.tv_sec != expected->st_mtim.tv_sec || now.st_mtim.tv_nsec != expected->st_mtim.tv_nsec)
         return error_set(err, STORE_E_CHANGED, name, "the file changed after it was digested");
-    if (ret->st_nlink != 1)
+    if (now.st_nlink != 1)
         return error_set(err, STORE_E_CHANGED, name,
                          "the file has another hard link, through which it could be changed");
     return 0;
@@ -408,7 +404,7 @@ static int settle(struct store_staged *t, int fd, int dirfd, const char *name, c
 {
     char path[OBJECT_PATH_SIZE];
     struct error back = ERROR_INIT;
-    struct stat in, now;
+    struct stat in;
     int r;
 
     content_path(t, path);
@@ -417,7 +413,7 @@ static int settle(struct store_staged *t, int fd, int dirfd, const char *name, c
     if (!same_file(&in, expected))
         r = error_set(err, STORE_E_CHANGED, name, "another file took the name after it was digested");
     else
-        r = check_source(fd, expected, name, &now, err);
+        r = check_source(fd, expected, name, err);
     if (r == 0) {
         t->source_stat = in;
         t->adopted = true;
@@ -469,7 +465,6 @@ int store_stage_adopt(struct store_staged *t, int dirfd, const char *name, const
     _cleanup_close_ int opened = -1;
     int fd, r = check_plain_name(name, err);
     bool have = false;
-    struct stat now;
 
     if (r == 0 && (t->how != STORE_MOVE || !t->finished))
         r = error_set(err, -EINVAL, t->id.text,
@@ -479,7 +474,7 @@ int store_stage_adopt(struct store_staged *t, int dirfd, const char *name, const
     if (r != 0 || have)
         return r;
     fd = open_source(t, dirfd, name, &opened, err);
-    r = fd < 0 ? fd : check_source(fd, expected, name, &now, err);
+    r = fd < 0 ? fd : check_source(fd, expected, name, err);
     if (r == 0)
         r = rename_in(t, dirfd, name, err);
     if (r == -ENOENT || r == -ELOOP)
