@@ -76,7 +76,7 @@ void store_staged_path(const struct store_staged *t, const char *rest, char out[
 
 /* fsync of all files (content_name NULL: without) and folders of the object at path below dirfd. The write-back of all files is
  * begun before the first is waited for, so that one journal commit serves them. */
-int store_sync_object(int dirfd, const char *path, const char *content_name, struct error *err);
+int store_sync_object(int dirfd, const char *path, const char *content_name);
 
 /* Makes a moved-in content file the store's own and read-only. path below dirfd. */
 int store_own_content(int dirfd, const char *path, uid_t owner, struct error *err);

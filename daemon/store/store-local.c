@@ -367,9 +367,9 @@ static int local_commit(struct store *s, struct store_staged *t, struct error *e
 }
 
 /* The object and the folders above it. */
-static int sync_placed(const struct store_local *l, char *path, const char *content_name, struct error *err)
+static int sync_placed(const struct store_local *l, char *path, const char *content_name)
 {
-    int r = store_sync_object(l->objects_fd, path, content_name, err);
+    int r = store_sync_object(l->objects_fd, path, content_name);
 
     for (char *p = strrchr(path, '/'); r == 0 && p; p = strrchr(path, '/')) {
         *p = 0;
@@ -391,7 +391,7 @@ static int local_commit_sync(struct store *s, struct store_staged *const *staged
     else if (r == 0) {
         for (size_t i = 0; r == 0 && i < n; i++) {
             store_layout_path(&l->layout, &staged[i]->id, path);
-            r = sync_placed(l, path, staged[i]->content_name, err);
+            r = sync_placed(l, path, staged[i]->content_name);
         }
         if (r == 0)
             r = fd_sync(s->staging_fd);
@@ -415,7 +415,7 @@ static int local_commit_again(struct store *s, const struct recording_id *id, st
         return r;
     r = harden(l, path, o.content_name);
     if (r == 0)
-        r = sync_placed(l, path, o.content_name, err);
+        r = sync_placed(l, path, o.content_name);
     if (r == 0)
         r = fd_sync(s->staging_fd);
     return r < 0 ? error_errno(err, r, id->text, "cannot finish the object in objects/") : 0;

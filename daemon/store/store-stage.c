@@ -246,7 +246,7 @@ int store_stage_finish(struct store_staged *t, const struct digest_pair *digests
 
 /* ---- durable in staging ---- */
 
-int store_sync_object(int dirfd, const char *path, const char *content_name, struct error *err)
+int store_sync_object(int dirfd, const char *path, const char *content_name)
 {
     int fds[OBJECT_FIXED_FILES + 1], r = 0;
     char at[OBJECT_PATH_SIZE];
@@ -273,7 +273,7 @@ int store_sync_object(int dirfd, const char *path, const char *content_name, str
         snprintf(at, sizeof at, "%s/%s", path, store_object_folders[i]);
         r = fd_sync_dir_at(dirfd, at);
     }
-    return r < 0 ? error_errno(err, r, at, "cannot make it durable") : 0;
+    return r;
 }
 
 static int sync_intent(struct store *s, const char *intent)
@@ -286,9 +286,9 @@ static int sync_intent(struct store *s, const char *intent)
     return fd < 0 ? -errno : fd_sync(fd);
 }
 
-static int sync_one(struct store *s, struct store_staged *t, struct error *err)
+static int sync_one(struct store *s, struct store_staged *t)
 {
-    int r = store_sync_object(s->staging_fd, t->dir, t->how == STORE_COPY ? t->content_name : NULL, err);
+    int r = store_sync_object(s->staging_fd, t->dir, t->how == STORE_COPY ? t->content_name : NULL);
 
     if (r == 0 && t->how == STORE_MOVE && t->source_fd >= 0)
         r = fd_sync(t->source_fd);
@@ -304,7 +304,7 @@ int store_stage_sync(struct store *s, struct store_staged *const *staged, size_t
         r = fd_syncfs(s->staging_fd);
     else {
         for (size_t i = 0; r == 0 && i < n; i++)
-            r = sync_one(s, staged[i], err);
+            r = sync_one(s, staged[i]);
         if (r == 0 && intent)
             r = sync_intent(s, intent);
         if (r == 0)
