@@ -85,6 +85,13 @@ int store_own_content(int dirfd, const char *path, uid_t owner, struct error *er
 int store_quarantine_path(struct store *s, int dirfd, const char *path, const char *name,
                           const char *reason_json, char **ret_name, struct error *err);
 
+/* Whether name can stand below a folder by itself: not empty, no '/', neither "." nor "..". */
+bool store_is_plain_name(const char *name);
+
+/* Whether two stats are of one file, and whether a file's content is still what it was: size and mtime. */
+bool store_same_file(const struct stat *a, const struct stat *b);
+bool store_same_version(const struct stat *a, const struct stat *b);
+
 /* Names in a folder without "." and "..", sorted bytewise. Return: 0 or negative errno. */
 struct store_names {
     char **names;

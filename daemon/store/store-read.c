@@ -87,7 +87,7 @@ int store_read_open_content(struct store *s, const struct recording_id *id, cons
         if (r != 0)
             return r;
         name = o.content_name;
-    } else if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    } else if (!store_is_plain_name(name))
         return error_set(err, -EINVAL, id->text, "a content name is a plain name");
     store_layout_path(&local(s)->layout, id, path);
     snprintf(at, sizeof at, "%s/v1/content/%s", path, name);

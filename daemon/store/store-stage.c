@@ -332,11 +332,6 @@ int store_own_content(int dirfd, const char *path, uid_t owner, struct error *er
     return r < 0 ? error_errno(err, r, path, "cannot make the content ours and read-only") : 0;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 /* The open source against what was digested. */
 static int check_source(int fd, const struct stat *expected, const char *name, struct error *err)
 {
@@ -344,8 +339,7 @@ static int check_source(int fd, const struct stat *expected, const char *name, s
 
     if (fstat(fd, &now) < 0)
         return error_errno(err, -errno, name, "cannot examine the source");
-    if (!S_ISREG(now.st_mode) || !same_file(&now, expected) || now.st_size != expected->st_size ||
-        now.st_mtim.tv_sec != expected->st_mtim.tv_sec || now.st_mtim.tv_nsec != expected->st_mtim.tv_nsec)
+    if (!S_ISREG(now.st_mode) || !store_same_file(&now, expected) || !store_same_version(&now, expected))
         return error_set(err, STORE_E_CHANGED, name, "the file changed after it was digested");
     if (now.st_nlink != 1)
         return error_set(err, STORE_E_CHANGED, name,
@@ -393,9 +387,7 @@ static int give_back(struct store_staged *t, int dirfd, const char *name, const 
 
 static int check_plain_name(const char *name, struct error *err)
 {
-    if (*name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-        return 0;
-    return error_set(err, -EINVAL, name, "must be a plain file name");
+    return store_is_plain_name(name) ? 0 : error_set(err, -EINVAL, name, "must be a plain file name");
 }
 
 /* The file is in: is it the one we hold open, and can it be made ours? If not it goes back. */
@@ -410,7 +402,7 @@ static int settle(struct store_staged *t, int fd, int dirfd, const char *name, c
     content_path(t, path);
     if (fstatat(t->store->staging_fd, path, &in, AT_SYMLINK_NOFOLLOW) < 0)
         return error_errno(err, -errno, name, "cannot examine the file that was moved in");
-    if (!same_file(&in, expected))
+    if (!store_same_file(&in, expected))
         r = error_set(err, STORE_E_CHANGED, name, "another file took the name after it was digested");
     else
         r = check_source(fd, expected, name, err);
