@@ -10,6 +10,8 @@
 #include "store/store-layout.h"
 #include "store/store.h"
 
+struct store_inventory;
+
 struct store_ops {
     void (*close)(struct store *s); /* frees the kind's own part; the rest and s itself are freed after it */
     int (*commit)(struct store *s, struct store_staged *t, struct error *err);
@@ -56,6 +58,8 @@ extern const struct store_ops store_local_ops;
 #define OBJECT_PATH_SIZE    (STORE_PATH_SIZE + 256)
 extern const char *const store_object_files[OBJECT_FIXED_FILES];
 extern const char *const store_object_folders[OBJECT_FOLDERS]; /* innermost first; the last is "." */
+
+#define INTENT_SUFFIX ".intent" /* of intents in staging */
 
 struct store_staged {
     struct store *store;
@@ -113,6 +117,7 @@ struct store_check {
     uid_t owner;
     store_on_fault on_fault; /* NULL: the first fault ends the check with STORE_E_DAMAGED */
     void *userdata;
+    struct store_inventory *inventory; /* may be NULL; filled in when there is a usable one */
 };
 int store_check_at(const struct store_check *c, struct error *err);
 

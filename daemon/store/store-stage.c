@@ -281,7 +281,7 @@ static int sync_intent(struct store *s, const char *intent)
     _cleanup_close_ int fd = -1;
     char path[128];
 
-    snprintf(path, sizeof path, "%s.intent", intent);
+    snprintf(path, sizeof path, "%s" INTENT_SUFFIX, intent);
     fd = openat(s->staging_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     return fd < 0 ? -errno : fd_sync(fd);
 }
