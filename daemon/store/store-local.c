@@ -143,10 +143,11 @@ static int open_root(struct store_local *l, const struct store_options *o, struc
     snprintf(shown, sizeof shown, "%s/objects", l->base.archive);
     if (o->create) {
         r = store_layout_create(l->objects_fd, shown, err);
-        if (r == 0)
-            r = fd_sync(l->base.archive_fd);
         if (r < 0)
-            return err && err->code == r ? r : error_errno(err, r, l->base.archive, "cannot sync the folder");
+            return r;
+        r = fd_sync(l->base.archive_fd);
+        if (r < 0)
+            return error_errno(err, r, l->base.archive, "cannot sync the folder");
     }
     r = store_layout_read(l->objects_fd, shown, &l->layout, err);
     if (r < 0)
