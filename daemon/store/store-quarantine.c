@@ -23,18 +23,14 @@
 static int quarantine_name(const char *name, char **ret)
 {
     _cleanup_free_ char *safe = encode_safe_name(name, strlen(name));
-    char ulid[ULID_LENGTH + 1];
-    size_t n = 0;
+    char ulid[ULID_LENGTH + 1], short_name[NAME_KEPT + 1];
 
     if (!safe)
         return -ENOMEM;
-    for (size_t step; safe[n]; n += step) {
-        step = MAX(utf8_sequence_length((const uint8_t *)safe + n, strlen(safe + n)), 1u);
-        if (n + step > NAME_KEPT)
-            break;
-    }
+    snprintf(short_name, sizeof short_name, "%s", safe);
+    utf8_repair(short_name, sizeof short_name);
     ulid_make(clock_now_usec(), ulid);
-    return asprintf(ret, "%s-%.*s", ulid, (int)n, safe) < 0 ? -ENOMEM : 0;
+    return asprintf(ret, "%s-%s", ulid, short_name) < 0 ? -ENOMEM : 0;
 }
 
 static int write_reason(struct store *s, const char *kept, const char *reason_json)
