@@ -78,6 +78,9 @@ struct store_staged {
 /* Writes "<staging dir>/<rest>" to out. */
 void store_staged_path(const struct store_staged *t, const char *rest, char out[OBJECT_PATH_SIZE]);
 
+/* Writes "<object>/v1/content/<content_name>" to out. */
+void store_content_path(const char *object, const char *content_name, char out[OBJECT_PATH_SIZE]);
+
 /* fsync of all files (content_name NULL: without) and folders of the object at path below dirfd. The write-back of all files is
  * begun before the first is waited for, so that one journal commit serves them. */
 int store_sync_object(int dirfd, const char *path, const char *content_name);

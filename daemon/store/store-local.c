@@ -314,14 +314,14 @@ static int harden(const struct store_local *l, const char *path, const char *con
         snprintf(at, sizeof at, "%s/%s", path, store_object_files[i]);
         set_immutable(l->objects_fd, at);
     }
-    snprintf(at, sizeof at, "%s/v1/content/%s", path, content_name);
+    store_content_path(path, content_name, at);
     set_immutable(l->objects_fd, at);
     return 0;
 }
 
 static int commit_content(struct store_staged *t, struct error *err)
 {
-    char path[OBJECT_PATH_SIZE], rest[300];
+    char path[OBJECT_PATH_SIZE];
     bool have = false;
     int r;
 
@@ -334,8 +334,7 @@ static int commit_content(struct store_staged *t, struct error *err)
         return error_set(err, STORE_E_UNKNOWN, t->id.text, "the staged object has no content yet");
     if (t->ours)
         return 0;
-    snprintf(rest, sizeof rest, "v1/content/%s", t->content_name);
-    store_staged_path(t, rest, path);
+    store_content_path(t->dir, t->content_name, path);
     r = store_own_content(t->store->staging_fd, path, t->store->owner, err);
     t->ours = r == 0;
     return r;
@@ -410,7 +409,7 @@ static int local_commit_again(struct store *s, const struct recording_id *id, st
     if (r != 0)
         return r;
     store_layout_path(&l->layout, id, path);
-    snprintf(at, sizeof at, "%s/v1/content/%s", path, o.content_name);
+    store_content_path(path, o.content_name, at);
     r = store_own_content(l->objects_fd, at, s->owner, err);
     if (r < 0)
         return r;

@@ -24,11 +24,6 @@ void store_staged_path(const struct store_staged *t, const char *rest, char out[
     snprintf(out, OBJECT_PATH_SIZE, "%s/%s", t->dir, rest);
 }
 
-static void content_path(const struct store_staged *t, char out[OBJECT_PATH_SIZE])
-{
-    snprintf(out, OBJECT_PATH_SIZE, "%s/v1/content/%s", t->dir, t->content_name);
-}
-
 struct store_staged *store_staged_free(struct store_staged *t)
 {
     if (!t)
@@ -133,7 +128,7 @@ static int make_content(struct store_staged *t, struct error *err)
     if (t->how != STORE_COPY)
         return error_set(err, -EINVAL, t->id.text,
                          "the content of this object is to be moved in, not written");
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     fd = openat(t->store->staging_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
     if (fd < 0)
         return error_errno(err, -errno, t->id.text, "cannot make staging/%s", path);
@@ -164,7 +159,7 @@ int store_stage_clone(struct store_staged *t, int source_fd, struct error *err)
         return 0;
     if (r == 0)
         r = -errno;
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     (void)unlinkat(t->store->staging_fd, path, 0);
     /* one answer for all the ways in which file systems say that they cannot */
     if (r == -ENOTTY || r == -ENOSYS || r == -EINVAL || r == -EOPNOTSUPP)
@@ -209,7 +204,7 @@ static int check_copy(struct store_staged *t, uint64_t bytes, struct error *err)
     char path[OBJECT_PATH_SIZE];
     struct stat st;
 
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (fstatat(t->store->staging_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return error_errno(err, -errno, t->id.text, "the content of the staged object cannot be examined");
     if ((uint64_t)st.st_size != bytes)
@@ -256,7 +251,7 @@ int store_sync_object(int dirfd, const char *path, const char *content_name)
         if (n < OBJECT_FIXED_FILES)
             snprintf(at, sizeof at, "%s/%s", path, store_object_files[n]);
         else
-            snprintf(at, sizeof at, "%s/v1/content/%s", path, content_name);
+            store_content_path(path, content_name, at);
         fds[n] = openat(dirfd, at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fds[n] < 0) {
             r = -errno;
@@ -355,7 +350,7 @@ static int give_back(struct store_staged *t, int dirfd, const char *name, const 
     _cleanup_free_ char *text = NULL, *encoded = NULL, *kept = NULL;
     int r;
 
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (t->adopted) {
         /* best effort: the name is what matters */
         (void)!fchownat(t->store->staging_fd, path, t->source_stat.st_uid, t->source_stat.st_gid,
@@ -399,7 +394,7 @@ static int settle(struct store_staged *t, int fd, int dirfd, const char *name, c
     struct stat in;
     int r;
 
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (fstatat(t->store->staging_fd, path, &in, AT_SYMLINK_NOFOLLOW) < 0)
         return error_errno(err, -errno, name, "cannot examine the file that was moved in");
     if (!store_same_file(&in, expected))
@@ -445,7 +440,7 @@ static int rename_in(struct store_staged *t, int dirfd, const char *name, struct
     char path[OBJECT_PATH_SIZE];
     int r = inject_point("store.adopt");
 
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (r == 0)
         r = fd_rename_noreplace(dirfd, name, t->store->staging_fd, path);
     return r < 0 ? error_errno(err, r, name, "the source cannot be moved in") : 0;
@@ -481,7 +476,7 @@ int store_staged_has_content(struct store_staged *t, bool *ret, struct error *er
     *ret = false;
     if (!t->content_name)
         return 0;
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (faccessat(t->store->staging_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         *ret = true;
     else if (errno != ENOENT)

@@ -109,6 +109,11 @@ bool store_same_version(const struct stat *a, const struct stat *b)
            a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
+void store_content_path(const char *object, const char *content_name, char out[OBJECT_PATH_SIZE])
+{
+    snprintf(out, OBJECT_PATH_SIZE, "%s/v1/content/%s", object, content_name);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);
