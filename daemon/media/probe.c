@@ -343,16 +343,14 @@ int probe_file(int fd, const struct probe_options *options, struct probe_result 
     if (o.memory_bytes == 0)
         o.memory_bytes = MEMORY_DEFAULT;
     if (fstat(fd, &st) < 0)
-        return error_errno(err, -errno, options->name_hint, "cannot look at the file");
+        return error_errno(err, -errno, NULL, "cannot look at the file");
     if (!S_ISREG(st.st_mode))
-        return error_set(err, -EINVAL, options->name_hint, "not a regular file; only those are examined");
+        return error_set(err, -EINVAL, NULL, "not a regular file; only those are examined");
     for (int i = 0; r == 1 && i < ATTEMPTS; i++, o.nice = 0)
         r = attempt(fd, &o, ret, reason, sizeof reason, err);
     if (r <= 0)
         return r;
     *ret = (struct probe_result){.status = PROBE_DAMAGED, .kind = "data", .media = json_object()};
     snprintf(ret->message, sizeof ret->message, "%s", reason);
-    return ret->media
-               ? 0
-               : error_errno(err, -ENOMEM, options->name_hint, "cannot note how the media worker died");
+    return ret->media ? 0 : error_errno(err, -ENOMEM, NULL, "cannot note how the media worker died");
 }

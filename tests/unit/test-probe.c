@@ -34,8 +34,7 @@ static int memory_file(const void *data, size_t size)
 
 static struct probe_options options_of(int64_t deadline_usec)
 {
-    return (struct probe_options){
-        .worker = worker, .deadline_usec = deadline_usec, .nice = 5, .name_hint = "clip.mp4"};
+    return (struct probe_options){.worker = worker, .deadline_usec = deadline_usec, .nice = 5};
 }
 
 static void probe_bytes(const void *data, size_t size, struct probe_result *ret)
