@@ -334,6 +334,14 @@ def test_a_small_budget_still_gives_an_answer(worker, media):
     assert "took too long" in json.loads(answer)["message"]
 
 
+@pytest.mark.parametrize("name", ["h264.mp4", "frag.mp4", "small.heic", "still.png", "still.jpg"])
+def test_what_there_was_no_time_for_is_not_called_missing(worker, name):
+    path = ROOT / "tests/fuzz/corpus/probe" / name
+    status, answer, _ = run(worker, path, str(1 << 30), "10", "1")
+    assert status == 0
+    assert json.loads(answer)["media"]["damage"] == ["the examination took too long and was not finished"]
+
+
 def test_memory_limit(worker, media):
     status, answer, _ = run(worker, media / "clip.mp4", str(64 << 20), "10")
     assert status != 0 or json.loads(answer)
