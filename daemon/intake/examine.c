@@ -132,7 +132,6 @@ static int examine(struct examiner *x, const struct recording_id *id, struct err
 {
     const struct settings *s = atomic_load(&x->in->settings);
     struct finding f = {.in = x->in, .id = *id};
-    struct store_object object;
     _cleanup_close_ int fd = -1;
     int r;
 
@@ -147,9 +146,6 @@ static int examine(struct examiner *x, const struct recording_id *id, struct err
                                         .memory_bytes = s->media.memory_bytes,
                                         .nice = (int)s->media.nice,
                                         .stop_fd = x->stop_fd};
-        if (store_describe_object(x->in->store, id, &object, err) == 0)
-            options.name_hint = object.content_name;
-        error_clear(err);
         r = probe_file(fd, &options, &f.probe, err);
         if (r < 0)
             return r;

@@ -20,9 +20,6 @@ struct fact_rule {
     const struct fact_rule *inner; /* of objects, and of each member of a list */
 };
 
-#define USEC_LIMIT (INT64_C(253402300800) * USEC_PER_SEC) /* the year 10000 */
-#define USEC_LEAST (INT64_C(-62135596800) * USEC_PER_SEC) /* the year 1 */
-
 /* clang-format off */
 static const struct fact_rule stream_rules[] = {
     {"type",        FACT_TEXT,    0, 16, NULL},
@@ -38,7 +35,7 @@ static const struct fact_rule stream_rules[] = {
     {NULL, 0, 0, 0, NULL},
 };
 static const struct fact_rule time_rules[] = {
-    {"usec",      FACT_INTEGER, USEC_LEAST, USEC_LIMIT, NULL},
+    {"usec",      FACT_INTEGER, FACTS_USEC_LEAST, FACTS_USEC_LIMIT, NULL},
     {"local",     FACT_TEXT,    0, 19, NULL},
     {"source",    FACT_TEXT,    0, 64, NULL},
     {"certainty", FACT_TEXT,    0, 16, NULL},
@@ -68,7 +65,7 @@ static const struct fact_rule media_rules[] = {
     {"width",             FACT_INTEGER, 0, UINT32_MAX, NULL},
     {"height",            FACT_INTEGER, 0, UINT32_MAX, NULL},
     {"rotation",          FACT_INTEGER, 0, 359, NULL},
-    {"started_usec",      FACT_INTEGER, USEC_LEAST, USEC_LIMIT, NULL},
+    {"started_usec",      FACT_INTEGER, FACTS_USEC_LEAST, FACTS_USEC_LIMIT, NULL},
     {"started_local",     FACT_TEXT,    0, 19, NULL},
     {"started_source",    FACT_TEXT,    0, 64, NULL},
     {"started_certainty", FACT_TEXT,    0, 16, NULL},

@@ -109,7 +109,7 @@ static int set_attributes(posix_spawnattr_t *a)
     return -r;
 }
 
-static int spawn_with(const struct probe_options *o, int64_t deadline, int input, int output, pid_t *ret_pid)
+static int spawn_with(const struct probe_options *o, int input, int output, pid_t *ret_pid)
 {
     char memory[24], cpu[24], budget[24];
     char *argv[] = {(char *)o->worker, (char *)"probe", memory, cpu, budget, NULL};
@@ -118,9 +118,9 @@ static int spawn_with(const struct probe_options *o, int64_t deadline, int input
     posix_spawnattr_t attributes;
     int r;
 
-    snprintf(memory, sizeof memory, "%" PRIu64, o->memory_bytes ? o->memory_bytes : MEMORY_DEFAULT);
-    snprintf(cpu, sizeof cpu, "%" PRId64, deadline / USEC_PER_SEC + 1);
-    snprintf(budget, sizeof budget, "%" PRId64, BUDGET_OF(deadline));
+    snprintf(memory, sizeof memory, "%" PRIu64, o->memory_bytes);
+    snprintf(cpu, sizeof cpu, "%" PRId64, o->deadline_usec / USEC_PER_SEC + 1);
+    snprintf(budget, sizeof budget, "%" PRId64, BUDGET_OF(o->deadline_usec));
     r = posix_spawn_file_actions_init(&actions);
     if (r != 0)
         return -r;
@@ -150,7 +150,6 @@ static void make_nice(pid_t pid, int nice)
 
 static int run_start(struct run *run, int fd, const struct probe_options *o)
 {
-    int64_t deadline = o->deadline_usec > 0 ? o->deadline_usec : DEADLINE_DEFAULT;
     _cleanup_close_ int input = -1, output = -1;
     int ends[2], r;
 
@@ -171,9 +170,9 @@ static int run_start(struct run *run, int fd, const struct probe_options *o)
     input = fcntl(fd, F_DUPFD_CLOEXEC, FD_CLEAR);
     if (input < 0 || fcntl(run->pipe, F_SETFL, O_NONBLOCK) < 0)
         return -errno;
-    run->deadline_usec = clock_monotonic_usec() + deadline;
-    run->budget_left_usec = deadline - BUDGET_OF(deadline);
-    r = spawn_with(o, deadline, input, output, &run->pid);
+    run->deadline_usec = clock_monotonic_usec() + o->deadline_usec;
+    run->budget_left_usec = o->deadline_usec - BUDGET_OF(o->deadline_usec);
+    r = spawn_with(o, input, output, &run->pid);
     if (r < 0) {
         run->pid = 0;
         return r;
@@ -272,8 +271,7 @@ static bool describe_failure(const struct run *run, const struct probe_options *
 
     if (run->late)
         snprintf(out, size, "media worker did not finish within %" PRId64 " s and was stopped",
-                 ((o->deadline_usec > 0 ? o->deadline_usec : DEADLINE_DEFAULT) + USEC_PER_SEC - 1) /
-                     USEC_PER_SEC);
+                 (o->deadline_usec + USEC_PER_SEC - 1) / USEC_PER_SEC);
     else if (run->flooded)
         snprintf(out, size, "media worker wrote more than %d bytes and was stopped", FACTS_ANSWER_MAX);
     else if (run->code != CLD_EXITED)
@@ -281,7 +279,7 @@ static bool describe_failure(const struct run *run, const struct probe_options *
                  signal_reason(run->status));
     else if (run->status == WORKER_EXIT_MEMORY)
         snprintf(out, size, "media worker ran out of memory (%" PRIu64 " MiB allowed)",
-                 (o->memory_bytes ? o->memory_bytes : MEMORY_DEFAULT) >> 20);
+                 o->memory_bytes >> 20);
     else if (run->status != WORKER_EXIT_OK)
         snprintf(out, size, "media worker ended with exit status %d", run->status);
     else
@@ -340,17 +338,19 @@ int probe_file(int fd, const struct probe_options *options, struct probe_result 
     struct stat st;
     int r = 1;
 
+    if (o.deadline_usec <= 0)
+        o.deadline_usec = DEADLINE_DEFAULT;
+    if (o.memory_bytes == 0)
+        o.memory_bytes = MEMORY_DEFAULT;
     if (fstat(fd, &st) < 0)
-        return error_errno(err, -errno, options->name_hint, "cannot look at the file");
+        return error_errno(err, -errno, NULL, "cannot look at the file");
     if (!S_ISREG(st.st_mode))
-        return error_set(err, -EINVAL, options->name_hint, "not a regular file; only those are examined");
+        return error_set(err, -EINVAL, NULL, "not a regular file; only those are examined");
     for (int i = 0; r == 1 && i < ATTEMPTS; i++, o.nice = 0)
         r = attempt(fd, &o, ret, reason, sizeof reason, err);
     if (r <= 0)
         return r;
     *ret = (struct probe_result){.status = PROBE_DAMAGED, .kind = "data", .media = json_object()};
     snprintf(ret->message, sizeof ret->message, "%s", reason);
-    return ret->media
-               ? 0
-               : error_errno(err, -ENOMEM, options->name_hint, "cannot note how the media worker died");
+    return ret->media ? 0 : error_errno(err, -ENOMEM, NULL, "cannot note how the media worker died");
 }

@@ -22,8 +22,7 @@ struct probe_options {
     int64_t deadline_usec; /* wall clock for one file; 0 = 60 s */
     uint64_t memory_bytes; /* RLIMIT_AS; 0 = 1.5 GiB */
     int stop_fd; /* when > 0: as soon as it is readable (an eventfd) the worker is killed and -ECANCELED returned */
-    int nice;              /* 0 – 19; 19 also asks for SCHED_IDLE */
-    const char *name_hint; /* file name (for the extension only), may be NULL */
+    int nice; /* 0 – 19; 19 also asks for SCHED_IDLE */
 };
 
 struct probe_result {

@@ -53,13 +53,15 @@ static void check_index(AVFormatContext *ctx, struct input *in, struct facts *f)
             missing++;
             at = av_rescale_q(e->timestamp, st->time_base, AV_TIME_BASE_Q);
             if (st->start_time != AV_NOPTS_VALUE)
-                at -= av_rescale_q(st->start_time, st->time_base, AV_TIME_BASE_Q);
-            playable = MIN(playable, MAX(at, 0));
+                at = av_sat_sub64(at, av_rescale_q(st->start_time, st->time_base, AV_TIME_BASE_Q));
+            if (at > INT64_MIN) /* which av_rescale_q gives for what does not fit */
+                playable = MIN(playable, MAX(at, 0));
         }
     }
     if (!missing)
         return;
-    facts_integer(f, "playable_usec", playable);
+    if (playable < INT64_MAX)
+        facts_integer(f, "playable_usec", playable);
     facts_damage(f, "cut off: %" PRIu64 " of %" PRIu64 " samples lie beyond the end of the file", missing,
                  total);
 }
@@ -188,7 +190,7 @@ static void check_pictures(AVFormatContext *ctx, struct input *in, struct facts 
         int64_t start = ctx->start_time == AV_NOPTS_VALUE ? 0 : ctx->start_time;
 
         if (i > 0 && (ctx->duration <= 2 * AV_TIME_BASE ||
-                      av_seek_frame(ctx, -1, start + ctx->duration / 100 * (i == 1 ? 50 : 96),
+                      av_seek_frame(ctx, -1, av_sat_add64(start, ctx->duration / 100 * (i == 1 ? 50 : 96)),
                                     AVSEEK_FLAG_BACKWARD) < 0))
             break;
         complaints = 0;

@@ -17,7 +17,7 @@ struct box {
 
 static unsigned type_bit(const char *type)
 {
-    static const char names[][5] = {"ftyp", "moov", "mdat", "moof", "meta"};
+    static const char names[][5] = {"moov", "mdat", "moof", "meta"};
 
     for (unsigned i = 0; i < ARRAY_SIZE(names); i++)
         if (memcmp(type, names[i], 4) == 0)
@@ -55,12 +55,10 @@ static void tail_facts(struct input *in, struct facts *f, uint64_t at)
 {
     uint64_t left = in->size - at;
 
-    if (left <= 8 && input_is_zero(in, at, in->size))
-        return; /* some writers end with an empty terminator */
-    if (input_is_zero(in, at, in->size))
-        facts_damage(f, "%" PRIu64 " zero bytes after the last box: space set aside and never written", left);
-    else
+    if (!input_is_zero(in, at, in->size))
         facts_integer(f, "appended_bytes", (int64_t)left);
+    else if (left > 8) /* some writers end with an empty terminator */
+        facts_damage(f, "%" PRIu64 " zero bytes after the last box: space set aside and never written", left);
 }
 
 unsigned boxes_walk(struct input *in, struct facts *f)
@@ -90,6 +88,8 @@ bool inspect_boxes(struct input *in, struct facts *f)
 {
     unsigned seen = boxes_walk(in, f);
 
+    if (input_expired(in)) /* what was not met may still be there */
+        return seen & BOX_MOOV;
     if ((seen & BOX_MOOV) && !(seen & (BOX_MDAT | BOX_MOOF)) && !facts_is_damaged(f))
         facts_damage(f, "there is an index but no footage (no mdat box)");
     if (seen & BOX_MOOV)

@@ -47,6 +47,9 @@
 #define FACTS_MEDIA_MAX   16384 /* bytes of canonical JSON */
 #define FACTS_ANSWER_MAX  65536 /* bytes the worker may write */
 
+#define FACTS_USEC_LEAST (INT64_C(-62135596800) * USEC_PER_SEC) /* the year 1 */
+#define FACTS_USEC_LIMIT (INT64_C(253402300800) * USEC_PER_SEC) /* the year 10000 */
+
 /* A build with AddressSanitizer maps terabytes and reports to standard error: some limits do not apply to it. */
 #if defined(__SANITIZE_ADDRESS__)
 #define UNDER_ASAN 1
@@ -111,12 +114,9 @@ bool facts_is_damaged(const struct facts *f);
 /* Adds a stream object (taken); beyond 32 they are only counted. */
 void facts_stream(struct facts *f, json_t *stream);
 
-/* Notes a time. source must be a constant. */
-void facts_time(struct facts *f, int rank, bool is_local, int64_t usec, const char *source,
-                enum certainty certainty);
-
 /* Reads a time as files write it ("2016:07:07 21:42:20", "2019-02-12T15:27:12+08:00", …; zone may be NULL or "+08:00" as EXIF
- * keeps it apart) and notes it: local when there is no zone, then at best PROBABLE. Text that is no time is passed over. */
+ * keeps it apart) and notes it: local when there is no zone, then at best PROBABLE. Text that is no time, or none of the years 1 to
+ * 9999, is passed over. source must be a constant. */
 void facts_time_text(struct facts *f, int rank, const char *text, const char *zone, const char *source,
                      enum certainty certainty);
 

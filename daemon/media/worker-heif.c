@@ -101,7 +101,8 @@ bool inspect_heif(struct input *in, struct facts *f)
     struct heif_error e;
 
     if (!(boxes_walk(in, f) & BOX_META)) {
-        facts_damage(f, "no meta box: nothing says what pictures the file holds");
+        if (!input_expired(in))
+            facts_damage(f, "no meta box: nothing says what pictures the file holds");
         return false;
     }
     c = heif_context_alloc();

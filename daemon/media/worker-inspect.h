@@ -23,7 +23,7 @@ bool inspect_pdf(struct input *in, struct facts *f);
 size_t mpegts_packet_size(const uint8_t *head, size_t size, size_t *ret_start);
 
 /* Walks the boxes of an ISO file: damage for what reaches past its end. The bits say what was met. */
-enum { BOX_FTYP = 1, BOX_MOOV = 2, BOX_MDAT = 4, BOX_MOOF = 8, BOX_META = 16 };
+enum { BOX_MOOV = 1, BOX_MDAT = 2, BOX_MOOF = 4, BOX_META = 8 };
 unsigned boxes_walk(struct input *in, struct facts *f);
 
 /* EXIF as it stands in JPEG APP1, PNG eXIf and HEIF items. data begins with the TIFF header. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "media/worker-escape.h"
 #include "media/worker-lock.h"
 #include "media/worker-probe.h"
@@ -57,20 +58,10 @@ static int lock(bool *ret_landlock, const uint64_t numbers[NUMBERS])
 static int write_answer(struct facts *f)
 {
     _cleanup_free_ char *text = NULL;
-    const char *p;
-    size_t left;
 
     if (facts_answer(f, &text) < 0)
         return WORKER_EXIT_MEMORY;
-    for (p = text, left = strlen(text); left > 0;) {
-        ssize_t n = write(WORKER_FD_OUTPUT, p, left);
-
-        if (n <= 0)
-            return WORKER_EXIT_OUTPUT;
-        p += n;
-        left -= (size_t)n;
-    }
-    return 0;
+    return fd_write_full(WORKER_FD_OUTPUT, text, strlen(text)) < 0 ? WORKER_EXIT_OUTPUT : 0;
 }
 
 static int probe(const uint64_t numbers[NUMBERS])

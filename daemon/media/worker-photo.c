@@ -63,9 +63,11 @@ static void jpeg_end(struct input *in, struct facts *f, uint64_t end)
         facts_damage(f, "%" PRIu64 " zero bytes after the picture: space set aside and never written", left);
 }
 
-static bool jpeg_cut(struct facts *f, uint64_t at)
+/* The end was not met: because it is not there, unless the time ran out on the way. */
+static bool no_end(const struct input *in, struct facts *f, const char *what)
 {
-    facts_damage(f, "the picture is cut off: no end marker, the data stop at byte %" PRIu64, at);
+    if (!input_expired(in))
+        facts_damage(f, "the picture is cut off: no end %s, the data stop at byte %" PRIu64, what, in->size);
     return false;
 }
 
@@ -78,7 +80,7 @@ bool inspect_jpeg(struct input *in, struct facts *f)
         size_t n;
 
         if (!input_get(in, h, 2, at))
-            return jpeg_cut(f, in->size);
+            return no_end(in, f, "marker");
         if (h[0] != 0xFF) {
             facts_damage(f, "broken at byte %" PRIu64 ": no marker where one must be", at);
             return false;
@@ -92,13 +94,13 @@ bool inspect_jpeg(struct input *in, struct facts *f)
             return false;
         }
         if (!input_get(in, h, 4, at) || (n = be16_at(h + 2)) < 2 || !input_get(in, block, n - 2, at + 4))
-            return jpeg_cut(f, in->size);
+            return no_end(in, f, "marker");
         take_segment(f, h[1], n - 2);
         at += 2 + n;
         if (h[1] == 0xDA)
             at = next_marker(in, at);
         if (at >= in->size)
-            return jpeg_cut(f, in->size);
+            return no_end(in, f, "marker");
     }
     return false;
 }
@@ -160,6 +162,5 @@ bool inspect_png(struct input *in, struct facts *f)
             return false;
         }
     }
-    facts_damage(f, "the picture is cut off: no end chunk, the data stop at byte %" PRIu64, in->size);
-    return false;
+    return no_end(in, f, "chunk");
 }

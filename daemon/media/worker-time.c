@@ -118,12 +118,13 @@ static int64_t stamp_usec(const struct stamp *s)
     return (minutes * 60 + s->second) * USEC_PER_SEC + s->usec;
 }
 
-void facts_time(struct facts *f, int rank, bool is_local, int64_t usec, const char *source,
-                enum certainty certainty)
+static void note_time(struct facts *f, int rank, bool is_local, int64_t usec, const char *source,
+                      enum certainty certainty)
 {
     bool future = f->now_usec && usec > f->now_usec + 2 * USEC_PER_DAY;
 
-    if (f->n_times == FACTS_TIMES_MAX)
+    /* a zone or a leap second may carry it out of the years that the client takes */
+    if (f->n_times == FACTS_TIMES_MAX || usec < FACTS_USEC_LEAST || usec >= FACTS_USEC_LIMIT)
         return;
     if (usec < EARLIEST_USEC || future)
         certainty = DOUBTFUL;
@@ -146,7 +147,7 @@ void facts_time_text(struct facts *f, int rank, const char *text, const char *zo
     }
     if (!s.has_zone && certainty == CERTAIN)
         certainty = PROBABLE;
-    facts_time(f, rank, !s.has_zone, stamp_usec(&s), source, certainty);
+    note_time(f, rank, !s.has_zone, stamp_usec(&s), source, certainty);
 }
 
 static const char *certainty_name(enum certainty c)
@@ -154,7 +155,7 @@ static const char *certainty_name(enum certainty c)
     return c == CERTAIN ? "certain" : c == PROBABLE ? "probable" : "doubtful";
 }
 
-/* "YYYY-MM-DDTHH:MM:SS" of µs read as if UTC; years 1–9999 only reach here through read_stamp. */
+/* "YYYY-MM-DDTHH:MM:SS" of µs read as if UTC; years 1–9999 only reach here through note_time. */
 static void format_local(int64_t usec, char out[32])
 {
     int64_t sec = usec / USEC_PER_SEC - (usec % USEC_PER_SEC < 0), day = sec / 86400 - (sec % 86400 < 0);

@@ -264,6 +264,8 @@ int store_check_at(const struct store_check *c, struct error *err)
     r = check_inventories(&u, &v, err);
     check_names(&u, r == 0 ? v.content_name : NULL, err);
     if (r == 0) {
+        if (c->inventory)
+            *c->inventory = v;
         check_arrival(&u, &v, err);
         check_content(&u, &v, err);
     }

@@ -10,6 +10,8 @@
 #include "store/store-layout.h"
 #include "store/store.h"
 
+struct store_inventory;
+
 struct store_ops {
     void (*close)(struct store *s); /* frees the kind's own part; the rest and s itself are freed after it */
     int (*commit)(struct store *s, struct store_staged *t, struct error *err);
@@ -57,6 +59,8 @@ extern const struct store_ops store_local_ops;
 extern const char *const store_object_files[OBJECT_FIXED_FILES];
 extern const char *const store_object_folders[OBJECT_FOLDERS]; /* innermost first; the last is "." */
 
+#define INTENT_SUFFIX ".intent" /* of intents in staging */
+
 struct store_staged {
     struct store *store;
     struct recording_id id;
@@ -74,9 +78,12 @@ struct store_staged {
 /* Writes "<staging dir>/<rest>" to out. */
 void store_staged_path(const struct store_staged *t, const char *rest, char out[OBJECT_PATH_SIZE]);
 
+/* Writes "<object>/v1/content/<content_name>" to out. */
+void store_content_path(const char *object, const char *content_name, char out[OBJECT_PATH_SIZE]);
+
 /* fsync of all files (content_name NULL: without) and folders of the object at path below dirfd. The write-back of all files is
  * begun before the first is waited for, so that one journal commit serves them. */
-int store_sync_object(int dirfd, const char *path, const char *content_name, struct error *err);
+int store_sync_object(int dirfd, const char *path, const char *content_name);
 
 /* Makes a moved-in content file the store's own and read-only. path below dirfd. */
 int store_own_content(int dirfd, const char *path, uid_t owner, struct error *err);
@@ -84,6 +91,13 @@ int store_own_content(int dirfd, const char *path, uid_t owner, struct error *er
 /* Puts a file at dirfd/path into quarantine under a name made from name. */
 int store_quarantine_path(struct store *s, int dirfd, const char *path, const char *name,
                           const char *reason_json, char **ret_name, struct error *err);
+
+/* Whether name can stand below a folder by itself: not empty, no '/', neither "." nor "..". */
+bool store_is_plain_name(const char *name);
+
+/* Whether two stats are of one file, and whether a file's content is still what it was: size and mtime. */
+bool store_same_file(const struct stat *a, const struct stat *b);
+bool store_same_version(const struct stat *a, const struct stat *b);
 
 /* Names in a folder without "." and "..", sorted bytewise. Return: 0 or negative errno. */
 struct store_names {
@@ -106,6 +120,7 @@ struct store_check {
     uid_t owner;
     store_on_fault on_fault; /* NULL: the first fault ends the check with STORE_E_DAMAGED */
     void *userdata;
+    struct store_inventory *inventory; /* may be NULL; filled in when there is a usable one */
 };
 int store_check_at(const struct store_check *c, struct error *err);
 

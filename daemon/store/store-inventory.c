@@ -12,6 +12,7 @@
 #include "base/calendar.h"
 #include "base/encode.h"
 #include "base/json.h"
+#include "store/store-internal.h"
 
 #define INVENTORY_TYPE "https://ocfl.io/1.1/spec/#inventory"
 #define CONTENT_PREFIX "v1/content/"
@@ -86,8 +87,7 @@ static int take_path(const char *path, const struct digest *d, const char *prefi
 {
     const char *name = path + strlen(prefix);
 
-    if (strncmp(path, prefix, strlen(prefix)) != 0 || strchr(name, '/') || !*name || strcmp(name, ".") == 0 ||
-        strcmp(name, "..") == 0)
+    if (strncmp(path, prefix, strlen(prefix)) != 0 || !store_is_plain_name(name))
         return -EPROTO;
     if (strcmp(name, ARRIVAL_NAME) == 0) {
         v->arrival = *d;

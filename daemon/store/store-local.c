@@ -49,7 +49,7 @@ static int user_text(const struct store_options *o, char **ret)
     int r = json_set_string(user, "name", o->user_name ?: "liuhend");
 
     if (r == 0)
-        r = json_set_string(user, "address", o->user_address ?: "urn:liuhen:daemon");
+        r = json_set_string(user, "address", "urn:liuhen:daemon");
     return r < 0 ? r : json_canonical(user, ret);
 }
 
@@ -143,10 +143,11 @@ static int open_root(struct store_local *l, const struct store_options *o, struc
     snprintf(shown, sizeof shown, "%s/objects", l->base.archive);
     if (o->create) {
         r = store_layout_create(l->objects_fd, shown, err);
-        if (r == 0)
-            r = fd_sync(l->base.archive_fd);
         if (r < 0)
-            return err && err->code == r ? r : error_errno(err, r, l->base.archive, "cannot sync the folder");
+            return r;
+        r = fd_sync(l->base.archive_fd);
+        if (r < 0)
+            return error_errno(err, r, l->base.archive, "cannot sync the folder");
     }
     r = store_layout_read(l->objects_fd, shown, &l->layout, err);
     if (r < 0)
@@ -313,14 +314,14 @@ static int harden(const struct store_local *l, const char *path, const char *con
         snprintf(at, sizeof at, "%s/%s", path, store_object_files[i]);
         set_immutable(l->objects_fd, at);
     }
-    snprintf(at, sizeof at, "%s/v1/content/%s", path, content_name);
+    store_content_path(path, content_name, at);
     set_immutable(l->objects_fd, at);
     return 0;
 }
 
 static int commit_content(struct store_staged *t, struct error *err)
 {
-    char path[OBJECT_PATH_SIZE], rest[300];
+    char path[OBJECT_PATH_SIZE];
     bool have = false;
     int r;
 
@@ -333,8 +334,7 @@ static int commit_content(struct store_staged *t, struct error *err)
         return error_set(err, STORE_E_UNKNOWN, t->id.text, "the staged object has no content yet");
     if (t->ours)
         return 0;
-    snprintf(rest, sizeof rest, "v1/content/%s", t->content_name);
-    store_staged_path(t, rest, path);
+    store_content_path(t->dir, t->content_name, path);
     r = store_own_content(t->store->staging_fd, path, t->store->owner, err);
     t->ours = r == 0;
     return r;
@@ -367,9 +367,9 @@ static int local_commit(struct store *s, struct store_staged *t, struct error *e
 }
 
 /* The object and the folders above it. */
-static int sync_placed(const struct store_local *l, char *path, const char *content_name, struct error *err)
+static int sync_placed(const struct store_local *l, char *path, const char *content_name)
 {
-    int r = store_sync_object(l->objects_fd, path, content_name, err);
+    int r = store_sync_object(l->objects_fd, path, content_name);
 
     for (char *p = strrchr(path, '/'); r == 0 && p; p = strrchr(path, '/')) {
         *p = 0;
@@ -391,7 +391,7 @@ static int local_commit_sync(struct store *s, struct store_staged *const *staged
     else if (r == 0) {
         for (size_t i = 0; r == 0 && i < n; i++) {
             store_layout_path(&l->layout, &staged[i]->id, path);
-            r = sync_placed(l, path, staged[i]->content_name, err);
+            r = sync_placed(l, path, staged[i]->content_name);
         }
         if (r == 0)
             r = fd_sync(s->staging_fd);
@@ -409,13 +409,13 @@ static int local_commit_again(struct store *s, const struct recording_id *id, st
     if (r != 0)
         return r;
     store_layout_path(&l->layout, id, path);
-    snprintf(at, sizeof at, "%s/v1/content/%s", path, o.content_name);
+    store_content_path(path, o.content_name, at);
     r = store_own_content(l->objects_fd, at, s->owner, err);
     if (r < 0)
         return r;
     r = harden(l, path, o.content_name);
     if (r == 0)
-        r = sync_placed(l, path, o.content_name, err);
+        r = sync_placed(l, path, o.content_name);
     if (r == 0)
         r = fd_sync(s->staging_fd);
     return r < 0 ? error_errno(err, r, id->text, "cannot finish the object in objects/") : 0;

@@ -23,18 +23,14 @@
 static int quarantine_name(const char *name, char **ret)
 {
     _cleanup_free_ char *safe = encode_safe_name(name, strlen(name));
-    char ulid[ULID_LENGTH + 1];
-    size_t n = 0;
+    char ulid[ULID_LENGTH + 1], short_name[NAME_KEPT + 1];
 
     if (!safe)
         return -ENOMEM;
-    for (size_t step; safe[n]; n += step) {
-        step = MAX(utf8_sequence_length((const uint8_t *)safe + n, strlen(safe + n)), 1u);
-        if (n + step > NAME_KEPT)
-            break;
-    }
+    snprintf(short_name, sizeof short_name, "%s", safe);
+    utf8_repair(short_name, sizeof short_name);
     ulid_make(clock_now_usec(), ulid);
-    return asprintf(ret, "%s-%.*s", ulid, (int)n, safe) < 0 ? -ENOMEM : 0;
+    return asprintf(ret, "%s-%s", ulid, short_name) < 0 ? -ENOMEM : 0;
 }
 
 static int write_reason(struct store *s, const char *kept, const char *reason_json)
@@ -64,12 +60,6 @@ static int copy_bytes(int from, int to)
     return (int)n;
 }
 
-static bool same_version(const struct stat *a, const struct stat *b)
-{
-    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
-           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
-}
-
 /* Copies a plain file from another file system; -EBUSY when it changed meanwhile. */
 static int copy_file(struct store *s, int dirfd, const char *path, const char *kept, struct stat *ret)
 {
@@ -91,7 +81,7 @@ static int copy_file(struct store *s, int dirfd, const char *path, const char *k
         r = fd_sync(to);
     if (r == 0 && fstat(from, &after) < 0)
         r = -errno;
-    if (r == 0 && !same_version(ret, &after))
+    if (r == 0 && !store_same_version(ret, &after))
         r = -EBUSY;
     if (r == 0)
         r = fd_rename_noreplace(s->staging_fd, temp, s->quarantine_fd, kept);
@@ -134,7 +124,7 @@ static int drop_source(int dirfd, const char *path, const struct stat *copied, c
     if (fstatat(dirfd, path, &now, AT_SYMLINK_NOFOLLOW) < 0)
         return errno == ENOENT ? 0
                                : error_set(err, STORE_E_STAYS, path, "copied to quarantine/%s, stays", kept);
-    if (now.st_ino != copied->st_ino || now.st_dev != copied->st_dev || !same_version(&now, copied))
+    if (!store_same_file(&now, copied) || !store_same_version(&now, copied))
         return error_set(err, STORE_E_STAYS, path,
                          "copied to quarantine/%s, but a changed file is there and stays", kept);
     if (unlinkat(dirfd, path, 0) < 0)
@@ -196,7 +186,7 @@ int store_quarantine_path(struct store *s, int dirfd, const char *path, const ch
 int store_quarantine(struct store *s, int dirfd, const char *name, const char *reason_json, char **ret_name,
                      struct error *err)
 {
-    if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    if (!store_is_plain_name(name))
         return error_set(err, -EINVAL, name, "must be a plain name");
     return store_quarantine_path(s, dirfd, name, name, reason_json, ret_name, err);
 }

@@ -62,7 +62,7 @@ int store_read_describe(struct store *s, const struct recording_id *id, struct s
     if (strcmp(v.id.text, id->text) != 0)
         return error_set(err, STORE_E_DAMAGED, id->text, "the inventory in its place is of urn:liuhen:%s",
                          v.id.text);
-    snprintf(at, sizeof at, "%s/v1/content/%s", path, v.content_name);
+    store_content_path(path, v.content_name, at);
     if (fstatat(local(s)->objects_fd, at, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return unknown(-errno, id, "content", err);
     strcpy(o.content_name, v.content_name);
@@ -87,10 +87,10 @@ int store_read_open_content(struct store *s, const struct recording_id *id, cons
         if (r != 0)
             return r;
         name = o.content_name;
-    } else if (!*name || strchr(name, '/') || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+    } else if (!store_is_plain_name(name))
         return error_set(err, -EINVAL, id->text, "a content name is a plain name");
     store_layout_path(&local(s)->layout, id, path);
-    snprintf(at, sizeof at, "%s/v1/content/%s", path, name);
+    store_content_path(path, name, at);
     fd = openat(local(s)->objects_fd, at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &st) < 0)
         return unknown(-errno, id, "content", err);

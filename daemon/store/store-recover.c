@@ -15,7 +15,6 @@
 #include "store/store-internal.h"
 #include "store/store-inventory.h"
 
-#define INTENT_SUFFIX   ".intent"
 #define INTENT_MAX      (256u << 20)
 #define INTENT_NAME_MAX 64
 
@@ -34,17 +33,18 @@ static enum store_staging_kind classify(char *name)
 {
     const char *temp = strstr(name, ".tmp-");
     char *dot = strchr(name, '.');
+    bool move, intent;
 
     if (temp && temp != name && strspn(temp + 5, "0123456789ABCDEFGHJKMNPQRSTVWXYZ-") == strlen(temp + 5))
         return STORE_STAGING_TEMP;
     if (!dot)
         return ulid_is_valid(name) ? STORE_STAGING_OBJECT : STORE_STAGING_FOREIGN;
-    if (strcmp(dot, ".move") != 0 && strcmp(dot, INTENT_SUFFIX) != 0)
-        return STORE_STAGING_FOREIGN;
+    move = strcmp(dot, ".move") == 0;
+    intent = strcmp(dot, INTENT_SUFFIX) == 0;
     *dot = 0;
-    if (strcmp(dot + 1, "move") == 0 && ulid_is_valid(name))
+    if (move && ulid_is_valid(name))
         return STORE_STAGING_OBJECT;
-    if (strcmp(dot + 1, "intent") == 0 && intent_name_ok(name))
+    if (intent && intent_name_ok(name))
         return STORE_STAGING_INTENT;
     *dot = '.';
     return STORE_STAGING_FOREIGN;
@@ -117,26 +117,18 @@ static int guess_content(struct store_staged *t)
 /* Finished means: all files are there, both inventories are the same, their sidecars fit, and they are of this object. */
 static int read_finished(struct store_staged *t)
 {
+    struct store_inventory v;
     struct store_check c = {.dirfd = t->store->staging_fd,
                             .path = t->dir,
                             .shown = "staging/",
                             .id = &t->id,
                             .staged = true,
                             .may_lack = true,
-                            .owner = t->store->owner};
-    _cleanup_free_ char *text = NULL;
-    struct store_inventory v;
-    char path[OBJECT_PATH_SIZE];
-    size_t size;
+                            .owner = t->store->owner,
+                            .inventory = &v};
     int r = store_check_at(&c, NULL);
 
     if (r != 0)
-        return r;
-    store_staged_path(t, "inventory.json", path);
-    r = fd_read_file_at(t->store->staging_fd, path, OBJECT_TEXT_MAX, &text, &size);
-    if (r == 0)
-        r = store_inventory_parse(text, size, t->dir, &v, NULL);
-    if (r < 0)
         return r;
     t->content_name = strdup(v.content_name);
     t->finished = t->content_name != NULL;
@@ -160,7 +152,7 @@ int store_stage_reopen(struct store *s, const struct recording_id *id, struct st
             return error_set(err, STORE_E_UNKNOWN, id->text, "no such object in staging");
     }
     r = read_finished(t);
-    if (r == STORE_E_DAMAGED || r == -EPROTO)
+    if (r == STORE_E_DAMAGED)
         r = guess_content(t);
     if (r < 0)
         return error_errno(err, r, id->text, "cannot read staging/%s", t->dir);
@@ -168,22 +160,13 @@ int store_stage_reopen(struct store *s, const struct recording_id *id, struct st
     return 0;
 }
 
-struct first_fault {
-    struct error *err;
-    bool found;
-};
-
 static int on_first_fault(void *userdata, enum store_fault_kind kind, const char *path, const char *text)
 {
-    struct first_fault *f = userdata;
-
-    f->found = true;
-    return error_set(f->err, STORE_E_DAMAGED, path, "%s", text);
+    return error_set(userdata, STORE_E_DAMAGED, path, "%s", text);
 }
 
 int store_staged_verify(struct store_staged *t, struct error *err)
 {
-    struct first_fault f = {.err = err};
     struct store_check c = {.dirfd = t->store->staging_fd,
                             .path = t->dir,
                             .shown = "staging/",
@@ -193,7 +176,7 @@ int store_staged_verify(struct store_staged *t, struct error *err)
                             .may_lack = t->how == STORE_MOVE,
                             .owner = t->store->owner,
                             .on_fault = on_first_fault,
-                            .userdata = &f};
+                            .userdata = err};
 
     return store_check_at(&c, err);
 }

@@ -24,11 +24,6 @@ void store_staged_path(const struct store_staged *t, const char *rest, char out[
     snprintf(out, OBJECT_PATH_SIZE, "%s/%s", t->dir, rest);
 }
 
-static void content_path(const struct store_staged *t, char out[OBJECT_PATH_SIZE])
-{
-    snprintf(out, OBJECT_PATH_SIZE, "%s/v1/content/%s", t->dir, t->content_name);
-}
-
 struct store_staged *store_staged_free(struct store_staged *t)
 {
     if (!t)
@@ -36,11 +31,6 @@ struct store_staged *store_staged_free(struct store_staged *t)
     free(t->content_name);
     free(t);
     return NULL;
-}
-
-const struct recording_id *store_staged_id(const struct store_staged *t)
-{
-    return &t->id;
 }
 
 const char *store_staged_content_name(const struct store_staged *t)
@@ -138,7 +128,7 @@ static int make_content(struct store_staged *t, struct error *err)
     if (t->how != STORE_COPY)
         return error_set(err, -EINVAL, t->id.text,
                          "the content of this object is to be moved in, not written");
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     fd = openat(t->store->staging_fd, path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0400);
     if (fd < 0)
         return error_errno(err, -errno, t->id.text, "cannot make staging/%s", path);
@@ -169,7 +159,7 @@ int store_stage_clone(struct store_staged *t, int source_fd, struct error *err)
         return 0;
     if (r == 0)
         r = -errno;
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     (void)unlinkat(t->store->staging_fd, path, 0);
     /* one answer for all the ways in which file systems say that they cannot */
     if (r == -ENOTTY || r == -ENOSYS || r == -EINVAL || r == -EOPNOTSUPP)
@@ -214,7 +204,7 @@ static int check_copy(struct store_staged *t, uint64_t bytes, struct error *err)
     char path[OBJECT_PATH_SIZE];
     struct stat st;
 
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (fstatat(t->store->staging_fd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return error_errno(err, -errno, t->id.text, "the content of the staged object cannot be examined");
     if ((uint64_t)st.st_size != bytes)
@@ -251,7 +241,7 @@ int store_stage_finish(struct store_staged *t, const struct digest_pair *digests
 
 /* ---- durable in staging ---- */
 
-int store_sync_object(int dirfd, const char *path, const char *content_name, struct error *err)
+int store_sync_object(int dirfd, const char *path, const char *content_name)
 {
     int fds[OBJECT_FIXED_FILES + 1], r = 0;
     char at[OBJECT_PATH_SIZE];
@@ -261,7 +251,7 @@ int store_sync_object(int dirfd, const char *path, const char *content_name, str
         if (n < OBJECT_FIXED_FILES)
             snprintf(at, sizeof at, "%s/%s", path, store_object_files[n]);
         else
-            snprintf(at, sizeof at, "%s/v1/content/%s", path, content_name);
+            store_content_path(path, content_name, at);
         fds[n] = openat(dirfd, at, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
         if (fds[n] < 0) {
             r = -errno;
@@ -278,7 +268,7 @@ int store_sync_object(int dirfd, const char *path, const char *content_name, str
         snprintf(at, sizeof at, "%s/%s", path, store_object_folders[i]);
         r = fd_sync_dir_at(dirfd, at);
     }
-    return r < 0 ? error_errno(err, r, at, "cannot make it durable") : 0;
+    return r;
 }
 
 static int sync_intent(struct store *s, const char *intent)
@@ -286,14 +276,14 @@ static int sync_intent(struct store *s, const char *intent)
     _cleanup_close_ int fd = -1;
     char path[128];
 
-    snprintf(path, sizeof path, "%s.intent", intent);
+    snprintf(path, sizeof path, "%s" INTENT_SUFFIX, intent);
     fd = openat(s->staging_fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     return fd < 0 ? -errno : fd_sync(fd);
 }
 
-static int sync_one(struct store *s, struct store_staged *t, struct error *err)
+static int sync_one(struct store *s, struct store_staged *t)
 {
-    int r = store_sync_object(s->staging_fd, t->dir, t->how == STORE_COPY ? t->content_name : NULL, err);
+    int r = store_sync_object(s->staging_fd, t->dir, t->how == STORE_COPY ? t->content_name : NULL);
 
     if (r == 0 && t->how == STORE_MOVE && t->source_fd >= 0)
         r = fd_sync(t->source_fd);
@@ -309,7 +299,7 @@ int store_stage_sync(struct store *s, struct store_staged *const *staged, size_t
         r = fd_syncfs(s->staging_fd);
     else {
         for (size_t i = 0; r == 0 && i < n; i++)
-            r = sync_one(s, staged[i], err);
+            r = sync_one(s, staged[i]);
         if (r == 0 && intent)
             r = sync_intent(s, intent);
         if (r == 0)
@@ -337,21 +327,16 @@ int store_own_content(int dirfd, const char *path, uid_t owner, struct error *er
     return r < 0 ? error_errno(err, r, path, "cannot make the content ours and read-only") : 0;
 }
 
-static bool same_file(const struct stat *a, const struct stat *b)
-{
-    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
-
 /* The open source against what was digested. */
-static int check_source(int fd, const struct stat *expected, const char *name, struct stat *ret,
-                        struct error *err)
+static int check_source(int fd, const struct stat *expected, const char *name, struct error *err)
 {
-    if (fstat(fd, ret) < 0)
+    struct stat now;
+
+    if (fstat(fd, &now) < 0)
         return error_errno(err, -errno, name, "cannot examine the source");
-    if (!S_ISREG(ret->st_mode) || !same_file(ret, expected) || ret->st_size != expected->st_size ||
-        ret->st_mtim.tv_sec != expected->st_mtim.tv_sec || ret->st_mtim.tv_nsec != expected->st_mtim.tv_nsec)
+    if (!S_ISREG(now.st_mode) || !store_same_file(&now, expected) || !store_same_version(&now, expected))
         return error_set(err, STORE_E_CHANGED, name, "the file changed after it was digested");
-    if (ret->st_nlink != 1)
+    if (now.st_nlink != 1)
         return error_set(err, STORE_E_CHANGED, name,
                          "the file has another hard link, through which it could be changed");
     return 0;
@@ -365,7 +350,7 @@ static int give_back(struct store_staged *t, int dirfd, const char *name, const 
     _cleanup_free_ char *text = NULL, *encoded = NULL, *kept = NULL;
     int r;
 
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (t->adopted) {
         /* best effort: the name is what matters */
         (void)!fchownat(t->store->staging_fd, path, t->source_stat.st_uid, t->source_stat.st_gid,
@@ -397,9 +382,7 @@ static int give_back(struct store_staged *t, int dirfd, const char *name, const 
 
 static int check_plain_name(const char *name, struct error *err)
 {
-    if (*name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0)
-        return 0;
-    return error_set(err, -EINVAL, name, "must be a plain file name");
+    return store_is_plain_name(name) ? 0 : error_set(err, -EINVAL, name, "must be a plain file name");
 }
 
 /* The file is in: is it the one we hold open, and can it be made ours? If not it goes back. */
@@ -408,16 +391,16 @@ static int settle(struct store_staged *t, int fd, int dirfd, const char *name, c
 {
     char path[OBJECT_PATH_SIZE];
     struct error back = ERROR_INIT;
-    struct stat in, now;
+    struct stat in;
     int r;
 
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (fstatat(t->store->staging_fd, path, &in, AT_SYMLINK_NOFOLLOW) < 0)
         return error_errno(err, -errno, name, "cannot examine the file that was moved in");
-    if (!same_file(&in, expected))
+    if (!store_same_file(&in, expected))
         r = error_set(err, STORE_E_CHANGED, name, "another file took the name after it was digested");
     else
-        r = check_source(fd, expected, name, &now, err);
+        r = check_source(fd, expected, name, err);
     if (r == 0) {
         t->source_stat = in;
         t->adopted = true;
@@ -457,7 +440,7 @@ static int rename_in(struct store_staged *t, int dirfd, const char *name, struct
     char path[OBJECT_PATH_SIZE];
     int r = inject_point("store.adopt");
 
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (r == 0)
         r = fd_rename_noreplace(dirfd, name, t->store->staging_fd, path);
     return r < 0 ? error_errno(err, r, name, "the source cannot be moved in") : 0;
@@ -469,7 +452,6 @@ int store_stage_adopt(struct store_staged *t, int dirfd, const char *name, const
     _cleanup_close_ int opened = -1;
     int fd, r = check_plain_name(name, err);
     bool have = false;
-    struct stat now;
 
     if (r == 0 && (t->how != STORE_MOVE || !t->finished))
         r = error_set(err, -EINVAL, t->id.text,
@@ -479,7 +461,7 @@ int store_stage_adopt(struct store_staged *t, int dirfd, const char *name, const
     if (r != 0 || have)
         return r;
     fd = open_source(t, dirfd, name, &opened, err);
-    r = fd < 0 ? fd : check_source(fd, expected, name, &now, err);
+    r = fd < 0 ? fd : check_source(fd, expected, name, err);
     if (r == 0)
         r = rename_in(t, dirfd, name, err);
     if (r == -ENOENT || r == -ELOOP)
@@ -494,7 +476,7 @@ int store_staged_has_content(struct store_staged *t, bool *ret, struct error *er
     *ret = false;
     if (!t->content_name)
         return 0;
-    content_path(t, path);
+    store_content_path(t->dir, t->content_name, path);
     if (faccessat(t->store->staging_fd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
         *ret = true;
     else if (errno != ENOENT)

@@ -93,6 +93,27 @@ int store_check_object(struct store *s, const struct recording_id *id, const str
     return s->ops->check_object(s, id, expect, deep, on_fault, userdata, err);
 }
 
+bool store_is_plain_name(const char *name)
+{
+    return *name && !strchr(name, '/') && strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
+}
+
+bool store_same_file(const struct stat *a, const struct stat *b)
+{
+    return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
+}
+
+bool store_same_version(const struct stat *a, const struct stat *b)
+{
+    return a->st_size == b->st_size && a->st_mtim.tv_sec == b->st_mtim.tv_sec &&
+           a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
+}
+
+void store_content_path(const char *object, const char *content_name, char out[OBJECT_PATH_SIZE])
+{
+    snprintf(out, OBJECT_PATH_SIZE, "%s/v1/content/%s", object, content_name);
+}
+
 static int by_name(const void *a, const void *b)
 {
     return strcmp(*(char *const *)a, *(char *const *)b);

@@ -51,8 +51,7 @@ struct store_options {
     bool lock;   /* hold ARCHIVE/lock exclusively while open (the daemon) */
     enum store_immutable
         immutable; /* best effort in every case; AUTO: when not root and holding CAP_LINUX_IMMUTABLE */
-    const char *user_name;    /* who, in each object's version block; NULL = "liuhend" */
-    const char *user_address; /* a URI; NULL = "urn:liuhen:daemon" */
+    const char *user_name; /* who, in each object's version block; NULL = "liuhend" */
 };
 
 /* Opens the archive folder (options may be NULL: all zero). objects/, staging/, quarantine/ and cache/ must lie on one mount.
@@ -86,7 +85,6 @@ int store_stage_new(struct store *s, const struct recording_id *id, enum store_h
 struct store_staged *store_staged_free(struct store_staged *t);
 DEFINE_CLEANUP(struct store_staged *, store_staged_free)
 
-const struct recording_id *store_staged_id(const struct store_staged *t);
 const char *store_staged_content_name(
     const struct store_staged *t); /* name on disk; NULL if reopened before it was known */
 enum store_how store_staged_how(const struct store_staged *t);

@@ -245,6 +245,13 @@ def test_how_much_of_a_cut_clip_plays(worker, media, tmp_path):
     assert 500_000 < probe(worker, tmp_path / "cut.mp4")["media"]["playable_usec"] < 2_700_000
 
 
+def test_times_too_far_to_be_told(worker):
+    """Samples beyond the end whose times do not fit in microseconds: those that fit say how far it plays."""
+    r = probe(worker, ROOT / "tests/fuzz/corpus/probe/far.mp4")
+    assert "5997 of 6000 samples lie beyond the end" in r["message"]
+    assert r["media"]["playable_usec"] == 3 * 0x7FFFFFFF * 1000000
+
+
 def test_space_never_written(worker, media, tmp_path):
     (tmp_path / "tail.mp4").write_bytes((media / "clip.mp4").read_bytes() + bytes(1 << 20))
     r = probe(worker, tmp_path / "tail.mp4")
@@ -325,6 +332,14 @@ def test_a_small_budget_still_gives_an_answer(worker, media):
     status, answer, _ = run(worker, media / "clip.mp4", str(1 << 30), "10", "1")
     assert status == 0
     assert "took too long" in json.loads(answer)["message"]
+
+
+@pytest.mark.parametrize("name", ["h264.mp4", "frag.mp4", "small.heic", "still.png", "still.jpg"])
+def test_what_there_was_no_time_for_is_not_called_missing(worker, name):
+    path = ROOT / "tests/fuzz/corpus/probe" / name
+    status, answer, _ = run(worker, path, str(1 << 30), "10", "1")
+    assert status == 0
+    assert json.loads(answer)["media"]["damage"] == ["the examination took too long and was not finished"]
 
 
 def test_memory_limit(worker, media):

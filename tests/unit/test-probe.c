@@ -34,8 +34,7 @@ static int memory_file(const void *data, size_t size)
 
 static struct probe_options options_of(int64_t deadline_usec)
 {
-    return (struct probe_options){
-        .worker = worker, .deadline_usec = deadline_usec, .nice = 5, .name_hint = "clip.mp4"};
+    return (struct probe_options){.worker = worker, .deadline_usec = deadline_usec, .nice = 5};
 }
 
 static void probe_bytes(const void *data, size_t size, struct probe_result *ret)
@@ -58,6 +57,18 @@ static const char mdat_only[] = "\0\0\0\x18"
                                 "\0\0\1\0mdatabcdefgh";
 static const char wave[] =
     "RIFF\x2c\0\0\0WAVEfmt \x10\0\0\0\1\0\1\0\x40\x1f\0\0\x80\x3e\0\0\2\0\x10\0data\x08\0\0\0\1\0\2\0\3\0\4";
+/* a photo whose DateTimeOriginal is "0001:01:01 00:00:00" at +08:00: an instant before the year 1 */
+static const char year_one[] = "\xFF\xD8\xFF\xE1\0["
+                               "Exif\0\0"
+                               "II*\0\x08\0\0\0"
+                               "\x01\0i\x87\x04\0\x01\0\0\0\x1A\0\0\0\0\0\0\0"
+                               "\x02\0"
+                               "\x03\x90\x02\0\x14\0\0\08\0\0\0"
+                               "\x11\x90\x02\0\x07\0\0\0L\0\0\0"
+                               "\0\0\0\0"
+                               "0001:01:01 00:00:00\0"
+                               "+08:00\0"
+                               "\xFF\xD9";
 
 static const struct {
     const char *data;
@@ -76,6 +87,7 @@ static const struct {
     {wave, sizeof wave - 4, PROBE_DAMAGED, "audio", "cut off"},
     {"\xFF\xD8\xFF\xE0\0\4ab", 8, PROBE_DAMAGED, "photo", "cut off"},
     {"\xFF\xD8\xFF\xD9", 4, PROBE_OK, "photo", ""},
+    {year_one, sizeof year_one - 1, PROBE_OK, "photo", ""},
     {"\x89PNG\r\n\x1A\n\0\0\0\rIHDR", 16, PROBE_DAMAGED, "photo", "cut off"},
     {"\x1A\x45\xDF\xA3", 4, PROBE_DAMAGED, "video", "cannot be read as matroska"},
 };

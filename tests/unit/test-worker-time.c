@@ -43,6 +43,12 @@ static const struct {
     {"2026-03-01 24:00:00", NULL, NULL, 0, NULL},
     {"2026-03-01 08:00:00+99:00", NULL, NULL, 0, NULL},
     {"", NULL, NULL, 0, NULL},
+    /* instants before the year 1 or after 9999, which the client takes for no time */
+    {"0001-01-01T00:00:00+08:00", NULL, NULL, 0, NULL},
+    {"0001-01-01T00:00:00Z", NULL, NULL, -62135596800, "doubtful"},
+    {"9999-12-31T23:59:59-08:00", NULL, NULL, 0, NULL},
+    {"9999-12-31T23:59:59Z", NULL, NULL, 253402300799, "doubtful"},
+    {"9999-12-31 23:59:60", NULL, NULL, 0, NULL},
 };
 
 static void test_times(void **state)
