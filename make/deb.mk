@@ -14,6 +14,6 @@ deb: programs
 	gzip -9n $(DEBSTAGE)/usr/share/man/man*/*
 	ln -s liuhen-settings.5.gz $(DEBSTAGE)/usr/share/man/man5/retention.yaml.5.gz
 	$(INSTALL) -D -m 0644 COPYING $(DEBSTAGE)/usr/share/doc/liuhen/copyright
-	test ! -e retention.yaml.sample || $(INSTALL) -D -m 0644 retention.yaml.sample $(DEBSTAGE)/etc/liuhen/retention.yaml
+	$(INSTALL) -D -m 0644 retention.yaml.sample $(DEBSTAGE)/etc/liuhen/retention.yaml
 	contrib/debian/control build/deb $(VERSION) $(DEBARCH)
 	dpkg-deb --root-owner-group --build $(DEBSTAGE) $(DEB)

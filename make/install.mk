@@ -14,7 +14,6 @@ SYSUSERS   := $(PREFIX)/lib/sysusers.d
 TMPFILES   := $(PREFIX)/lib/tmpfiles.d
 BASHCOMP   := $(PREFIX)/share/bash-completion/completions
 ZSHCOMP    := $(PREFIX)/share/zsh/vendor-completions
-FISHCOMP   := $(PREFIX)/share/fish/vendor_completions.d
 INSTALL    ?= install
 
 .PHONY: install man
@@ -36,7 +35,7 @@ install: programs man
 	$(call into,$(SBINDIR),0755,$(BUILD)/liuhend)
 	$(call into,$(LIBEXECDIR),0755,$(BUILD)/liuhen-media)
 	$(call into,$(DATADIR)/policies,0644,$(wildcard policies/*.yaml policies/README.md))
-	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md $(wildcard retention.yaml.sample))
+	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md retention.yaml.sample)
 	for p in $(MANPAGES); do \
 	    $(INSTALL) -D -m 0644 "$$p" "$(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}" || exit 1; done
 	ln -sf liuhen-settings.5 "$(DESTDIR)$(MANDIR)/man5/retention.yaml.5"
@@ -45,6 +44,5 @@ install: programs man
 	chmod 0644 "$(DESTDIR)$(UNITDIR)/liuhend.service"
 	$(INSTALL) -D -m 0644 contrib/systemd/liuhen.sysusers "$(DESTDIR)$(SYSUSERS)/liuhen.conf"
 	$(INSTALL) -D -m 0644 contrib/systemd/liuhen.tmpfiles "$(DESTDIR)$(TMPFILES)/liuhen.conf"
-	test ! -e contrib/completions/liuhen.bash || $(INSTALL) -D -m 0644 contrib/completions/liuhen.bash "$(DESTDIR)$(BASHCOMP)/liuhen"
-	test ! -e contrib/completions/_liuhen || $(INSTALL) -D -m 0644 contrib/completions/_liuhen "$(DESTDIR)$(ZSHCOMP)/_liuhen"
-	test ! -e contrib/completions/liuhen.fish || $(INSTALL) -D -m 0644 contrib/completions/liuhen.fish "$(DESTDIR)$(FISHCOMP)/liuhen.fish"
+	$(INSTALL) -D -m 0644 contrib/completions/liuhen.bash "$(DESTDIR)$(BASHCOMP)/liuhen"
+	$(INSTALL) -D -m 0644 contrib/completions/_liuhen "$(DESTDIR)$(ZSHCOMP)/_liuhen"

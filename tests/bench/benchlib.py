@@ -121,9 +121,9 @@ def base_photo(folder, width, height):
     return path.read_bytes()
 
 
-def photos(folder, count, width, height, first=0):
+def photos(folder, count, width, height):
     """count valid JPEGs that differ by a comment segment of random bytes, made once and kept."""
-    files = [folder / f"IMG_{first + i:05d}.jpg" for i in range(count)]
+    files = [folder / f"IMG_{i:05d}.jpg" for i in range(count)]
     if not all(f.exists() for f in files):
         say(f"  making {count} photos")
         fresh(folder)

@@ -98,27 +98,31 @@ def ask(client, times, name, path):
     return json.loads(body)
 
 
-def ask_all(client):
+def middle():
+    """The cursor of a page from the middle of the archive."""
+    return f"{int((time.time() - 500 * DAY) * 1e6)}.{'0' * 26}"
+
+
+def ask_all(client, asked):
     """The newest page, the one after it, and one from the middle of the archive, of every query; each when its turn comes by lot."""
-    times, middle = [], f"{int((time.time() - 500 * DAY) * 1e6)}.{'0' * 26}"
-    for name, params in shuffled(queries(dimensions(client))):
+    times = []
+    for name, params in shuffled(asked.items()):
         answer = ask(client, times, name, target(params))
         if answer.get("next"):
             ask(client, times, name + " (page 2)", target(params, after=answer["next"]))
-        ask(client, times, name + " (deep)", target(params, after=middle))
+        ask(client, times, name + " (deep)", target(params, after=middle()))
     return times
 
 
-def worst(times, client):
+def worst(times, client, asked):
     """The slowest queries, asked again five times: what counts is the median, so that a hiccup is not taken for a slow query."""
-    middle, seen, result = f"{int((time.time() - 500 * DAY) * 1e6)}.{'0' * 26}", set(), []
-    params_of = dict(queries(dimensions(client)))
+    seen, result = set(), []
     for _, name in sorted(times, reverse=True):
         if name in seen or name.endswith("(page 2)"):
             continue
         seen.add(name)
-        params = params_of[name.removesuffix(" (deep)")]
-        path = target(params, after=middle) if name.endswith("(deep)") else target(params)
+        params = asked[name.removesuffix(" (deep)")]
+        path = target(params, after=middle()) if name.endswith("(deep)") else target(params)
         again = []
         for _ in range(5):
             ask(client, again, name, path)
@@ -143,9 +147,10 @@ def measure(archive, dsn=None):
     folder = fresh(HERE / "catalogue-run")
     starts = start_times(folder, archive, dsn)
     with Daemon(folder, archive, dsn) as daemon, Client(daemon.socket) as client:
-        ask_all(client)  # so that every table has been read once
-        times = ask_all(client)
-        slow = worst(times, client)
+        asked = dict(queries(dimensions(client)))
+        ask_all(client, asked)  # so that every table has been read once
+        times = ask_all(client, asked)
+        slow = worst(times, client, asked)
         status = min(client.get("/v1/status")[2] for _ in range(3)) * 1000
         show = min(client.get("/v1/recordings?limit=1000")[2] for _ in range(3)) * 1000
         resident = memory(daemon.process.pid)["rss_mib"]

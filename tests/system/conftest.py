@@ -21,25 +21,35 @@ import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 TIMEOUT = float(os.environ.get("LIUHEN_TEST_TIMEOUT", "60"))
+BUILD = ROOT / os.environ.get("LIUHEN_BUILD", "build/test")
+SHARED = pathlib.Path(os.environ.get("LIUHEN_SHARED", ROOT.parent / "shared"))  # fixtures beside the project, perhaps
+NO_SHARED = "no shared fixtures beside the project (LIUHEN_SHARED)"
+parse_json = json.loads  # for where a parameter is called json
 
 
 @pytest.fixture(scope="session")
 def build():
     """The folder with liuhend, liuhen and liuhen-media."""
-    path = pathlib.Path(os.environ.get("LIUHEN_BUILD", "build/test"))
-    path = path if path.is_absolute() else ROOT / path
-    if not (path / "liuhend").exists():
-        pytest.fail(f"{path}/liuhend is not built; run `make BUILD={path.relative_to(ROOT)} INJECT=1` first")
-    return path
+    if not (BUILD / "liuhend").exists():
+        pytest.fail(f"{BUILD}/liuhend is not built; run `make BUILD={os.path.relpath(BUILD, ROOT)} INJECT=1` first")
+    return BUILD
+
+
+def built(name):
+    """A test program or benchmark of the build under test; made when it is not there yet."""
+    if not (BUILD / name).exists():
+        inside = os.path.relpath(BUILD, ROOT)  # make cannot name a path with spaces
+        subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={inside}", "INJECT=1", f"{inside}/{name}"], check=True,
+                       stdout=subprocess.DEVNULL)
+    return BUILD / name
 
 
 @pytest.fixture(scope="session")
-def shared():
-    """The folder of shared fixtures beside the project; tests that need it are skipped without."""
-    path = pathlib.Path(os.environ.get("LIUHEN_SHARED", ROOT.parent / "shared"))
-    if not (path / "fixtures").is_dir() and not (path / "samples").is_dir():
-        pytest.skip("no shared fixtures beside the project (LIUHEN_SHARED)")
-    return path
+def samples():
+    """The folder of shared samples beside the project; tests that need it are skipped without."""
+    if not (SHARED / "samples/MANIFEST.tsv").exists():
+        pytest.skip(NO_SHARED)
+    return SHARED / "samples"
 
 
 def remove_tree(path):
@@ -62,12 +72,10 @@ def work(request):
         remove_tree(path)
 
 
-class CommandFailed(AssertionError):
-    """A command that should have succeeded did not; carries what it printed."""
-
-    def __init__(self, done):
-        super().__init__(f"{' '.join(map(str, done.args))}: exit {done.returncode}\n{done.stdout}{done.stderr}")
-        self.returncode, self.stdout, self.stderr = done.returncode, done.stdout, done.stderr
+def succeeded(done):
+    """A finished process that must have ended with 0; else what it printed is shown."""
+    assert done.returncode == 0, f"{' '.join(map(str, done.args))}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+    return done
 
 
 def merge(base, over):
@@ -216,9 +224,9 @@ class Daemon:
         """Everything that the daemon has written so far."""
         return self.log_path.read_text(encoding="utf-8", errors="replace") if self.log_path.exists() else ""
 
-    def wait_log(self, text, timeout=TIMEOUT, after=0):
-        """Waits until the log holds text beyond offset `after` (characters)."""
-        self.wait(lambda: text in self.log()[after:], f"log line {text!r}", timeout)
+    def wait_log(self, text, timeout=TIMEOUT):
+        """Waits until the log holds text."""
+        self.wait(lambda: text in self.log(), f"log line {text!r}", timeout)
 
     # The command line
 
@@ -230,14 +238,12 @@ class Daemon:
 
     def cli(self, *args, json=True, **kwargs):  # pylint: disable=redefined-outer-name
         """liuhen, which must succeed: its --json answer parsed, or its text with json=False."""
-        done = self.run(*args, *(["--json"] if json else []), **kwargs)
-        if done.returncode != 0:
-            raise CommandFailed(done)
+        done = succeeded(self.run(*args, *(["--json"] if json else []), **kwargs))
         return parse_json(done.stdout) if json else done.stdout
 
     def ls(self, *args):
         """All recordings (every page) as a list of tables."""
-        return rows_of(self.cli("ls", *args))
+        return self.cli("ls", *args)["recordings"]
 
     def fsck(self, *args):
         """liuhen fsck on the archive; returns the finished process (exit 0: nothing wrong)."""
@@ -245,14 +251,13 @@ class Daemon:
 
     def assert_clean(self):
         """fsck finds nothing."""
-        done = self.fsck()
-        if done.returncode != 0:
-            raise CommandFailed(done)
+        succeeded(self.fsck())
 
     # Drop folders and waiting
 
     def drop(self, name, data=b"", folder=None, stamp=None):
-        """Puts a file into the drop folder as a good uploader does: under a .part name, then renamed. name may be bytes."""
+        """Puts a file into the drop folder as a good uploader does: under a .part name, then renamed; returns its path. name may be
+        bytes."""
         folder = os.fsencode(folder or self.folder)
         target = os.path.join(folder, os.fsencode(name))
         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -265,7 +270,7 @@ class Daemon:
         if stamp is not None:
             os.utime(part, (stamp, stamp))
         os.rename(part, target)
-        return target
+        return pathlib.Path(os.fsdecode(target))
 
     def wait(self, condition, what, timeout=TIMEOUT):
         """Polls until condition() is true and returns its value."""
@@ -289,24 +294,7 @@ class Daemon:
 
     def wait_idle(self, timeout=TIMEOUT):
         """Waits until nothing is being sealed, examined or decided any more."""
-        done = self.run("watch", "--until-idle", timeout=timeout)
-        if done.returncode != 0:
-            raise CommandFailed(done)
-
-
-def parse_json(text):
-    """One JSON value, or one a line."""
-    try:
-        return json.loads(text)
-    except json.JSONDecodeError:
-        return [json.loads(line) for line in text.splitlines() if line.strip()]
-
-
-def rows_of(answer):
-    """The recordings of an `ls --json` answer, whichever of the two forms it has."""
-    if isinstance(answer, dict):
-        return answer.get("recordings", [])
-    return answer
+        succeeded(self.run("watch", "--until-idle", timeout=timeout))
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import os
 import pathlib
 import random
 import shutil
-import sqlite3
 import subprocess
 import threading
 import time
 
 import pytest
 
+from archive_view import locked
 from conftest import Daemon, remove_tree
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
@@ -134,7 +134,7 @@ def test_replaced_while_being_read(daemon):
 
 def test_deleted_half_way(daemon):
     for i in range(10):
-        target = pathlib.Path(os.fsdecode(daemon.drop(f"gone{i}.bin", os.urandom(5_000_000))))
+        target = daemon.drop(f"gone{i}.bin", os.urandom(5_000_000))
         time.sleep(0.002 * i)
         with contextlib.suppress(FileNotFoundError):
             target.unlink()
@@ -168,11 +168,11 @@ def test_unreadable_file_is_left_and_named(build, work):
         was = os.umask(0)  # the notification socket must be open to that user
         daemon.start()
         os.umask(was)
-        secret = pathlib.Path(os.fsdecode(daemon.drop("secret.bin", b"not for us")))
+        secret = daemon.drop("secret.bin", b"not for us")
         os.chmod(secret, 0)
         daemon.wait_log("secret.bin left where it is")
         assert "cannot be read: Permission denied" in daemon.log()
-        mine = pathlib.Path(os.fsdecode(daemon.drop("theirs.bin", b"somebody else's, readable")))
+        mine = daemon.drop("theirs.bin", b"somebody else's, readable")
         os.chmod(mine, 0o644)
         daemon.wait_sealed(1)
         os.chmod(secret, 0o644)
@@ -293,29 +293,23 @@ def test_catalogue_turns_read_only(daemon):
 
 
 def test_catalogue_locked_by_somebody_else(daemon):
-    other = sqlite3.connect(daemon.archive / "catalogue.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    daemon.drop("a.bin", b"a")
-    daemon.wait_log("does not take writes", timeout=30)
-    assert daemon.cli("status")["troubles"]
-    assert daemon.ls() == []
-    other.execute("ROLLBACK")
-    other.close()
+    with locked(daemon.archive):
+        daemon.drop("a.bin", b"a")
+        daemon.wait_log("does not take writes", timeout=30)
+        assert daemon.cli("status")["troubles"]
+        assert daemon.ls() == []
     daemon.wait_sealed(1)
     daemon.wait_idle()
     daemon.assert_clean()
 
 
 def test_same_bytes_while_the_first_wait_for_their_commit(daemon):
-    other = sqlite3.connect(daemon.archive / "catalogue.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    daemon.drop("first.bin", b"the same")
-    daemon.wait(lambda: not list(daemon.folder.iterdir()), "moved in")  # before intake pauses
-    daemon.drop("second.bin", b"the same")
-    daemon.drop("else.bin", b"something else")
-    time.sleep(1)
-    other.execute("ROLLBACK")
-    other.close()
+    with locked(daemon.archive):
+        daemon.drop("first.bin", b"the same")
+        daemon.wait(lambda: not list(daemon.folder.iterdir()), "moved in")  # before intake pauses
+        daemon.drop("second.bin", b"the same")
+        daemon.drop("else.bin", b"something else")
+        time.sleep(1)
     daemon.wait_sealed(2)
     daemon.wait(lambda: not list(daemon.folder.iterdir()), "all taken")
     daemon.wait_idle()
@@ -373,9 +367,9 @@ def test_clock_set_back_a_year(daemon):
     daemon.stop()
     daemon.start(env={"LIUHEN_CLOCK_OFFSET_SEC": str(-365 * 86400)})
     daemon.drop("b.bin", b"b")
-    rows = {r["name"]: r for r in daemon.wait_sealed(2)}
+    daemon.wait_sealed(2)
     daemon.wait_idle()
-    assert "clock" in daemon.log(), "it is said"
+    assert "the clock is doubtful" in daemon.log(), "it is said"
     rows = {r["name"]: r for r in daemon.ls()}
     assert rows["b.bin"]["until"] >= rows["a.bin"]["received"], "nobody is kept shorter by a wrong clock"
     daemon.assert_clean()
@@ -422,62 +416,22 @@ def test_broken_and_fuzzed_media(daemon, media):
     daemon.assert_clean()
 
 
-def test_real_samples(daemon, shared):
-    samples = [p for p in (shared / "samples").rglob("*") if p.is_file() and p.parent != shared / "samples"]
+def test_real_samples(daemon, samples):
     want = {}
-    for path in samples:
+    for path in (p for p in samples.rglob("*") if p.is_file() and p.parent != samples):
         data = path.read_bytes()
         if data:
             want[sha256(data)] = path
-        daemon.drop(str(path.relative_to(shared / "samples")), data)
+        daemon.drop(str(path.relative_to(samples)), data)
     daemon.wait(lambda: daemon.cli("status")["counts"]["recordings"] >= len(want), "all sealed", 120)
     daemon.wait_idle(timeout=300)
     rows = {r["digest"]: r for r in daemon.ls("--all")}
     assert set(rows) == set(want)
-    damaged = {want[d].relative_to(shared / "samples").as_posix() for d, r in rows.items() if r["status"] == "damaged"}
+    damaged = {want[d].relative_to(samples).as_posix() for d, r in rows.items() if r["status"] == "damaged"}
     for name in ("broken/truncated_nomoov_60pct.mp4", "broken/jpeg_truncated_40pct.jpg", "broken/faststart_cut_50pct.mp4"):
         assert name in damaged
     assert not [d for d in damaged if d.startswith(("avi/compact", "phone/android_gps", "hevc/tiny"))]
     daemon.assert_clean()
-
-
-BAD_YAML = {
-    "tab": ("archive:\n\tpath: /x\n", "2:1"),
-    "anchor": ("archive: &a\n  path: /x\nstore: *a\n", "anchor"),
-    "duplicate": ("log:\n  level: info\nlog:\n  level: debug\n", "3:1"),
-    "deep": ("[" * 3000 + "]" * 3000, "nest"),
-    "unknown key": ("archiv:\n  path: /x\n", "archive"),
-    "not a mapping": ("- a\n- b\n", "1:1"),
-    "bad value": ("intake:\n  threads: many\n", "2:12"),
-    "invalid utf-8": (b"site:\n  name: \xff\xfe\n", "UTF-8"),
-    "nothing but a NUL": (b"\x00", ""),
-}
-
-
-@pytest.mark.parametrize("name", BAD_YAML)
-def test_malformed_yaml_is_refused_with_the_place(build, work, name):
-    text, expected = BAD_YAML[name]
-    path = work / "bad.yaml"
-    path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    done = subprocess.run([build / "liuhend", "--config", path, "--check-config"], capture_output=True, text=True, check=False)
-    assert done.returncode == 78, done.stderr
-    assert str(path) in done.stderr and expected in done.stderr, done.stderr
-
-
-def test_all_faults_are_said_at_once(build, work):
-    path = work / "bad.yaml"
-    path.write_text("archiv:\n  path: /x\nintake:\n  threads: many\nfolders:\n  - name: no path\n")
-    done = subprocess.run([build / "liuhend", "--config", path, "--check-config"], capture_output=True, text=True, check=False)
-    assert done.returncode == 78
-    assert sum(line.startswith(str(path)) for line in done.stderr.splitlines()) >= 3, done.stderr
-
-
-def test_ten_megabytes_of_yaml_are_refused_at_once(build, work):
-    path = work / "big.yaml"
-    path.write_text("log:\n  level: info\n" + "# padding\n" * 1_000_000)
-    done = subprocess.run([build / "liuhend", "--config", path, "--check-config"], capture_output=True, text=True, timeout=10,
-                          check=False)
-    assert done.returncode == 78 and str(path) in done.stderr
 
 
 def test_second_source_stays_when_the_stored_copy_has_rotted(daemon):
@@ -491,7 +445,7 @@ def test_second_source_stays_when_the_stored_copy_has_rotted(daemon):
         f.seek(1000)
         f.write(bytes([data[1000] ^ 1]))
     os.chmod(stored, 0o400)
-    target = pathlib.Path(os.fsdecode(daemon.drop("second.bin", data)))
+    target = daemon.drop("second.bin", data)
     daemon.wait_log("second.bin left where it is")
     assert target.read_bytes() == data, "the last good copy"
     assert len(daemon.cli("show", daemon.ls()[0]["id"])["arrivals"]) == 1

@@ -17,6 +17,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NUMBER = "本溪卫医罚〔2026〕12号"
+OTHERS = pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
 
 
 def parts(done):
@@ -312,16 +313,22 @@ def test_stopped_daemon_leaves_no_socket_and_killed_one_is_replaced(daemon):
     assert not daemon.socket.exists()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+def program_for_others(daemon):
+    """liuhen where everybody can reach it, and a socket that everybody can open."""
+    os.chmod(daemon.short, 0o755)
+    os.chmod(daemon.socket, 0o666)
+    program = daemon.short / "liuhen"
+    shutil.copy(daemon.build / "liuhen", program)
+    program.chmod(0o755)
+    return program
+
+
+@OTHERS
 def test_others_may_not(make_daemon):
     daemon = make_daemon(config={"people": [{"user": "daemon", "name": "李档案", "roles": ["records"]},
                                             {"user": "bin", "name": "王警官", "roles": ["officer"]}],
                                  "socket": {"mode": "0666"}}).start()
-    os.chmod(daemon.short, 0o755)
-    os.chmod(daemon.socket, 0o666)
-    program = daemon.short / "liuhen"  # where everybody can reach it
-    shutil.copy(daemon.build / "liuhen", program)
-    program.chmod(0o755)
+    program = program_for_others(daemon)
 
     def run(user, *args):
         return subprocess.run([program, "--socket", daemon.socket, *args], user=user, group="nogroup", cwd="/",
@@ -345,15 +352,11 @@ def test_others_may_not(make_daemon):
     assert done.returncode == 4 and "may not open" in done.stderr
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
+@OTHERS
 def test_who_may_no_longer_watch_sees_no_more(make_daemon):
     daemon = make_daemon(config={"people": [{"user": "root", "roles": ["administrator"]},
                                             {"user": "daemon", "roles": ["records"]}]}).start()
-    os.chmod(daemon.short, 0o755)
-    os.chmod(daemon.socket, 0o666)
-    program = daemon.short / "liuhen"
-    shutil.copy(daemon.build / "liuhen", program)
-    program.chmod(0o755)
+    program = program_for_others(daemon)
     with subprocess.Popen([program, "--socket", daemon.socket, "watch"], user="daemon", group="nogroup", cwd="/",
                           extra_groups=[], stdout=subprocess.PIPE, text=True) as watching:
         try:

@@ -10,6 +10,7 @@ import time
 import pytest
 
 from archive_view import assert_fsck_clean, assert_sealed, catalogue, copy_archive, files_below, lost, originals, sha256
+from conftest import Daemon
 
 LARGE = random.Random(1).randbytes(20 << 20)
 
@@ -31,7 +32,6 @@ LOADS = {"single": {"clip.mp4": LARGE}, "group": make_small()}
 @pytest.fixture(scope="session", name="fresh")
 def fresh_archive(build, tmp_path_factory):
     """An archive after its first start, so that no first act is counted by the injected stops."""
-    from conftest import Daemon
     made = Daemon(build, tmp_path_factory.mktemp("fresh")).start()
     made.stop()
     made.close()

@@ -91,7 +91,7 @@ def test_keep_stays_and_is_not_taken_twice(make_daemon):
     daemon = make_daemon()
     daemon.write_config(**folder(daemon, after="keep"))
     daemon.start()
-    target = pathlib.Path(os.fsdecode(daemon.drop("kept.bin", b"one")))
+    target = daemon.drop("kept.bin", b"one")
     daemon.wait_sealed(1)
     daemon.wait_idle()
     daemon.restart()
@@ -121,7 +121,7 @@ def test_missing_staging_folder_pauses_and_says_so(daemon):
     staging = daemon.archive / "staging"
     staging.rename(daemon.archive / "staging-away")
     subprocess.run(["rm", "-r", str(daemon.archive / "staging-away")], check=True)
-    target = pathlib.Path(os.fsdecode(daemon.drop("clip.bin", b"footage")))
+    target = daemon.drop("clip.bin", b"footage")
     daemon.wait(lambda: daemon.cli("status")["intake"]["state"] == "paused", "paused intake")
     assert target.read_bytes() == b"footage"
     assert "archive is gone" in " ".join(daemon.cli("status")["troubles"])

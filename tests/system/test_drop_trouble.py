@@ -3,17 +3,14 @@
 import hashlib
 import os
 import pathlib
-import sqlite3
 import subprocess
 import time
 
 import pytest
 
+from archive_view import locked
 from test_bad_input import daemon_on_small_disk, fill, intake_is
-
-
-def folder(daemon, **settings):
-    return {"folders": [{"path": str(daemon.folder), "name": "drop", **settings}]}
+from test_drop import folder
 
 
 def ticks(daemon):
@@ -76,16 +73,13 @@ def test_new_sentinel_of_an_old_name_is_not_taken_for_the_old_one(make_daemon):
     daemon = make_daemon()
     daemon.write_config(**folder(daemon, complete=".done"))
     daemon.start()
-    other = sqlite3.connect(daemon.archive / "catalogue.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    daemon.drop("clip.bin", b"one")
-    daemon.drop("clip.bin.done")
-    daemon.wait(lambda: not (daemon.folder / "clip.bin").exists(), "moved in")
-    daemon.drop("clip.bin", b"two")
-    daemon.drop("clip.bin.done")
-    time.sleep(0.3)
-    other.execute("ROLLBACK")
-    other.close()
+    with locked(daemon.archive):
+        daemon.drop("clip.bin", b"one")
+        daemon.drop("clip.bin.done")
+        daemon.wait(lambda: not (daemon.folder / "clip.bin").exists(), "moved in")
+        daemon.drop("clip.bin", b"two")
+        daemon.drop("clip.bin.done")
+        time.sleep(0.3)
     daemon.wait_sealed(2, timeout=20)
     daemon.wait(lambda: not list(daemon.folder.iterdir()), "sentinel gone too")
 
@@ -140,15 +134,12 @@ def test_sidecar_is_taken_though_the_daemon_stopped_after_its_clip(make_daemon, 
     daemon = make_daemon()
     daemon.write_config(**folder(daemon, complete=".done", settle="200 ms"))
     daemon.start()
-    other = sqlite3.connect(daemon.archive / "catalogue.db", isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    daemon.drop("a/clip.bin.json", text)
-    daemon.drop("a/clip.bin", b"footage")
-    daemon.drop("a/clip.bin.done")
-    daemon.wait(lambda: not (daemon.folder / "a/clip.bin").exists(), "moved in")
-    daemon.kill()
-    other.execute("ROLLBACK")
-    other.close()
+    with locked(daemon.archive):
+        daemon.drop("a/clip.bin.json", text)
+        daemon.drop("a/clip.bin", b"footage")
+        daemon.drop("a/clip.bin.done")
+        daemon.wait(lambda: not (daemon.folder / "a/clip.bin").exists(), "moved in")
+        daemon.kill()
     daemon.drop("a/next.json", b"{}")  # its clip is still to come
     daemon.start()
     daemon.wait_sealed(2, timeout=20)

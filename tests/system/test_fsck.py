@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from archive_view import assert_fsck_clean, catalogue, copy_archive, faults_of, files_below
+from conftest import Daemon
 
 CASE = "本溪卫医罚〔2026〕12号"
 
@@ -17,7 +18,6 @@ CASE = "本溪卫医罚〔2026〕12号"
 @pytest.fixture(scope="module", name="whole")
 def whole_archive(build, tmp_path_factory):
     """An archive with a little of everything: several files, one twice, a case with a link, a hold, more than 256 leaves."""
-    from conftest import Daemon
     daemon = Daemon(build, tmp_path_factory.mktemp("whole")).start()
     try:
         for i in range(8):
@@ -42,18 +42,11 @@ def whole_archive(build, tmp_path_factory):
 class Copy:
     """A copy of the archive that a test may break."""
 
+    run, fsck = Daemon.run, Daemon.fsck
+
     def __init__(self, build, archive):
-        from conftest import Daemon
         self.archive = archive
-        self._fsck = lambda *args: Daemon.fsck(self, *args)
         self.build, self.socket, self.work = build, archive / "no-socket", archive.parent
-
-    def run(self, *args, **kwargs):
-        from conftest import Daemon
-        return Daemon.run(self, *args, **kwargs)
-
-    def fsck(self, *args):
-        return self._fsck(*args)
 
     def log(self):
         return ""

@@ -7,30 +7,15 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
-import ledger_check  # noqa: E402
-
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def bench():
-    """bench-ledger of the build under test; made when it is not there yet."""
-    build = Path(os.environ.get("LIUHEN_BUILD", "build/test"))
-    build = build if build.is_absolute() else ROOT / build
-    program = build / "bench" / "bench-ledger"
-    if not program.exists():
-        inside = os.path.relpath(build, ROOT)  # make cannot name a path with spaces
-        subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={inside}", "INJECT=1", f"{inside}/bench/bench-ledger"], check=True,
-                       stdout=subprocess.DEVNULL)
-    return program
+import ledger_check
+from conftest import ROOT, built
 
 
 def write(folder, leaves, group):
-    out = subprocess.run([bench(), folder, str(leaves), str(group)], check=True, capture_output=True, text=True).stdout
+    out = subprocess.run([built("bench/bench-ledger"), folder, str(leaves), str(group)], check=True, capture_output=True, text=True).stdout
     assert "ledger_publish " in out and "ledger_proof_p99 " in out and "ledger_verify " in out
     return folder / "ledger"
 

@@ -56,3 +56,49 @@ def test_bad_override(build):
     done = run(build, "--set", "media.nice=99", "--dump-config")
     assert done.returncode == EX_CONFIG
     assert b"media.nice: 99 is out of range; write a number from 0 to 19" in done.stderr
+
+
+# ---- --check-config says the same without a start
+
+
+def check(build, path, timeout=60):
+    return subprocess.run([build / "liuhend", "--config", path, "--check-config"], capture_output=True, text=True, timeout=timeout,
+                          check=False)
+
+
+BAD_YAML = {
+    "tab": ("archive:\n\tpath: /x\n", "2:1"),
+    "anchor": ("archive: &a\n  path: /x\nstore: *a\n", "anchor"),
+    "duplicate": ("log:\n  level: info\nlog:\n  level: debug\n", "3:1"),
+    "deep": ("[" * 3000 + "]" * 3000, "nest"),
+    "unknown key": ("archiv:\n  path: /x\n", "archive"),
+    "not a mapping": ("- a\n- b\n", "1:1"),
+    "bad value": ("intake:\n  threads: many\n", "2:12"),
+    "invalid utf-8": (b"site:\n  name: \xff\xfe\n", "UTF-8"),
+    "nothing but a NUL": (b"\x00", ""),
+}
+
+
+@pytest.mark.parametrize("name", BAD_YAML)
+def test_malformed_yaml_is_refused_with_the_place(build, work, name):
+    text, expected = BAD_YAML[name]
+    path = work / "bad.yaml"
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    done = check(build, path)
+    assert done.returncode == 78, done.stderr
+    assert str(path) in done.stderr and expected in done.stderr, done.stderr
+
+
+def test_all_faults_are_said_at_once(build, work):
+    path = work / "bad.yaml"
+    path.write_text("archiv:\n  path: /x\nintake:\n  threads: many\nfolders:\n  - name: no path\n")
+    done = check(build, path)
+    assert done.returncode == 78
+    assert sum(line.startswith(str(path)) for line in done.stderr.splitlines()) >= 3, done.stderr
+
+
+def test_ten_megabytes_of_yaml_are_refused_at_once(build, work):
+    path = work / "big.yaml"
+    path.write_text("log:\n  level: info\n" + "# padding\n" * 1_000_000)
+    done = check(build, path, timeout=10)
+    assert done.returncode == 78 and str(path) in done.stderr

@@ -7,7 +7,6 @@ import csv
 import fcntl
 import json
 import os
-import pathlib
 import random
 import resource
 import select
@@ -18,18 +17,13 @@ import time
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 DEADLINE = 30.0
 SIGSYS_EXIT = -signal.SIGSYS
 
 
 @pytest.fixture(scope="session")
-def worker():
-    path = pathlib.Path(os.environ.get("LIUHEN_BUILD", "build/test"))
-    path = (path if path.is_absolute() else ROOT / path) / "liuhen-media"
-    if not path.exists():
-        pytest.fail(f"{path} is not built")
-    return path
+def worker(build):
+    return build / "liuhen-media"
 
 
 @pytest.fixture(scope="module")
@@ -372,16 +366,8 @@ def test_without_landlock_it_says_so_without_seccomp_it_refuses(worker, media):
 
 
 def manifest(folder):
-    with open(folder / "samples/MANIFEST.tsv", newline="", encoding="utf-8") as f:
+    with open(folder / "MANIFEST.tsv", newline="", encoding="utf-8") as f:
         return list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
-
-
-@pytest.fixture(scope="module")
-def samples():
-    path = pathlib.Path(os.environ.get("LIUHEN_SHARED", ROOT.parent / "shared"))
-    if not (path / "samples/MANIFEST.tsv").exists():
-        pytest.skip("no shared samples beside the project (LIUHEN_SHARED)")
-    return path
 
 
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2": "mp4", "matroska,webm": "matroska", "mpeg": "mpegps", "image2": "jpeg",
@@ -411,7 +397,7 @@ def test_shared_samples(worker, samples):
     """Each gives an answer, soon; facts as in the manifest; what is broken on purpose and seen cheaply is called damaged."""
     wrong, cpu = [], []
     for row in manifest(samples):
-        path = samples / "samples" / row["path"]
+        path = samples / row["path"]
         status, answer, seconds = run(worker, path)
         cpu.append(seconds)
         if status != 0:
@@ -427,7 +413,7 @@ def test_shared_samples(worker, samples):
 
 def test_shared_samples_facts(worker, samples):
     def media_of(name):
-        return probe(worker, samples / "samples" / name)["media"]
+        return probe(worker, samples / name)["media"]
 
     m = media_of("phone/iphonex_gps_mebx.mov")
     assert (m["started_usec"], m["started_certainty"]) == (1549956432_000000, "certain")
@@ -443,8 +429,8 @@ def test_shared_samples_facts(worker, samples):
     assert media_of("phone/rotate180.mov")["streams"][0]["rotation"] == 180
     m = media_of("ps_dav/constructed_dahua_dhav.dav")
     assert (m["started_local"], m["started_source"]) == ("2024-03-10T01:59:58", "dhav frame time")
-    assert probe(worker, samples / "samples/odd/jpeg_named.mp4")["kind"] == "photo"
-    assert probe(worker, samples / "samples/broken/zero_byte.mp4")["message"] == "empty file"
+    assert probe(worker, samples / "odd/jpeg_named.mp4")["kind"] == "photo"
+    assert probe(worker, samples / "broken/zero_byte.mp4")["message"] == "empty file"
 
 
 def test_nothing_is_left_open_or_running(worker, media):

@@ -6,26 +6,23 @@ is tried on OCFL's own good, warn and bad objects where they lie beside the proj
 import hashlib
 import json
 import os
-import pathlib
 import re
 import shutil
 import subprocess
-import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import ocfl_check  # noqa: E402
+import ocfl_check
+from conftest import NO_SHARED, ROOT, SHARED, built
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 SITE = ("sm3",)  # ours, in the fixity block where it is configured
-FIXTURES = pathlib.Path(os.environ.get("LIUHEN_SHARED", ROOT.parent / "shared")) / "fixtures/ocfl-1.1"
+FIXTURES = SHARED / "fixtures/ocfl-1.1"
 
 
 def fixtures(kind):
     folder = FIXTURES / f"{kind}-objects"
     names = sorted(os.listdir(folder)) if folder.is_dir() else []
-    return names or [pytest.param("", marks=pytest.mark.skip(reason="no shared fixtures beside the project (LIUHEN_SHARED)"))]
+    return names or [pytest.param("", marks=pytest.mark.skip(reason=NO_SHARED))]
 
 
 @pytest.mark.parametrize("name", fixtures("bad"))
@@ -50,17 +47,6 @@ def test_good_object(name):
 # ---- our store
 
 
-def unit_test():
-    """test-store of the build under test; made when it is not there yet."""
-    build = pathlib.Path(os.environ.get("LIUHEN_BUILD", "build/test"))
-    build = build if build.is_absolute() else ROOT / build
-    program = build / "tests" / "test-store"
-    if not program.exists():
-        subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={build}", "INJECT=1", str(program)], check=True,
-                       stdout=subprocess.DEVNULL)
-    return program
-
-
 @pytest.fixture(scope="module")
 def kept(tmp_path_factory):
     """A storage root as the store makes it: names of any bytes, SM3, equal bytes, an empty recording, 60 pictures."""
@@ -68,7 +54,7 @@ def kept(tmp_path_factory):
     env = {**os.environ, "LIUHEN_STORE_KEEP": str(archive), "TMPDIR": str(archive.parent)}
     for name in ("LIUHEN_KILL_AT", "LIUHEN_FAIL_AT"):
         env.pop(name, None)
-    done = subprocess.run([unit_test(), "--keep"], env=env, capture_output=True, text=True, check=False)
+    done = subprocess.run([built("tests/test-store"), "--keep"], env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return archive / "objects"
 

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from archive_view import assert_fsck_clean, assert_sealed, catalogue, lost
-from conftest import ROOT, CommandFailed
+from conftest import ROOT, succeeded
 
 CASE = "本溪卫医罚〔2026〕12号"
 
@@ -26,10 +26,7 @@ def postgres(tmp_path_factory):
 
 
 def rebuild(daemon):
-    done = daemon.run("rebuild", "--archive", daemon.archive, "--to", daemon.archive / "catalogue.db")
-    if done.returncode != 0:
-        raise CommandFailed(done)
-    return done
+    succeeded(daemon.run("rebuild", "--archive", daemon.archive, "--to", daemon.archive / "catalogue.db"))
 
 
 def live_a_little(daemon, media):

@@ -163,6 +163,7 @@ def test_demo_from_a_path_of_odd_characters(build, work):
         shutil.copy(build / program, root / "build/release")
     (work / "my, files").mkdir()
     (work / "my, files/x.txt").write_text("x", encoding="utf-8")
+    (work / "my, files/.DS_Store").write_text("of a file manager, ignored", encoding="utf-8")
     done = subprocess.run(["scripts/demo", work / "my, files"], cwd=root, stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,23 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Stopping and reloading at bad moments: SIGTERM ends the daemon within 5 s whatever its catalogue does and however far it has come, the
 last SIGHUP is never lost, and what was in hand is carried on with at the next start."""
-import contextlib
 import os
 import signal
-import sqlite3
 import time
 
+from archive_view import catalogue, locked
+
 STOP_WITHIN = 5.5  # the five seconds of the manual page, and a little for a busy machine
-
-
-@contextlib.contextmanager
-def held(catalogue):
-    """Somebody else's write transaction on the catalogue."""
-    db = sqlite3.connect(catalogue, isolation_level=None)
-    db.execute("BEGIN IMMEDIATE")
-    yield
-    db.execute("ROLLBACK")
-    db.close()
 
 
 def stop_in_time(daemon):
@@ -27,22 +17,19 @@ def stop_in_time(daemon):
 
 
 def rows(daemon):
-    with contextlib.closing(sqlite3.connect(daemon.archive / "catalogue.db")) as db:
+    with catalogue(daemon.archive) as db:
         return db.execute("SELECT count(*) FROM recordings").fetchone()[0]
 
 
 def test_stop_with_catalogue_locked(daemon):
     d = daemon
-    with held(d.archive / "catalogue.db"):
+    with locked(d.archive):
         for i in range(20):
             (d.folder / f"{i}.bin").write_bytes(b"evidence %d" % i)
         time.sleep(3)  # the seal is in hand and waits for the catalogue
         stop_in_time(d)
     d.start()
-    end = time.monotonic() + 30
-    while rows(d) < 20 and time.monotonic() < end:
-        time.sleep(0.1)
-    assert rows(d) == 20 and not list(d.folder.iterdir())
+    d.wait(lambda: rows(d) == 20 and not list(d.folder.iterdir()), "all 20 sealed and gone", 30)
     d.stop()
 
 
@@ -53,9 +40,11 @@ def test_stop_while_starting(make_daemon):
     d.drop("a.bin", b"evidence")
     d.wait_end()
     d.env.clear()
-    with held(d.archive / "catalogue.db"):
+    with locked(d.archive):
         d.start(ready=False)
-        time.sleep(1)
+        end = time.monotonic() + 1
+        while time.monotonic() < end:
+            d.notifications()
         assert not d.notified.get("READY")
         stop_in_time(d)
     d.start()

@@ -27,6 +27,7 @@
 #include "catalogue/schema.h"
 #include "catalogue/sql.h"
 #include "catalogue/writer.h"
+#include "pg-schema.h"
 
 struct world {
     char folder[64], schema[64], dsn[512], ledger_path[128];
@@ -77,31 +78,6 @@ static _unused_ void print_fault(void *userdata, const struct error *fault)
     print_message("%s: %s\n", fault->object, fault->text);
 }
 
-/* The catalogue's dsn; "" when there is no server for it. */
-static _unused_ void make_dsn(struct world *w, bool postgres)
-{
-    static int count;
-    const char *base = getenv("LIUHEN_TEST_PG");
-    _cleanup_(db_closep) struct db *db = NULL;
-    char sql[128];
-
-    if (!postgres) {
-        snprintf(w->dsn, sizeof w->dsn, "%s/catalogue.db", w->folder);
-        return;
-    }
-    if (!base)
-        return;
-    OK(db_open(base, DB_WRITE, &db, &w->err));
-    snprintf(w->schema, sizeof w->schema, "cases_%d_%d", (int)getpid(), ++count);
-    snprintf(sql, sizeof sql, "CREATE SCHEMA %s", w->schema);
-    OK(db_exec(db, sql, &w->err));
-    if (strstr(base, "://"))
-        snprintf(w->dsn, sizeof w->dsn, "%s%coptions=-csearch_path%%3D%s", base,
-                 strchr(base, '?') ? '&' : '?', w->schema);
-    else
-        snprintf(w->dsn, sizeof w->dsn, "%s options='-csearch_path=%s'", base, w->schema);
-}
-
 static _unused_ void open_writer(struct world *w)
 {
     OK(ledger_open(w->ledger_path, w->key, signing_key_verifier(w->key), &w->ledger, &w->err));
@@ -134,9 +110,12 @@ static _unused_ int world_set_up(void **state, bool postgres)
     log_set_level(LOG_LEVEL_ERROR);
     strcpy(w->folder, "/tmp/test-cases.XXXXXX");
     assert_non_null(mkdtemp(w->folder));
-    make_dsn(w, postgres);
-    if (!w->dsn[0])
-        return 0;
+    if (postgres && !pg_is_there())
+        return 0; /* the case skips itself */
+    if (postgres)
+        pg_schema_new(w->schema, w->dsn);
+    else
+        snprintf(w->dsn, sizeof w->dsn, "%s/catalogue.db", w->folder);
     snprintf(path, sizeof path, "%s/key", w->folder);
     snprintf(w->ledger_path, sizeof w->ledger_path, "%s/ledger", w->folder);
     OK(signing_key_load(path, "test.example", true, &w->key, &w->err));
@@ -165,14 +144,7 @@ static _unused_ int world_tear_down(void **state)
     placer_free(w->placer);
     settings_free(w->settings);
     policy_free(w->policy);
-    if (w->schema[0]) {
-        _cleanup_(db_closep) struct db *db = NULL;
-        char sql[128];
-
-        snprintf(sql, sizeof sql, "DROP SCHEMA %s CASCADE", w->schema);
-        OK(db_open(getenv("LIUHEN_TEST_PG"), DB_WRITE, &db, &w->err));
-        OK(db_exec(db, sql, &w->err));
-    }
+    pg_schema_drop(w->schema);
     fd_remove_tree_at(AT_FDCWD, w->folder);
     free(w);
     return 0;
@@ -182,11 +154,8 @@ static _unused_ struct world *take(void **state)
 {
     struct world *w = *state;
 
-    if (!w->dsn[0]) {
-        print_message(
-            "LIUHEN_TEST_PG is not set: PostgreSQL is not tried (tests/pg-up FOLDER prints a DSN)\n");
-        skip();
-    }
+    if (!w->dsn[0])
+        pg_skip();
     return w;
 }
 

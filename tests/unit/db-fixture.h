@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * For tests of the SQL adapter: a fresh database for every case, on SQLite or on the PostgreSQL whose DSN is in LIUHEN_TEST_PG
- * (tests/pg-up FOLDER prints one), there in a schema of its own. A case begins with take(), which skips where there is no server.
+ * For tests of the SQL adapter: a fresh database for every case, on SQLite or in a schema of its own on PostgreSQL. A case
+ * begins with take(), which skips where there is no server.
  */
 #ifndef LIUHEN_TESTS_DB_FIXTURE_H
 #define LIUHEN_TESTS_DB_FIXTURE_H
@@ -17,6 +17,7 @@
 
 #include "base/fd.h"
 #include "catalogue/db.h"
+#include "pg-schema.h"
 
 struct fixture {
     char folder[64];
@@ -92,28 +93,6 @@ static const char tables[] =
     "INSERT INTO things (id, name) VALUES (-1, 'a;\n"
     "b')"; /* the last one needs no semicolon */
 
-static _unused_ void open_sqlite(struct fixture *f)
-{
-    snprintf(f->dsn, sizeof f->dsn, "%s/catalogue.db", f->folder);
-}
-
-static _unused_ void open_postgres(struct fixture *f, const char *base)
-{
-    static int count;
-    _cleanup_(db_closep) struct db *db = NULL;
-    char sql[128];
-
-    OK(db_open(base, DB_WRITE, &db, &f->err));
-    snprintf(f->schema, sizeof f->schema, "test_%d_%d", (int)getpid(), ++count);
-    snprintf(sql, sizeof sql, "CREATE SCHEMA %s", f->schema);
-    OK(db_exec(db, sql, &f->err));
-    if (strstr(base, "://"))
-        snprintf(f->dsn, sizeof f->dsn, "%s%coptions=-csearch_path%%3D%s", base,
-                 strchr(base, '?') ? '&' : '?', f->schema);
-    else
-        snprintf(f->dsn, sizeof f->dsn, "%s options='-csearch_path=%s'", base, f->schema);
-}
-
 static _unused_ int set_up(void **state, bool postgres)
 {
     struct fixture *f = calloc(1, sizeof *f);
@@ -122,12 +101,12 @@ static _unused_ int set_up(void **state, bool postgres)
     *state = f;
     strcpy(f->folder, "/tmp/test-db.XXXXXX");
     assert_non_null(mkdtemp(f->folder));
-    if (postgres && !getenv("LIUHEN_TEST_PG"))
+    if (postgres && !pg_is_there())
         return 0; /* the case skips itself */
     if (postgres)
-        open_postgres(f, getenv("LIUHEN_TEST_PG"));
+        pg_schema_new(f->schema, f->dsn);
     else
-        open_sqlite(f);
+        snprintf(f->dsn, sizeof f->dsn, "%s/catalogue.db", f->folder);
     OK(db_open(f->dsn, DB_WRITE, &f->db, &f->err));
     OK(db_script(f->db, tables, &f->err));
     return 0;
@@ -148,14 +127,7 @@ static _unused_ int tear_down(void **state)
     struct fixture *f = *state;
 
     db_close(f->db);
-    if (f->schema[0]) {
-        _cleanup_(db_closep) struct db *db = NULL;
-        char sql[128];
-
-        snprintf(sql, sizeof sql, "DROP SCHEMA %s CASCADE", f->schema);
-        OK(db_open(getenv("LIUHEN_TEST_PG"), DB_WRITE, &db, &f->err));
-        OK(db_exec(db, sql, &f->err));
-    }
+    pg_schema_drop(f->schema);
     fd_remove_tree_at(AT_FDCWD, f->folder);
     free(f);
     return 0;
@@ -165,11 +137,8 @@ static _unused_ struct fixture *take(void **state)
 {
     struct fixture *f = *state;
 
-    if (!f->db) {
-        print_message(
-            "LIUHEN_TEST_PG is not set: PostgreSQL is not tried (tests/pg-up FOLDER prints a DSN)\n");
-        skip();
-    }
+    if (!f->db)
+        pg_skip();
     return f;
 }
 

@@ -3,6 +3,7 @@
  * The SQL adapter: what one engine alone has (files of SQLite, connections of PostgreSQL), and injected failures on both. Those
  * need a fresh process each, so the program runs itself again with the words "injected DSN NUMBER".
  */
+#include "child.h"
 #include "db-fixture.h"
 
 #include <errno.h>
@@ -306,20 +307,13 @@ static void test_injected(void **state)
     for (int i = 0; i < (int)ARRAY_SIZE(plans); i++) {
         char which[16];
         int status;
-        pid_t pid;
 
         if (i == INJECTED_LOST && !db_is_postgres(f->db))
             continue;
         OK(run(f, "DELETE FROM things WHERE id = 1"));
         snprintf(which, sizeof which, "%d", i);
-        pid = fork();
-        assert_true(pid >= 0);
-        if (pid == 0) {
-            setenv("LIUHEN_FAIL_AT", plans[i], 1);
-            execl("/proc/self/exe", "test-db", "injected", f->dsn, which, NULL);
-            _exit(99);
-        }
-        assert_int_equal(waitpid(pid, &status, 0), pid);
+        status = run_again("LIUHEN_FAIL_AT", plans[i],
+                           (const char *const[]){"test-db-engines", "injected", f->dsn, which, NULL});
         assert_true(WIFEXITED(status));
         if (WEXITSTATUS(status) != 0)
             fail_msg("%s: step %d", plans[i], WEXITSTATUS(status));

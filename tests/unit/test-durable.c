@@ -10,10 +10,10 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
-#include <sys/wait.h>
 
 #include <cmocka.h>
 
+#include "child.h"
 #include "temp-folder.h"
 
 static void assert_content(int dirfd, const char *name, const char *want)
@@ -94,37 +94,30 @@ static void test_link_is_replaced(void **state)
 }
 
 #ifdef LIUHEN_INJECT
-/* Writes "new" over "old" in a program of its own (this one, see main) with one variable set, as the injected plan is read
- * once a process; returns its wait status (exit code = -result). */
+/* Writes "new" over "old" in a program of its own (this one, see main) with one variable set; returns its wait status
+ * (exit code = -result). */
 static int write_in_child(int dirfd, const char *variable, const char *value)
 {
     char folder[16];
-    int status;
-    pid_t pid;
 
     snprintf(folder, sizeof folder, "%d", dirfd);
-    pid = fork();
-    if (pid == 0) {
-        setenv(variable, value, 1);
-        fcntl(dirfd, F_SETFD, 0);
-        execl("/proc/self/exe", "test-durable", "write", folder, NULL);
-        _exit(255);
-    }
-    assert_true(pid > 0);
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
+    assert_int_equal(fcntl(dirfd, F_SETFD, 0), 0);
+    return run_again(variable, value, (const char *const[]){"test-durable", "write", folder, NULL});
 }
 
 static void test_each_step_fails_once(void **state)
 {
-    static const char *const before[] = {"fd.write=ENOSPC", "fd.sync=EIO", "durable.rename=EROFS"};
+    static const struct {
+        const char *plan;
+        int code;
+    } before[] = {{"fd.write=ENOSPC", ENOSPC}, {"fd.sync=EIO", EIO}, {"durable.rename=EROFS", EROFS}};
     struct temp_folder *t = *state;
 
     for (size_t i = 0; i < ARRAY_SIZE(before); i++) {
         int status;
         assert_int_equal(durable_write_file(t->fd, "f", 0600, "old", 3), 0);
-        status = write_in_child(t->fd, "LIUHEN_FAIL_AT", before[i]);
-        assert_true(WIFEXITED(status) && WEXITSTATUS(status) != 0);
+        status = write_in_child(t->fd, "LIUHEN_FAIL_AT", before[i].plan);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == before[i].code);
         assert_content(t->fd, "f", "old");
         assert_int_equal(entries(t->fd), 1);
     }

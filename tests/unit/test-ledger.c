@@ -17,6 +17,7 @@
 #include <sys/wait.h>
 
 #include "base/encode.h"
+#include "child.h"
 #include "ledger/edge.h"
 #include "ledger/ledger.h"
 #include "ledger/merkle.h"
@@ -728,18 +729,10 @@ static int run_injected(void **state, const char *variable, const char *plan, co
 {
     const struct temp_folder *t = *state;
     char group[24];
-    pid_t pid;
-    int status;
 
     snprintf(group, sizeof group, "%zu", n);
-    pid = fork();
-    if (pid == 0) {
-        setenv(variable, plan, 1);
-        execl("/proc/self/exe", "test-ledger", "injected", work, t->path, group, NULL);
-        _exit(255);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
+    return run_again(variable, plan,
+                     (const char *const[]){"test-ledger", "injected", work, t->path, group, NULL});
 }
 
 /* Publishes past all that failed groups have left, and opens the ledger again: what they left is gone then. */

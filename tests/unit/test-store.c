@@ -4,6 +4,7 @@
  * failures and kills at every durable step (in a child process with the plan injected). With LIUHEN_STORE_KEEP=DIR a store of
  * many kinds of objects is left in DIR for the readers in tests/system (argument --keep: nothing else is done).
  */
+#include "child.h"
 #include "store-box.h"
 
 /* ---- whole seals ---- */
@@ -550,22 +551,12 @@ undo:
     return r;
 }
 
-/* Runs seal_some in a child process with the plan set (the plan is read once a process, so it is started anew); its exit
- * status: 0 done, CHILD_FAILED with the errno asked for and said so, else wrong (sanitizers end with 1). */
+/* Runs seal_some in a child process with the plan set; its exit status: 0 done, CHILD_FAILED with the errno asked for and said so, else wrong (sanitizers end with 1). */
 #define CHILD_FAILED 7
 static int run_child(struct box *b, const char *variable, const char *plan)
 {
-    pid_t pid = fork();
-    int status = 0;
-
-    assert_true(pid >= 0);
-    if (pid == 0) {
-        setenv(variable, plan, 1);
-        execl("/proc/self/exe", "test-store", "--seal", b->archive, b->drop, (char *)NULL);
-        _exit(101);
-    }
-    assert_int_equal(waitpid(pid, &status, 0), pid);
-    return status;
+    return run_again(variable, plan,
+                     (const char *const[]){"test-store", "--seal", b->archive, b->drop, NULL});
 }
 
 static int child_main(const char *archive, const char *drop)
