@@ -47,9 +47,11 @@ int json_parse(const char *text, size_t size, const char *object, json_t **ret, 
         return error_set(err, -EFBIG, object, "JSON text of %zu bytes; at most %u are read", size,
                          JSON_TEXT_MAX);
     value = json_loadb(text, size, JSON_REJECT_DUPLICATES, &je);
+    if (!value && !je.text[0]) /* jansson says nothing when memory runs out */
+        return error_set(err, -ENOMEM, object, "out of memory");
     if (!value)
-        return error_set(err, json_error_code(&je) == json_error_out_of_memory ? -ENOMEM : -EINVAL, object,
-                         "not JSON: line %d column %d: %s", je.line, je.column, je.text);
+        return error_set(err, -EINVAL, object, "not JSON: line %d column %d: %s", je.line, je.column,
+                         je.text);
     *ret = value;
     return 0;
 }

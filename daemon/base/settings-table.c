@@ -179,8 +179,6 @@ static const struct config_row rows[] = {
      .help = "How long the worker may take for one file; then the file counts as damaged (it is kept all the same)."},
     {.path = "media.memory", .type = CONFIG_SIZE, .offset = AT(media.memory_bytes), .min = 128 * MIB, .max = 64 * GIB,
      .fallback = "1536 MiB", .reloadable = true, .help = "How much memory the worker may use."},
-    {.path = "media.jobs", .type = CONFIG_INTEGER, .offset = AT(media.jobs), .min = 1, .max = 16, .fallback = "1",
-     .help = "How many files are examined at the same time."},
     {.path = "media.nice", .type = CONFIG_INTEGER, .offset = AT(media.nice), .min = 0, .max = 19, .fallback = "19",
      .reloadable = true, .help = "Nice value of the worker, so that sealing goes first."},
 

@@ -103,7 +103,6 @@ struct settings {
         char *worker; /* derived: liuhen-media beside this program when not given */
         int64_t deadline_usec;
         uint64_t memory_bytes;
-        int64_t jobs;
         int64_t nice;
     } media;
     struct {

@@ -168,6 +168,7 @@ static int check_inventories(struct run *u, struct store_inventory *ret, struct 
     struct error why = ERROR_INIT;
     size_t size = 0;
     _cleanup_free_ char *text = read_text(u, "inventory.json", &size, err);
+    int r;
 
     check_text(u, OBJECT_NAMASTE, OBJECT_NAMASTE_TEXT, "must hold \"ocfl_object_1.1\" and a newline", err);
     if (!text)
@@ -176,10 +177,13 @@ static int check_inventories(struct run *u, struct store_inventory *ret, struct 
     check_text(u, OBJECT_SIDECAR, sidecar, sidecar_wrong, err);
     check_text(u, "v1/inventory.json", text, "differs from inventory.json", err);
     check_text(u, "v1/" OBJECT_SIDECAR, sidecar, sidecar_wrong, err);
-    if (store_inventory_parse(text, size, "inventory.json", ret, &why) < 0) {
+    r = store_inventory_parse(text, size, "inventory.json", ret, &why);
+    if (r == -ENOMEM)
+        failed(u, r, "inventory.json", err);
+    else if (r < 0)
         fault(u, STORE_FAULT_INVENTORY, "inventory.json", "%s", why.text);
+    if (r < 0)
         return -1;
-    }
     if (strcmp(ret->id.text, u->c->id->text) != 0) {
         fault(u, STORE_FAULT_INVENTORY, "inventory.json", "is of urn:liuhen:%s", ret->id.text);
         return -1;

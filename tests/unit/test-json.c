@@ -135,13 +135,36 @@ static void test_set_members(void **state)
     assert_string_equal(out, "{\"b\":false,\"i\":-9223372036854775808,\"o\":{},\"s\":\"x\"}");
 }
 
+static void *no_memory(size_t size)
+{
+    return NULL;
+}
+
+/* What cannot be read for want of memory must not pass for damage. */
+static void test_out_of_memory(void **state)
+{
+    static const char text[] = "{\"a\":[1,\"b\"]}";
+    struct error err = ERROR_INIT;
+    json_malloc_t give;
+    json_free_t take;
+    json_t *v = NULL;
+    int r;
+
+    json_get_alloc_funcs(&give, &take);
+    json_set_alloc_funcs(no_memory, take);
+    r = json_parse(text, sizeof text - 1, "x", &v, &err);
+    json_set_alloc_funcs(give, take);
+    assert_int_equal(r, -ENOMEM);
+    assert_null(v);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_canonical),       cmocka_unit_test(test_canonical_of_canonical),
         cmocka_unit_test(test_no_real_numbers), cmocka_unit_test(test_refused_with_place),
         cmocka_unit_test(test_bounds),          cmocka_unit_test(test_typed_members),
-        cmocka_unit_test(test_set_members),
+        cmocka_unit_test(test_set_members),     cmocka_unit_test(test_out_of_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
