@@ -23,7 +23,7 @@ static void bind_all(struct db_stmt *st, const char *types, va_list ap)
             if (number)
                 db_bind_integer(st, n, *number);
             else
-                db_bind_null_integer(st, n);
+                db_bind_null(st, n);
             break;
         case 't':
             db_bind_text(st, n, va_arg(ap, const char *));
