@@ -157,15 +157,6 @@ int case_resolve(struct db *db, const char *text, struct case_id *ret, struct er
     return r;
 }
 
-static int take_text(struct db_stmt *st, int column, char **ret)
-{
-    const char *s = db_text(st, column);
-
-    if (s && !(*ret = strdup(s)))
-        return -ENOMEM;
-    return 0;
-}
-
 int case_read(struct db *db, const struct case_id *id, struct case_row *ret, struct error *err)
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
@@ -180,10 +171,10 @@ int case_read(struct db *db, const struct case_id *id, struct case_row *ret, str
         return r;
     if (!row)
         return none(id->text, err);
-    r = take_text(st, 0, &c.number);
-    r = r != 0 ? r : take_text(st, 1, &c.title);
-    r = r != 0 ? r : take_text(st, 2, &c.procedure);
-    r = r != 0 ? r : take_text(st, 3, &c.state);
+    r = sql_take_text(st, 0, &c.number);
+    r = r != 0 ? r : sql_take_text(st, 1, &c.title);
+    r = r != 0 ? r : sql_take_text(st, 2, &c.procedure);
+    r = r != 0 ? r : sql_take_text(st, 3, &c.state);
     c.opened_usec = db_integer(st, 4);
     c.ended_usec = db_integer(st, 5);
     c.filed_usec = db_integer(st, 6);
@@ -216,7 +207,7 @@ int link_read(struct db *db, const struct recording_id *recording, const struct 
         return r;
     if (row) {
         snprintf(l.role, sizeof l.role, "%s", db_text(st, 0));
-        r = take_text(st, 1, &l.step);
+        r = sql_take_text(st, 1, &l.step);
     }
     if (r == 0)
         *ret = l;
