@@ -14,6 +14,7 @@
 #include "base/encode.h"
 #include "base/inject.h"
 #include "base/log.h"
+#include "catalogue/ids.h"
 #include "catalogue/schema.h"
 #include "catalogue/sql.h"
 
@@ -187,7 +188,7 @@ static int count_acts_alone(struct writer *w, int64_t *ret, struct error *err)
 
     if (r == 0 && db_is_postgres(w->db))
         r = db_exec(w->db, "LOCK TABLE acts IN SHARE ROW EXCLUSIVE MODE", err);
-    r = r != 0 ? r : sql_integer(w->db, ret, 0, err, "SELECT MAX(idx) + 1 FROM acts", "");
+    r = r != 0 ? r : acts_next_index(w->db, ret, err);
     db_rollback(w->db);
     return r;
 }
@@ -480,7 +481,7 @@ static int catch_up(struct writer *w, struct error *err)
 {
     uint64_t from = ledger_size(w->ledger);
     int64_t rows;
-    int r = sql_integer(w->db, &rows, 0, err, "SELECT MAX(idx) + 1 FROM acts", "");
+    int r = acts_next_index(w->db, &rows, err);
 
     if (r != 0)
         return r;
