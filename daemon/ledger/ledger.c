@@ -110,7 +110,8 @@ int ledger_read_checkpoint(struct ledger *l, struct view *ret, struct error *err
     return 0;
 }
 
-int ledger_load_edge(struct ledger *l, const struct view *v, struct edge *ret, struct error *err)
+/* Reads the right edge of the published log. Return: 0, -EBADMSG (does not give the root), other negative errno. */
+static int load_edge(struct ledger *l, const struct view *v, struct edge *ret, struct error *err)
 {
     struct digest root;
     int r = edge_load(l->dirfd, v->size, ret, err);
@@ -141,7 +142,7 @@ static int check_entry(const struct bundle *b, unsigned i, const struct digest *
                      (unsigned long long)index);
 }
 
-int ledger_load_tail(struct ledger *l, struct error *err)
+static int load_tail(struct ledger *l, struct error *err)
 {
     _cleanup_(bundle_done) struct bundle b = {0};
     unsigned width = l->edge->level[0].n;
@@ -201,9 +202,9 @@ static int open_for_writing(struct ledger *l, struct error *err)
     if (r == 0)
         r = ledger_read_checkpoint(l, &l->view, err);
     if (r == 0)
-        r = ledger_load_edge(l, &l->view, l->edge, err);
+        r = load_edge(l, &l->view, l->edge, err);
     if (r == 0)
-        r = ledger_load_tail(l, err);
+        r = load_tail(l, err);
     if (r == 0)
         r = ledger_sweep(l->dirfd, l->view.size, err);
     l->kept_size = l->tried_size = l->view.size;
@@ -223,7 +224,7 @@ static int read_view(struct ledger *l, struct view *ret, struct error *err)
         error_clear(err);
         r = ledger_read_checkpoint(l, &v, err);
         if (r == 0)
-            r = ledger_load_edge(l, &v, edge, err);
+            r = load_edge(l, &v, edge, err);
         if (r == 0) {
             *ret = v;
             v.checkpoint = NULL;
