@@ -5,7 +5,6 @@
 #include "catalogue/case-rows.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "catalogue/act.h"
 #include "catalogue/recordings.h"

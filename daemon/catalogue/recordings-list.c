@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <string.h>
 
 #include "catalogue/recordings.h"
 #include "catalogue/row.h"

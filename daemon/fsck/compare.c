@@ -5,7 +5,6 @@
  */
 #include "fsck/compare.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "catalogue/sql.h"

@@ -3,7 +3,6 @@
  * Invariant 7: every stored decision is what its policy, as recorded in the ledger, gives for the facts that stand; and each change
  * of policy was recorded as an act. A keep-until that was edited, or decided by a policy nobody adopted, is named.
  */
-#include <errno.h>
 #include <string.h>
 
 #include "base/ulid.h"

@@ -6,7 +6,6 @@
 #include "ledger/ledger-impl.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "ledger/merkle.h"
 
