@@ -107,6 +107,8 @@ static int apply_arrived_again(const struct context *c)
     _cleanup_free_ char *arrival_text = NULL;
     int r = arrival ? member_text(c, "arrival", &arrival_text) : -EINVAL;
 
+    if (r == -ENOMEM)
+        return r;
     if (r < 0)
         return refuse(c, "recording.arrived-again lacks its arrival");
     return insert_arrival(c, arrival, arrival_text);
