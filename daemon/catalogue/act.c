@@ -8,8 +8,7 @@
 #include <string.h>
 
 #include "base/encode.h"
-
-#define ENTRY_MAX 65535
+#include "ledger/ledger.h"
 
 int act_encode(const struct act *act, char **ret, size_t *ret_size, struct error *err)
 {
@@ -30,9 +29,9 @@ int act_encode(const struct act *act, char **ret, size_t *ret_size, struct error
     if (r < 0)
         return error_set(err, r, act->kind, "cannot be written down as JSON");
     size = strlen(text);
-    if (size > ENTRY_MAX)
+    if (size > LEDGER_ENTRY_MAX)
         return error_set(err, -EMSGSIZE, act->kind, "takes %zu bytes; a ledger entry has at most %d", size,
-                         ENTRY_MAX);
+                         LEDGER_ENTRY_MAX);
     *ret = TAKE_PTR(text);
     if (ret_size)
         *ret_size = size;

@@ -107,6 +107,8 @@ static int apply_arrived_again(const struct context *c)
     _cleanup_free_ char *arrival_text = NULL;
     int r = arrival ? member_text(c, "arrival", &arrival_text) : -EINVAL;
 
+    if (r == -ENOMEM)
+        return r;
     if (r < 0)
         return refuse(c, "recording.arrived-again lacks its arrival");
     return insert_arrival(c, arrival, arrival_text);
@@ -316,17 +318,12 @@ static int apply_case_reopened(const struct context *c)
 /* A link came or went: the recording's counts of links, and of holds that keep it. */
 static int count_links(const struct context *c)
 {
-    int64_t n;
-    int r = sql_integer(c->db, &n, 0, c->err, "SELECT count(*) FROM links WHERE recording = $1", "t",
-                        c->act->subject);
-
-    return r != 0 ? r
-                  : sql_run(
-                        c->db, c->err,
-                        "UPDATE recordings SET links = $2, held = holds + (SELECT count(*) FROM links l JOIN "
-                        "holds h ON h.case_id = l.case_id WHERE l.recording = $1 AND h.lifted_usec IS NULL) "
-                        "WHERE id = $1",
-                        "ti", c->act->subject, n);
+    return sql_run(c->db, c->err,
+                   "UPDATE recordings SET links = (SELECT count(*) FROM links WHERE recording = $1), held = "
+                   "holds + (SELECT count(*) FROM links l JOIN "
+                   "holds h ON h.case_id = l.case_id WHERE l.recording = $1 AND h.lifted_usec IS NULL) "
+                   "WHERE id = $1",
+                   "t", c->act->subject);
 }
 
 static int apply_link_added(const struct context *c)

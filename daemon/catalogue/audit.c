@@ -45,10 +45,9 @@ int audit_has_act(struct db *db, int64_t index, const char *kind, const char *su
                   struct error *err)
 {
     int64_t there;
-    int r = sql_integer(
-        db, &there, 0, err,
-        "SELECT 1 FROM acts WHERE idx = $1 AND kind = $2 AND (CAST($3 AS TEXT) IS NULL OR subject = $3)",
-        "itt", index, kind, subject);
+    int r =
+        sql_integer(db, &there, 0, err, "SELECT 1 FROM acts WHERE idx = $1 AND kind = $2 AND subject = $3",
+                    "itt", index, kind, subject);
 
     *ret = there == 1;
     return r;
@@ -178,22 +177,17 @@ int audit_each_pending(struct db *db, uint64_t from,
     return r;
 }
 
-int audit_policy_in_force(struct db *db, char *version, size_t size, int64_t *ret_leaf, char **ret_text,
-                          struct error *err)
+int audit_policy_was_adopted(struct db *db, const char *version, bool *ret, struct error *err)
 {
-    _cleanup_stmt_ struct db_stmt *st = NULL;
-    bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT version, leaf, text FROM policies ORDER BY leaf DESC LIMIT 1", "");
+    int64_t there;
+    int r = sql_integer(
+        db, &there, 0, err,
+        "SELECT 1 FROM policies p JOIN acts a ON a.idx = p.leaf WHERE p.version = $1 AND a.kind = "
+        "'policy.adopted'",
+        "t", version);
 
-    *version = 0;
-    *ret_text = NULL;
-    if (r != 0 || !row)
-        return r;
-    snprintf(version, size, "%s", db_text(st, 0));
-    *ret_leaf = db_integer(st, 1);
-    *ret_text = strdup(db_text(st, 2));
-    return *ret_text ? 0 : -ENOMEM;
+    *ret = there == 1;
+    return r;
 }
 
 int audit_make_throwaway(struct db *db, struct error *err)

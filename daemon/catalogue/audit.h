@@ -24,7 +24,7 @@ struct audit_recording {
 int audit_leaves(struct db *db, uint64_t published, int64_t *ret_acts, int64_t *ret_last,
                  int64_t *ret_pending, struct error *err);
 
-/* Whether the act with this index has this kind (and this subject, unless NULL). */
+/* Whether the act with this index has this kind and subject. */
 int audit_has_act(struct db *db, int64_t index, const char *kind, const char *subject, bool *ret,
                   struct error *err);
 
@@ -55,9 +55,8 @@ int audit_each_pending(struct db *db, uint64_t from,
                        int (*on_entry)(void *userdata, uint64_t index, const char *entry, size_t size),
                        void *userdata, struct error *err);
 
-/* The policy with the highest leaf; version empty when there is none. text is a new string. */
-int audit_policy_in_force(struct db *db, char *version, size_t size, int64_t *ret_leaf, char **ret_text,
-                          struct error *err);
+/* Whether the act that the policy version names as its own is one that adopts a policy. */
+int audit_policy_was_adopted(struct db *db, const char *version, bool *ret, struct error *err);
 
 /* Makes a temporary catalogue faster by giving up durability. */
 int audit_make_throwaway(struct db *db, struct error *err);

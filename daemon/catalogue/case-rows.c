@@ -5,10 +5,10 @@
 #include "catalogue/case-rows.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "catalogue/act.h"
 #include "catalogue/recordings.h"
+#include "catalogue/row.h"
 #include "catalogue/sql.h"
 
 #define COLUMNS                                                                                              \
@@ -18,58 +18,9 @@
     "h.lifted_usec IS "                                                                                      \
     "NULL)"
 
-static int set_text(json_t *o, const char *key, struct db_stmt *st, int column)
-{
-    return db_is_null(st, column) ? 0 : json_set_string(o, key, db_text(st, column));
-}
-
-static int set_number(json_t *o, const char *key, struct db_stmt *st, int column)
-{
-    return db_is_null(st, column) ? 0 : json_set_integer(o, key, db_integer(st, column));
-}
-
-struct column {
-    const char *key;
-    bool is_number;
-};
-
-static int row_to_json(struct db_stmt *st, const struct column *columns, size_t n, json_t **ret)
-{
-    _cleanup_json_ json_t *o = json_object();
-    int r = o ? 0 : -ENOMEM;
-
-    for (int i = 0; r == 0 && i < (int)n; i++)
-        r = columns[i].is_number ? set_number(o, columns[i].key, st, i) : set_text(o, columns[i].key, st, i);
-    if (r == 0)
-        *ret = TAKE_PTR(o);
-    return r;
-}
-
-static const struct column case_columns[] = {
-    {"id", false},    {"number", false}, {"title", false}, {"procedure", false}, {"state", false},
-    {"opened", true}, {"ended", true},   {"filed", true},  {"recordings", true}, {"holds", true}};
-
-static int parse_cursor(const char *cursor, int64_t *ret_opened, const char **ret_id, struct error *err)
-{
-    char *end;
-
-    errno = 0;
-    *ret_opened = strtoll(cursor, &end, 10);
-    if (errno || end == cursor || *end != '.' || !ulid_is_valid(end + 1))
-        return error_set(err, CASES_E_CURSOR, cursor, "is not a page mark; use the one the last page gave");
-    *ret_id = end + 1;
-    return 0;
-}
-
-static int next_mark(const json_t *page, char **ret)
-{
-    const json_t *last = json_array_get(page, json_array_size(page) - 1);
-
-    return asprintf(ret, "%lld.%s", (long long)json_get_integer(last, "opened", 0),
-                    json_get_string(last, "id")) < 0
-               ? -ENOMEM
-               : 0;
-}
+static const struct row_column case_columns[] = {
+    {"id", 't'},    {"number", 't'}, {"title", 't'},      {"procedure", 't'}, {"state", 't'}, {"opened", 'i'},
+    {"ended", 'i'}, {"filed", 'i'},  {"recordings", 'i'}, {"holds", 'i'},     {NULL, 0}};
 
 int cases_list(struct db *db, const struct cases_filter *filter, const char *cursor, int limit,
                json_t **ret_page, char **ret_next, struct error *err)
@@ -79,8 +30,8 @@ int cases_list(struct db *db, const struct cases_filter *filter, const char *cur
     _cleanup_free_ char *next = NULL;
     int64_t opened = INT64_MAX;
     const char *id = "";
-    bool row;
-    int r = cursor ? parse_cursor(cursor, &opened, &id, err) : 0;
+    bool row, more = false;
+    int r = cursor ? row_mark_parse(cursor, CASES_E_CURSOR, &opened, &id, err) : 0;
 
     if (r != 0 || !page)
         return r != 0 ? r : -ENOMEM;
@@ -93,17 +44,9 @@ int cases_list(struct db *db, const struct cases_filter *filter, const char *cur
                   "LIMIT $5",
                   "ittti", opened, id, filter ? filter->state : NULL, filter ? filter->procedure : NULL,
                   (int64_t)limit + 1);
-    for (; r == 0 && row; r = db_step(st, &row, err)) {
-        json_t *o = NULL;
-
-        if (json_array_size(page) == (size_t)limit) {
-            r = next_mark(page, &next);
-            break;
-        }
-        r = row_to_json(st, case_columns, ARRAY_SIZE(case_columns), &o);
-        if (r < 0 || json_array_append_new(page, o) < 0)
-            return r < 0 ? r : -ENOMEM;
-    }
+    r = r != 0 ? r : row_list(st, row, case_columns, (size_t)limit, page, &more, err);
+    if (r == 0 && more)
+        r = row_mark_make(page, "opened", &next);
     if (r != 0)
         return r;
     *ret_page = TAKE_PTR(page);
@@ -119,9 +62,9 @@ static int none(const char *text, struct error *err)
 /* All holds of the case, lifted ones too; lists that page are in holds.c. */
 static int add_holds(struct db *db, json_t *o, const char *id, struct error *err)
 {
-    static const struct column columns[] = {{"id", false},     {"ground", false},   {"matter", false},
-                                            {"reason", false}, {"placed", true},    {"placed_by", false},
-                                            {"lifted", true},  {"lifted_by", false}};
+    static const struct row_column columns[] = {{"id", 't'},     {"ground", 't'},    {"matter", 't'},
+                                                {"reason", 't'}, {"placed", 'i'},    {"placed_by", 't'},
+                                                {"lifted", 'i'}, {"lifted_by", 't'}, {NULL, 0}};
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_json_ json_t *list = json_array();
     bool row;
@@ -133,13 +76,7 @@ static int add_holds(struct db *db, json_t *o, const char *id, struct error *err
 
     if (!list)
         return -ENOMEM;
-    for (; r == 0 && row; r = db_step(st, &row, err)) {
-        json_t *item = NULL;
-
-        r = row_to_json(st, columns, ARRAY_SIZE(columns), &item);
-        if (r < 0 || json_array_append_new(list, item) < 0)
-            return r < 0 ? r : -ENOMEM;
-    }
+    r = r != 0 ? r : row_list(st, row, columns, ROW_NO_LIMIT, list, NULL, err);
     return r != 0 ? r : json_set_take(o, "hold_list", TAKE_PTR(list));
 }
 
@@ -155,7 +92,7 @@ int case_show(struct db *db, const struct case_id *id, json_t **ret, struct erro
         return r;
     if (!row)
         return none(id->text, err);
-    r = row_to_json(st, case_columns, ARRAY_SIZE(case_columns), &o);
+    r = row_object(st, case_columns, &o);
     if (r == 0)
         r = sql_integer(db, &evidence, 0, err,
                         "SELECT count(*) FROM links WHERE case_id = $1 AND role = 'evidence'", "t", id->text);
@@ -219,15 +156,6 @@ int case_resolve(struct db *db, const char *text, struct case_id *ret, struct er
     return r;
 }
 
-static int take_text(struct db_stmt *st, int column, char **ret)
-{
-    const char *s = db_text(st, column);
-
-    if (s && !(*ret = strdup(s)))
-        return -ENOMEM;
-    return 0;
-}
-
 int case_read(struct db *db, const struct case_id *id, struct case_row *ret, struct error *err)
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
@@ -242,10 +170,10 @@ int case_read(struct db *db, const struct case_id *id, struct case_row *ret, str
         return r;
     if (!row)
         return none(id->text, err);
-    r = take_text(st, 0, &c.number);
-    r = r != 0 ? r : take_text(st, 1, &c.title);
-    r = r != 0 ? r : take_text(st, 2, &c.procedure);
-    r = r != 0 ? r : take_text(st, 3, &c.state);
+    r = sql_take_text(st, 0, &c.number);
+    r = r != 0 ? r : sql_take_text(st, 1, &c.title);
+    r = r != 0 ? r : sql_take_text(st, 2, &c.procedure);
+    r = r != 0 ? r : sql_take_text(st, 3, &c.state);
     c.opened_usec = db_integer(st, 4);
     c.ended_usec = db_integer(st, 5);
     c.filed_usec = db_integer(st, 6);
@@ -278,7 +206,7 @@ int link_read(struct db *db, const struct recording_id *recording, const struct 
         return r;
     if (row) {
         snprintf(l.role, sizeof l.role, "%s", db_text(st, 0));
-        r = take_text(st, 1, &l.step);
+        r = sql_take_text(st, 1, &l.step);
     }
     if (r == 0)
         *ret = l;

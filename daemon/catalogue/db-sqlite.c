@@ -8,9 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
-#include <limits.h>
 #include <sqlite3.h>
-#include <stdarg.h>
 #include <string.h>
 #include <unistd.h>
 

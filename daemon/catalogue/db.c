@@ -258,11 +258,6 @@ void db_bind_null(struct db_stmt *st, int n)
     bind(st, n, (struct db_value){.type = DB_NULL});
 }
 
-void db_bind_null_integer(struct db_stmt *st, int n)
-{
-    bind(st, n, (struct db_value){.type = DB_NULL});
-}
-
 static int report_status(struct db_stmt *st, struct error *err)
 {
     const char *name = st->db->name;

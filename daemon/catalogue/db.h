@@ -48,9 +48,8 @@ void db_bind_integer(struct db_stmt *st, int n,
 void db_bind_text(struct db_stmt *st, int n,
                   const char *value); /* NULL binds NULL; borrowed until db_finish */
 void db_bind_blob(struct db_stmt *st, int n, const void *data,
-                  size_t size);               /* NULL binds NULL, also with size 0; borrowed */
-void db_bind_null(struct db_stmt *st, int n); /* of type text; for a NULL integer use db_bind_null_integer */
-void db_bind_null_integer(struct db_stmt *st, int n);
+                  size_t size); /* NULL binds NULL, also with size 0; borrowed */
+void db_bind_null(struct db_stmt *st, int n);
 
 /* Runs to the next row. *ret_row says whether there is one. Return: 0, DB_E_*, or negative errno. */
 int db_step(struct db_stmt *st, bool *ret_row,

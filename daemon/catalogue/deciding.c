@@ -34,16 +34,6 @@ void deciding_done(struct deciding *d)
     *d = (struct deciding){0};
 }
 
-/* Copies a text column; NULL stays NULL. */
-static int take_text(struct db_stmt *st, int column, char **ret)
-{
-    const char *s = db_text(st, column);
-
-    if (s && !(*ret = strdup(s)))
-        return -ENOMEM;
-    return 0;
-}
-
 static int read_row(struct db *db, const char *id, struct deciding *d, struct error *err)
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
@@ -63,7 +53,7 @@ static int read_row(struct db *db, const char *id, struct deciding *d, struct er
     if (!row)
         return error_set(err, RECORDINGS_E_NONE, id, "no such recording; `liuhen ls` lists them");
     for (int i = 0; r == 0 && i < (int)ARRAY_SIZE(texts); i++)
-        r = take_text(st, i, texts[i]);
+        r = sql_take_text(st, i, texts[i]);
     d->received_usec = db_integer(st, 9);
     d->ended_usec = db_integer(st, 10);
     certainty = db_text(st, 11);
@@ -92,10 +82,10 @@ static int read_links(struct db *db, const char *id, struct deciding *d, struct 
         d->links = more;
         l = &d->links[d->n_links++];
         *l = (struct deciding_link){.ended_usec = db_integer(st, 4), .filed_usec = db_integer(st, 5)};
-        r = take_text(st, 0, &l->role);
-        r = r != 0 ? r : take_text(st, 1, &l->procedure);
-        r = r != 0 ? r : take_text(st, 2, &l->state);
-        r = r != 0 ? r : take_text(st, 3, &l->number);
+        r = sql_take_text(st, 0, &l->role);
+        r = r != 0 ? r : sql_take_text(st, 1, &l->procedure);
+        r = r != 0 ? r : sql_take_text(st, 2, &l->state);
+        r = r != 0 ? r : sql_take_text(st, 3, &l->number);
         if (r != 0)
             return r;
     }
@@ -121,7 +111,7 @@ static int read_holds(struct db *db, const char *id, struct deciding *d, struct 
             return -ENOMEM;
         d->grounds = more;
         d->grounds[d->n_grounds] = NULL;
-        r = take_text(st, 0, &d->grounds[d->n_grounds++]);
+        r = sql_take_text(st, 0, &d->grounds[d->n_grounds++]);
         if (r != 0)
             return r;
         if (d->held_since_usec == 0 || placed < d->held_since_usec)
@@ -153,8 +143,8 @@ int policy_in_force(struct db *db, char **ret_version, char **ret_text, struct e
         sql_query(db, &st, &row, err, "SELECT version, text FROM policies ORDER BY leaf DESC LIMIT 1", "");
 
     if (r == 0 && row) {
-        r = take_text(st, 0, &version);
-        r = r != 0 ? r : take_text(st, 1, &text);
+        r = sql_take_text(st, 0, &version);
+        r = r != 0 ? r : sql_take_text(st, 1, &text);
     }
     if (r != 0)
         return r;

@@ -9,28 +9,13 @@
 
 #include "base/ulid.h"
 #include "catalogue/case-rows.h"
+#include "catalogue/row.h"
 #include "catalogue/sql.h"
 
-static const struct {
-    const char *key;
-    bool is_number;
-} columns[] = {{"id", false},        {"recording", false}, {"case", false},     {"number", false},
-               {"ground", false},    {"matter", false},    {"reason", false},   {"placed", true},
-               {"placed_by", false}, {"lifted", true},     {"lifted_by", false}};
-
-static int row_to_json(struct db_stmt *st, json_t **ret)
-{
-    _cleanup_json_ json_t *o = json_object();
-    int r = o ? 0 : -ENOMEM;
-
-    for (int i = 0; r == 0 && i < (int)ARRAY_SIZE(columns); i++)
-        if (!db_is_null(st, i))
-            r = columns[i].is_number ? json_set_integer(o, columns[i].key, db_integer(st, i))
-                                     : json_set_string(o, columns[i].key, db_text(st, i));
-    if (r == 0)
-        *ret = TAKE_PTR(o);
-    return r;
-}
+static const struct row_column columns[] = {{"id", 't'},     {"recording", 't'}, {"case", 't'},
+                                            {"number", 't'}, {"ground", 't'},    {"matter", 't'},
+                                            {"reason", 't'}, {"placed", 'i'},    {"placed_by", 't'},
+                                            {"lifted", 'i'}, {"lifted_by", 't'}, {NULL, 0}};
 
 int holds_list(struct db *db, const struct holds_filter *filter, const char *cursor, int limit,
                json_t **ret_page, char **ret_next, struct error *err)
@@ -38,7 +23,7 @@ int holds_list(struct db *db, const struct holds_filter *filter, const char *cur
     _cleanup_json_ json_t *page = json_array();
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_free_ char *next = NULL;
-    bool row;
+    bool row, more = false;
     int r;
 
     if (!page)
@@ -56,17 +41,10 @@ int holds_list(struct db *db, const struct holds_filter *filter, const char *cur
         "h.lifted_usec IS NULL) ORDER BY h.id DESC LIMIT $5",
         "tttii", cursor ? cursor : "~", filter->recording, filter->case_id, (int64_t)filter->lifted,
         (int64_t)limit + 1);
-    for (; r == 0 && row; r = db_step(st, &row, err)) {
-        json_t *o = NULL;
-
-        if (json_array_size(page) == (size_t)limit) {
-            next = strdup(json_get_string(json_array_get(page, (size_t)limit - 1), "id"));
-            r = next ? 0 : -ENOMEM;
-            break;
-        }
-        r = row_to_json(st, &o);
-        if (r != 0 || json_array_append_new(page, o) < 0)
-            return r != 0 ? r : -ENOMEM;
+    r = r != 0 ? r : row_list(st, row, columns, (size_t)limit, page, &more, err);
+    if (r == 0 && more) {
+        next = strdup(json_get_string(json_array_get(page, (size_t)limit - 1), "id"));
+        r = next ? 0 : -ENOMEM;
     }
     if (r != 0)
         return r;

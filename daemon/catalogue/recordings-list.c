@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
-#include <string.h>
 
 #include "catalogue/recordings.h"
 #include "catalogue/row.h"
@@ -276,41 +275,6 @@ static void write_query(struct query *q, const struct page *p, enum term driver)
     put(q, " ORDER BY %c.sort_usec DESC, %s DESC LIMIT $%d", t, id, integer_value(q, p->limit + 1));
 }
 
-/* A page mark is "<sort>.<id>". */
-static int parse_cursor(const char *cursor, int64_t *ret_sort, const char **ret_id, struct error *err)
-{
-    char *end;
-
-    errno = 0;
-    *ret_sort = strtoll(cursor, &end, 10);
-    if (errno || end == cursor || *end != '.' || !ulid_is_valid(end + 1))
-        return error_set(err, RECORDINGS_E_CURSOR, cursor,
-                         "is not a page mark; use the one the last page gave");
-    *ret_id = end + 1;
-    return 0;
-}
-
-static int read_page(const struct page *p, struct db_stmt *st, bool row, json_t *list, char **ret_next,
-                     struct error *err)
-{
-    int r = 0;
-
-    for (; r == 0 && row; r = db_step(st, &row, err)) {
-        json_t *o = NULL;
-        if (json_array_size(list) == (size_t)p->limit) {
-            const json_t *last = json_array_get(list, (size_t)p->limit - 1);
-            return asprintf(ret_next, "%lld.%s", (long long)json_get_integer(last, "sort", 0),
-                            json_get_string(last, "id")) < 0
-                       ? -ENOMEM
-                       : 0;
-        }
-        r = row_recording(st, &o);
-        if (r < 0 || json_array_append_new(list, o) < 0)
-            return -ENOMEM;
-    }
-    return r;
-}
-
 int recordings_list(struct db *db, const struct recordings_filter *f, const char *cursor, int limit,
                     json_t **ret_page, char **ret_next, struct error *err)
 {
@@ -323,11 +287,11 @@ int recordings_list(struct db *db, const struct recordings_filter *f, const char
     _cleanup_stmt_ struct db_stmt *st = NULL;
     struct query q = {.used = 0};
     enum term driver;
-    bool row;
+    bool row, more = false;
     int r;
 
     p.cursor_sort = p.to;
-    r = cursor ? parse_cursor(cursor, &p.cursor_sort, &p.cursor_id, err) : 0;
+    r = cursor ? row_mark_parse(cursor, RECORDINGS_E_CURSOR, &p.cursor_sort, &p.cursor_id, err) : 0;
     if (r != 0 || !list)
         return r != 0 ? r : -ENOMEM;
     if (p.cursor_sort >=
@@ -341,7 +305,9 @@ int recordings_list(struct db *db, const struct recordings_filter *f, const char
     write_query(&q, &p, driver);
     *ret_next = NULL;
     r = start(db, &q, &st, &row, err);
-    r = r != 0 ? r : read_page(&p, st, row, list, ret_next, err);
+    r = r != 0 ? r : row_list(st, row, row_recording, (size_t)p.limit, list, &more, err);
+    if (r == 0 && more)
+        r = row_mark_make(list, "sort", ret_next);
     if (r != 0)
         return r;
     *ret_page = TAKE_PTR(list);

@@ -50,33 +50,26 @@ static int add_facts(struct db *db, json_t *o, const char *id, struct error *err
     return r != 0 ? r : set_json(o, "reasons", st, 4, err);
 }
 
-/* Appends objects built from rows: keys and types in pairs as in "id:t leaf:i". */
-static int add_rows(json_t *o, const char *key, struct db_stmt *st, bool row, const char *columns,
-                    struct error *err)
+/* The rows of a statement as a list in member key. */
+static int add_rows(json_t *o, const char *key, struct db_stmt *st, bool row,
+                    const struct row_column *columns, struct error *err)
 {
     _cleanup_json_ json_t *list = json_array();
-    int r = list ? 0 : -ENOMEM;
+    int r = list ? row_list(st, row, columns, ROW_NO_LIMIT, list, NULL, err) : -ENOMEM;
 
-    for (; r == 0 && row; r = db_step(st, &row, err)) {
-        json_t *item = json_object();
-        const char *p = columns;
-
-        if (!item || json_array_append_new(list, item) < 0)
-            return -ENOMEM;
-        for (int i = 0; *p && r == 0; i++) {
-            char name[24];
-            size_t n = strcspn(p, ":");
-            snprintf(name, sizeof name, "%.*s", (int)n, p);
-            r = p[n + 1] == 'i' ? row_set_number(item, name, st, i) : row_set_text(item, name, st, i);
-            p += n + 2;
-            p += *p == ' ';
-        }
-    }
     return r != 0 ? r : json_set_take(o, key, TAKE_PTR(list));
 }
 
 static int add_links_and_holds(struct db *db, json_t *o, const char *id, struct error *err)
 {
+    static const struct row_column link_columns[] = {{"case", 't'}, {"number", 't'},    {"role", 't'},
+                                                     {"step", 't'}, {"procedure", 't'}, {"state", 't'},
+                                                     {NULL, 0}};
+    static const struct row_column hold_columns[] = {
+        {"id", 't'},        {"ground", 't'}, {"matter", 't'},    {"reason", 't'}, {"placed", 'i'},
+        {"placed_by", 't'}, {"lifted", 'i'}, {"lifted_by", 't'}, {"case", 't'},   {NULL, 0}};
+    static const struct row_column arrival_columns[] = {
+        {"leaf", 'i'}, {"time", 'i'}, {"door", 't'}, {"path", 't'}, {NULL, 0}};
     _cleanup_stmt_ struct db_stmt *links = NULL, *holds = NULL, *arrivals = NULL;
     bool row;
     int r = sql_query(
@@ -85,8 +78,7 @@ static int add_links_and_holds(struct db *db, json_t *o, const char *id, struct 
         "c.id = l.case_id WHERE l.recording = $1 ORDER BY l.leaf",
         "t", id);
 
-    r = r != 0 ? r
-               : add_rows(o, "cases", links, row, "case:t number:t role:t step:t procedure:t state:t", err);
+    r = r != 0 ? r : add_rows(o, "cases", links, row, link_columns, err);
     if (r == 0)
         r = sql_query(
             db, &holds, &row, err,
@@ -94,16 +86,13 @@ static int add_links_and_holds(struct db *db, json_t *o, const char *id, struct 
             "h.lifted_by, h.case_id FROM holds h WHERE h.recording = $1 OR h.case_id IN (SELECT l.case_id "
             "FROM links l WHERE l.recording = $1) ORDER BY h.leaf",
             "t", id);
-    r = r != 0 ? r
-               : add_rows(o, "hold_list", holds, row,
-                          "id:t ground:t matter:t reason:t placed:i placed_by:t lifted:i lifted_by:t case:t",
-                          err);
+    r = r != 0 ? r : add_rows(o, "hold_list", holds, row, hold_columns, err);
     if (r == 0)
         r = sql_query(
             db, &arrivals, &row, err,
             "SELECT leaf, time_usec, door, path FROM arrivals WHERE recording = $1 ORDER BY leaf LIMIT 100",
             "t", id);
-    return r != 0 ? r : add_rows(o, "arrivals", arrivals, row, "leaf:i time:i door:t path:t", err);
+    return r != 0 ? r : add_rows(o, "arrivals", arrivals, row, arrival_columns, err);
 }
 
 int recordings_show(struct db *db, const struct recording_id *id, json_t **ret, struct error *err)
@@ -118,7 +107,7 @@ int recordings_show(struct db *db, const struct recording_id *id, json_t **ret, 
         return r;
     if (!row)
         return none(id->text, err);
-    r = row_recording(st, &o);
+    r = row_object(st, row_recording, &o);
     r = r != 0 ? r : add_facts(db, o, id->text, err);
     r = r != 0 ? r : add_links_and_holds(db, o, id->text, err);
     if (r == 0)
@@ -268,8 +257,11 @@ int recordings_quarantine_is_known(struct db *db, const char *id, bool *ret, str
 
 int acts_about(struct db *db, const char *id, int64_t after, int limit, json_t **ret, struct error *err)
 {
+    static const struct row_column act_columns[] = {{"index", 'i'}, {"time", 'i'},    {"kind", 't'},
+                                                    {"actor", 't'}, {"subject", 't'}, {"object", 't'},
+                                                    {NULL, 0}};
     _cleanup_stmt_ struct db_stmt *st = NULL;
-    _cleanup_json_ json_t *o = json_object();
+    _cleanup_json_ json_t *list = json_array();
     bool row;
     int r = sql_query(
         db, &st, &row, err,
@@ -278,9 +270,11 @@ int acts_about(struct db *db, const char *id, int64_t after, int limit, json_t *
         "a.idx > $2 ORDER BY a.idx LIMIT $3",
         "tii", id, after, (int64_t)limit);
 
-    r = r != 0 ? r : add_rows(o, "acts", st, row, "index:i time:i kind:t actor:t subject:t object:t", err);
+    if (!list)
+        return -ENOMEM;
+    r = r != 0 ? r : row_list(st, row, act_columns, ROW_NO_LIMIT, list, NULL, err);
     if (r == 0)
-        *ret = json_incref(json_object_get(o, "acts"));
+        *ret = TAKE_PTR(list);
     return r;
 }
 

@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "catalogue/sql.h"
+
 #define EMBED(symbol, file)                                                                                  \
     __asm__(".section .rodata\n.global " #symbol "\n" #symbol ":\n.incbin \"" file                           \
             "\"\n.byte 0\n.previous\n");                                                                     \
@@ -21,54 +23,32 @@ int catalogue_meta_get(struct db *db, const char *name, char **ret, struct error
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
     bool row;
-    int r;
+    int r = sql_query(db, &st, &row, err, "SELECT value FROM meta WHERE name = $1", "t", name);
 
-    r = db_prepare(db, "SELECT value FROM meta WHERE name = $1", &st, err);
-    if (r != 0)
-        return r;
-    db_bind_text(st, 1, name);
-    r = db_step(st, &row, err);
     if (r != 0)
         return r;
     *ret = NULL;
-    if (!row)
-        return 0;
-    *ret = strdup(db_text(st, 0));
-    return *ret ? 0 : -ENOMEM;
+    return row ? sql_take_text(st, 0, ret) : 0;
 }
 
 int catalogue_meta_set(struct db *db, const char *name, const char *value, struct error *err)
 {
-    _cleanup_stmt_ struct db_stmt *st = NULL;
-    bool row;
-    int r;
-
-    r = db_prepare(db,
+    return sql_run(db, err,
                    "INSERT INTO meta (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = "
                    "excluded.value",
-                   &st, err);
-    if (r != 0)
-        return r;
-    db_bind_text(st, 1, name);
-    db_bind_text(st, 2, value);
-    return db_step(st, &row, err);
+                   "tt", name, value);
 }
 
 /* Whether the meta table is there: asked of the engine's own catalogue, so that an error is never taken for "no". */
 static int has_meta(struct db *db, bool *ret, struct error *err)
 {
+    static const char *const sql[] = {
+        "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'",
+        "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+        "WHERE c.relname = 'meta' AND n.nspname = current_schema()"};
     _cleanup_stmt_ struct db_stmt *st = NULL;
-    int r;
 
-    if (db_is_postgres(db))
-        r = db_prepare(
-            db,
-            "SELECT 1 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
-            "WHERE c.relname = 'meta' AND n.nspname = current_schema()",
-            &st, err);
-    else
-        r = db_prepare(db, "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'meta'", &st, err);
-    return r != 0 ? r : db_step(st, ret, err);
+    return sql_query(db, &st, ret, err, sql[db_is_postgres(db)], "");
 }
 
 static int read_version(struct db *db, int *ret, struct error *err)

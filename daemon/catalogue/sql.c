@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
 
 static void bind_all(struct db_stmt *st, const char *types, va_list ap)
 {
@@ -23,7 +24,7 @@ static void bind_all(struct db_stmt *st, const char *types, va_list ap)
             if (number)
                 db_bind_integer(st, n, *number);
             else
-                db_bind_null_integer(st, n);
+                db_bind_null(st, n);
             break;
         case 't':
             db_bind_text(st, n, va_arg(ap, const char *));
@@ -109,5 +110,14 @@ int sql_integer(struct db *db, int64_t *ret, int64_t fallback, struct error *err
     if (r != 0)
         return r;
     *ret = row && !db_is_null(st, 0) ? db_integer(st, 0) : fallback;
+    return 0;
+}
+
+int sql_take_text(struct db_stmt *st, int column, char **ret)
+{
+    const char *s = db_text(st, column);
+
+    if (s && !(*ret = strdup(s)))
+        return -ENOMEM;
     return 0;
 }

@@ -23,4 +23,7 @@ int sql_query(struct db *db, struct db_stmt **ret_st, bool *ret_row, struct erro
 int sql_integer(struct db *db, int64_t *ret, int64_t fallback, struct error *err, const char *sql,
                 const char *types, ...);
 
+/* A text column as a new string; *ret is left as it is when the column is NULL. Return: 0 or -ENOMEM. */
+int sql_take_text(struct db_stmt *st, int column, char **ret);
+
 #endif

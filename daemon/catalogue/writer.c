@@ -14,6 +14,7 @@
 #include "base/encode.h"
 #include "base/inject.h"
 #include "base/log.h"
+#include "catalogue/ids.h"
 #include "catalogue/schema.h"
 #include "catalogue/sql.h"
 
@@ -187,7 +188,7 @@ static int count_acts_alone(struct writer *w, int64_t *ret, struct error *err)
 
     if (r == 0 && db_is_postgres(w->db))
         r = db_exec(w->db, "LOCK TABLE acts IN SHARE ROW EXCLUSIVE MODE", err);
-    r = r != 0 ? r : sql_integer(w->db, ret, 0, err, "SELECT MAX(idx) + 1 FROM acts", "");
+    r = r != 0 ? r : acts_next_index(w->db, ret, err);
     db_rollback(w->db);
     return r;
 }
@@ -293,49 +294,48 @@ static void finish(struct job *job, int result)
     free(job);
 }
 
-/* Fails the impatient jobs of a list and returns the patient ones. */
-static struct job *keep_patient(struct job *jobs, const struct error *why)
+/* Takes the impatient jobs off a list. */
+static struct job *take_impatient(struct job **list)
 {
-    struct job *kept = NULL, **end = &kept;
+    struct job *taken = NULL, **end = &taken;
 
-    for (struct job *job = jobs, *next; job; job = next) {
-        next = job->next;
-        job->next = NULL;
+    while (*list) {
+        struct job *job = *list;
+
         if (job->patient) {
-            *end = job;
-            end = &job->next;
+            list = &job->next;
             continue;
         }
+        *list = job->next;
+        job->next = NULL;
+        *end = job;
+        end = &job->next;
+    }
+    return taken;
+}
+
+static void refuse_all(struct job *jobs, const struct error *why)
+{
+    for (struct job *job = jobs, *next; job; job = next) {
+        next = job->next;
         job->err = *why;
         job->result = -EAGAIN;
         finish(job, 0);
     }
-    return kept;
 }
 
 /* Fails the impatient jobs that queue behind a round in trouble. */
 static void fail_impatient_queue(struct writer *w, const struct error *why)
 {
-    struct job *hasty = NULL, **end = &hasty;
+    struct job *impatient;
 
     pthread_mutex_lock(&w->lock);
-    for (struct job **p = &w->head; *p;) {
-        struct job *job = *p;
-
-        if (job->patient) {
-            p = &job->next;
-            continue;
-        }
-        *p = job->next;
-        job->next = NULL;
-        *end = job;
-        end = &job->next;
-    }
+    impatient = take_impatient(&w->head);
     w->tail = &w->head;
     while (*w->tail)
         w->tail = &(*w->tail)->next;
     pthread_mutex_unlock(&w->lock);
-    (void)keep_patient(hasty, why);
+    refuse_all(impatient, why);
 }
 
 static void finish_all(struct job *jobs, int result)
@@ -368,7 +368,7 @@ static void do_round(struct writer *w, struct job *jobs)
     check_clock(w);
     while ((r = run_round(w, jobs, &err)) != 0) {
         if (!w->unsettled)
-            jobs = keep_patient(jobs, &err);
+            refuse_all(take_impatient(&jobs), &err);
         fail_impatient_queue(w, &err);
         if (!jobs || !pause_and_say(w, r, &err)) {
             finish_all(jobs, -ECANCELED);
@@ -480,7 +480,7 @@ static int catch_up(struct writer *w, struct error *err)
 {
     uint64_t from = ledger_size(w->ledger);
     int64_t rows;
-    int r = sql_integer(w->db, &rows, 0, err, "SELECT MAX(idx) + 1 FROM acts", "");
+    int r = acts_next_index(w->db, &rows, err);
 
     if (r != 0)
         return r;

@@ -5,10 +5,9 @@
  */
 #include "fsck/compare.h"
 
-#include <errno.h>
 #include <string.h>
 
-#include "base/encode.h"
+#include "catalogue/sql.h"
 #include "catalogue/tables.h"
 
 #define DIFFERENCES_MAX 1000
@@ -18,13 +17,12 @@ struct side {
     bool row;
 };
 
-static void free_sides(struct side *a, struct side *b)
+static void side_done(struct side *s)
 {
-    db_finish(a->st);
-    db_finish(b->st);
+    db_finish(s->st);
 }
 
-/* Keys are text, or integers written as 20 digits by the comparison below. */
+/* Keys are text or integers. */
 static int compare_keys(const struct table_columns *t, const struct side *a, const struct side *b)
 {
     if (t->types[0] == 'i') {
@@ -79,14 +77,12 @@ static int compare_table(const struct table_columns *t, struct db *have_db, stru
                          void (*on_difference)(void *, const char *, const char *, const char *),
                          void *userdata, struct error *err)
 {
-    struct side have = {0}, want = {0};
+    _cleanup_(side_done) struct side have = {0}, want = {0};
     char key[128];
     unsigned n = 0;
-    int r = db_prepare(have_db, t->select, &have.st, err);
+    int r = sql_query(have_db, &have.st, &have.row, err, t->select, "");
 
-    r = r != 0 ? r : db_prepare(want_db, t->select, &want.st, err);
-    r = r != 0 ? r : db_step(have.st, &have.row, err);
-    r = r != 0 ? r : db_step(want.st, &want.row, err);
+    r = r != 0 ? r : sql_query(want_db, &want.st, &want.row, err, t->select, "");
     while (r == 0 && (have.row || want.row) && n < DIFFERENCES_MAX) {
         int order = !have.row ? 1 : !want.row ? -1 : compare_keys(t, &have, &want);
         if (order == 0)
@@ -103,7 +99,6 @@ static int compare_table(const struct table_columns *t, struct db *have_db, stru
         if (r == 0 && order >= 0)
             r = db_step(want.st, &want.row, err);
     }
-    free_sides(&have, &want);
     return r;
 }
 

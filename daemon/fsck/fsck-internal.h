@@ -5,7 +5,6 @@
 #ifndef LIUHEN_FSCK_INTERNAL_H
 #define LIUHEN_FSCK_INTERNAL_H
 
-#include "base/ulid.h"
 #include "catalogue/db.h"
 #include "fsck/fsck.h"
 #include "ledger/ledger.h"
@@ -22,11 +21,6 @@ struct fsck {
     struct ledger *ledger;
     uint64_t n_acts;
     uint64_t size_at_start; /* of the ledger, before the snapshot was taken */
-};
-
-struct fsck_search {
-    struct fsck *f;
-    const struct recording_id *id;
 };
 
 void fsck_fault(struct fsck *f, int invariant, const char *object, const char *format, ...) _printf_(4, 5);

@@ -14,6 +14,7 @@
 
 #include "catalogue/act.h"
 #include "catalogue/audit.h"
+#include "catalogue/ids.h"
 #include "catalogue/schema.h"
 #include "fsck/fsck-internal.h"
 #include "fsck/replay.h"
@@ -160,10 +161,15 @@ static int on_foreign(void *userdata, const char *path, const char *why)
     return 0;
 }
 
+struct search {
+    struct fsck *f;
+    const struct recording_id *id;
+};
+
 /* Whether an intent in staging speaks of the object: then a seal is in hand, or recovery will finish it. */
 static int intent_names(void *userdata, enum store_staging_kind kind, const char *name)
 {
-    struct fsck_search *s = userdata;
+    struct search *s = userdata;
     _cleanup_free_ char *text = NULL;
     struct error ignored;
 
@@ -174,7 +180,7 @@ static int intent_names(void *userdata, enum store_staging_kind kind, const char
 
 static int no_row(struct fsck *f, const struct recording_id *id, struct error *err)
 {
-    struct fsck_search search = {f, id};
+    struct search search = {f, id};
     _cleanup_(db_closep) struct db *fresh = NULL;
     char path[STORE_PATH_SIZE];
     bool now = false;
@@ -318,12 +324,12 @@ static int open_catalogue(struct fsck *f, struct error *err)
  * it, whatever the snapshot no longer keeps as pending. */
 static int take_snapshot(struct fsck *f, struct error *err)
 {
-    int64_t acts, last, pending;
+    int64_t acts;
     int r;
 
     f->size_at_start = ledger_size(f->ledger);
     r = db_begin_read(f->db, err);
-    r = r != 0 ? r : audit_leaves(f->db, 0, &acts, &last, &pending, err); /* the first look fixes it */
+    r = r != 0 ? r : acts_next_index(f->db, &acts, err); /* the first look fixes it */
     if (r != 0)
         return r;
     f->ledger = ledger_close(f->ledger);

@@ -7,7 +7,6 @@
 #include "fsck/fsck.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "catalogue/audit.h"
 #include "catalogue/schema.h"

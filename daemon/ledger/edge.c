@@ -12,7 +12,7 @@ int edge_load(int dirfd, uint64_t size, struct edge *ret, struct error *err)
 {
     ret->size = size;
     for (int level = 0; level < TILE_LEVELS; level++) {
-        uint64_t hashes = size >> (8 * level);
+        uint64_t hashes = tile_hashes(level, size);
         unsigned n = (unsigned)(hashes % TILE_WIDTH);
         int r = n > 0 ? tile_read(dirfd, level, hashes / TILE_WIDTH, n, ret->level[level].hashes, err) : 0;
         if (r < 0)

@@ -59,10 +59,6 @@ int ledger_read_checkpoint(struct ledger *l, struct view *ret, struct error *err
 /* Creates the log's first files. Return: 0 or negative errno. */
 int ledger_create(struct ledger *l, struct error *err);
 
-/* Reads the right edge of the published log. Return: 0, -EBADMSG (does not give the root), other negative errno. */
-int ledger_load_edge(struct ledger *l, const struct view *v, struct edge *ret, struct error *err);
-int ledger_load_tail(struct ledger *l, struct error *err);
-
 /* Removes what a killed writer left: temporary files, and partial tiles that have grown by the checkpoint of size leaves. */
 int ledger_sweep(int dirfd, uint64_t size, struct error *err);
 

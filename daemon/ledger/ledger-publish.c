@@ -160,9 +160,9 @@ static int write_tiles(struct ledger *l, struct batch *b, const struct ledger_en
         r = edge_append(l->work, &leaf, on_full_tile, &w);
     }
     for (int level = 0; level < TILE_LEVELS && r == 0; level++) {
-        uint64_t hashes = l->work->size >> (8 * level);
+        uint64_t hashes = tile_hashes(level, l->work->size);
         unsigned width = l->work->level[level].n;
-        if (width > 0 && hashes != l->edge->size >> (8 * level))
+        if (width > 0 && hashes != tile_hashes(level, l->edge->size))
             r = write_tile(&w, level, hashes / TILE_WIDTH, width, l->work->level[level].hashes);
     }
     return r < 0 ? r : batch_flush(b, err);

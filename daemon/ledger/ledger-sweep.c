@@ -18,7 +18,7 @@
 /* The tile at the right edge of a level, partial or not there yet. */
 static uint64_t edge_index(int level, uint64_t size)
 {
-    return (level == TILE_ENTRIES ? size : size >> (8 * level)) / TILE_WIDTH;
+    return tile_hashes(level, size) / TILE_WIDTH;
 }
 
 void ledger_clean(int dirfd, uint64_t old_size, uint64_t size1, uint64_t size2)

@@ -6,7 +6,6 @@
 #include "ledger/ledger-impl.h"
 
 #include <errno.h>
-#include <string.h>
 
 #include "ledger/merkle.h"
 
@@ -116,7 +115,7 @@ static void check_top(struct check *c)
     for (int level = 1; level < TILE_LEVELS; level++) {
         unsigned width = c->edge.level[level].n;
         if (width > 0)
-            compare_tile(c, level, (c->edge.size >> (8 * level)) / TILE_WIDTH, width,
+            compare_tile(c, level, tile_hashes(level, c->edge.size) / TILE_WIDTH, width,
                          c->edge.level[level].hashes);
     }
     edge_root(&c->edge, &root);

@@ -110,7 +110,8 @@ int ledger_read_checkpoint(struct ledger *l, struct view *ret, struct error *err
     return 0;
 }
 
-int ledger_load_edge(struct ledger *l, const struct view *v, struct edge *ret, struct error *err)
+/* Reads the right edge of the published log. Return: 0, -EBADMSG (does not give the root), other negative errno. */
+static int load_edge(struct ledger *l, const struct view *v, struct edge *ret, struct error *err)
 {
     struct digest root;
     int r = edge_load(l->dirfd, v->size, ret, err);
@@ -141,7 +142,7 @@ static int check_entry(const struct bundle *b, unsigned i, const struct digest *
                      (unsigned long long)index);
 }
 
-int ledger_load_tail(struct ledger *l, struct error *err)
+static int load_tail(struct ledger *l, struct error *err)
 {
     _cleanup_(bundle_done) struct bundle b = {0};
     unsigned width = l->edge->level[0].n;
@@ -201,9 +202,9 @@ static int open_for_writing(struct ledger *l, struct error *err)
     if (r == 0)
         r = ledger_read_checkpoint(l, &l->view, err);
     if (r == 0)
-        r = ledger_load_edge(l, &l->view, l->edge, err);
+        r = load_edge(l, &l->view, l->edge, err);
     if (r == 0)
-        r = ledger_load_tail(l, err);
+        r = load_tail(l, err);
     if (r == 0)
         r = ledger_sweep(l->dirfd, l->view.size, err);
     l->kept_size = l->tried_size = l->view.size;
@@ -223,7 +224,7 @@ static int read_view(struct ledger *l, struct view *ret, struct error *err)
         error_clear(err);
         r = ledger_read_checkpoint(l, &v, err);
         if (r == 0)
-            r = ledger_load_edge(l, &v, edge, err);
+            r = load_edge(l, &v, edge, err);
         if (r == 0) {
             *ret = v;
             v.checkpoint = NULL;
@@ -328,33 +329,24 @@ static int load_bundle(struct ledger *l, const struct view *v, uint64_t index, s
     return r < 0 ? r : bundle_read(l->dirfd, index, width, ret, err);
 }
 
-static int load_entry(struct ledger *l, const struct view *v, uint64_t index, struct bundle *ret,
-                      struct digest *ret_leaf, struct error *err)
-{
-    struct digest leaves[TILE_WIDTH];
-    int r = load_bundle(l, v, index / TILE_WIDTH, ret, leaves, err);
-
-    if (r < 0)
-        return damaged_if_gone(r, err);
-    *ret_leaf = leaves[index % TILE_WIDTH];
-    return check_entry(ret, (unsigned)(index % TILE_WIDTH), ret_leaf, index, err);
-}
-
 int ledger_read_entry(struct ledger *l, uint64_t index, char **ret_data, size_t *ret_size, struct error *err)
 {
     _cleanup_(view_done) struct view v = {0};
     _cleanup_(bundle_done) struct bundle b = {0};
-    struct digest leaf;
+    struct digest leaves[TILE_WIDTH];
+    unsigned at = (unsigned)(index % TILE_WIDTH);
     const char *entry;
     size_t size;
     char *copy;
     int r = view_reaching(l, MIN(index, (uint64_t)INT64_MAX - 1) + 1, &v, err);
 
     if (r == 0)
-        r = load_entry(l, &v, index, &b, &leaf, err);
+        r = damaged_if_gone(load_bundle(l, &v, index / TILE_WIDTH, &b, leaves, err), err);
+    if (r == 0)
+        r = check_entry(&b, at, &leaves[at], index, err);
     if (r < 0)
         return r;
-    entry = bundle_entry(&b, (unsigned)(index % TILE_WIDTH), &size);
+    entry = bundle_entry(&b, at, &size);
     copy = malloc(size + 1);
     if (!copy)
         return error_errno(err, -ENOMEM, l->path, "cannot read an entry");
@@ -408,17 +400,21 @@ int ledger_receipt(struct ledger *l, uint64_t index, char **ret, struct error *e
     _cleanup_(view_done) struct view v = {0};
     _cleanup_(bundle_done) struct bundle b = {0};
     struct proof proof;
-    struct digest leaf, proof_leaf;
+    struct digest leaf;
     const char *entry;
     size_t size;
     int r = view_reaching(l, MIN(index, (uint64_t)INT64_MAX - 1) + 1, &v, err);
 
-    if (r == 0)
-        r = load_entry(l, &v, index, &b, &leaf, err);
-    if (r == 0)
-        r = proof_make_inclusion(l->dirfd, v.size, index, v.size, &proof, &proof_leaf, err);
     if (r < 0)
-        return b.data ? damaged_if_gone(r, err) : r;
+        return r;
+    r = proof_make_inclusion(l->dirfd, v.size, index, v.size, &proof, &leaf, err);
+    if (r == 0)
+        r = bundle_read(l->dirfd, index / TILE_WIDTH, tile_width(TILE_ENTRIES, index / TILE_WIDTH, v.size),
+                        &b, err);
+    if (r == 0)
+        r = check_entry(&b, (unsigned)(index % TILE_WIDTH), &leaf, index, err);
+    if (r < 0)
+        return damaged_if_gone(r, err);
     if (!merkle_check_inclusion(index, v.size, &leaf, proof.hashes, proof.n, &v.root))
         return error_set(err, -EBADMSG, "tile/",
                          "the tiles do not prove entry %llu against the checkpoint: a tile was changed",

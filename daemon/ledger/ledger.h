@@ -16,8 +16,9 @@
 #include "base/digest.h"
 #include "base/error.h"
 #include "ledger/key.h"
+#include "ledger/merkle.h"
 
-#define LEDGER_ENTRY_MAX 65535
+#define LEDGER_ENTRY_MAX MERKLE_ENTRY_MAX
 
 struct ledger;
 

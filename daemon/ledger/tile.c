@@ -32,15 +32,14 @@ void tile_path(int level, uint64_t index, unsigned width, char out[TILE_PATH_SIZ
     assert(at < TILE_PATH_SIZE);
 }
 
-/* Full nodes of 256^level leaves, which are the hashes on a level. */
-static uint64_t hashes_on_level(int level, uint64_t size)
+uint64_t tile_hashes(int level, uint64_t size)
 {
     return level == TILE_ENTRIES ? size : size >> (8 * level);
 }
 
 unsigned tile_width(int level, uint64_t index, uint64_t size)
 {
-    uint64_t hashes = hashes_on_level(level, size);
+    uint64_t hashes = tile_hashes(level, size);
 
     if (index > hashes / TILE_WIDTH)
         return 0;
@@ -49,7 +48,7 @@ unsigned tile_width(int level, uint64_t index, uint64_t size)
 
 uint64_t tile_count(int level, uint64_t size)
 {
-    uint64_t hashes = hashes_on_level(level, size);
+    uint64_t hashes = tile_hashes(level, size);
 
     return hashes / TILE_WIDTH + (hashes % TILE_WIDTH > 0);
 }

@@ -18,6 +18,9 @@
 /* tile/<level>/<index>[.p/<width>]; width 256 names the full tile. */
 void tile_path(int level, uint64_t index, unsigned width, char out[TILE_PATH_SIZE]);
 
+/* How many hashes a level has in a log of size leaves: its full nodes of 256^level leaves, or the entries. */
+uint64_t tile_hashes(int level, uint64_t size);
+
 /* How many hashes tile index of a level has in a log of size leaves: 0 (no such tile), 1–255 (partial), 256. */
 unsigned tile_width(int level, uint64_t index, uint64_t size);
 

@@ -375,7 +375,7 @@ def test_7_the_policy_replaced(broken):
 
 def test_7_a_policy_nobody_adopted(broken):
     broken.sql("INSERT INTO policies SELECT 'x', name, leaf + 1, text, adopted_usec, adopted_by FROM policies LIMIT 1")
-    broken.assert_broken(7)
+    broken.assert_broken(7, words="no act in the ledger adopted it")
 
 
 # ---- 8: what nobody decided is not erased ----

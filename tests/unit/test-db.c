@@ -99,7 +99,7 @@ static void test_nulls_and_bad_binds(void **state)
 
     OK(db_prepare(f->db, "SELECT count(*) FROM things WHERE CAST($1 AS BIGINT) IS NULL OR id = $1", &st,
                   &f->err));
-    db_bind_null_integer(st, 1);
+    db_bind_null(st, 1);
     OK(db_step(st, &row, &f->err));
     assert_int_equal(db_integer(st, 0), 2);
     db_finish(st);
