@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The catalogue's schema: opening a catalogue at the version this program knows, and bringing an older one up. Migrations
- * are daemon/catalogue/schema/NNN.sql, one file a version, run in one transaction each.
+ * are daemon/catalogue/schema/NNN.sql, one file a version, run in one transaction together.
  */
 #ifndef LIUHEN_CATALOGUE_SCHEMA_H
 #define LIUHEN_CATALOGUE_SCHEMA_H

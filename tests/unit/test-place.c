@@ -36,13 +36,13 @@ static void test_rule_compile(void **state)
 {
     static const struct {
         const char *pattern, *says;
-    } bad[] = {
-        {"(", "character 2"},
-        {"(?<device>[)", "not understood"},
-        {"(?<camera>x)", "named camera"},
-        {"(?<camera>x)", "known are device, officer, unit, case, channel, seq, date, time, end_date, "
-                         "end_time, datetime, start, end, year, month, day, hour, minute, second, epoch"},
-        {"a\\C", "not understood"}};
+    } bad[] = {{"(", "character 2"},
+               {"(?<device>[)", "not understood"},
+               {"(?<camera>x)", "named camera"},
+               {"(?<camera>x)",
+                "known are device, officer, unit, case, channel, seq, date, time, end_date, "
+                "end_time, datetime, start, end, year, month, day, hour, minute, second, epoch"},
+               {"a\\C", "not understood"}};
     struct error err = ERROR_INIT;
     struct place_rule *r = NULL;
 
