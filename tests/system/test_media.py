@@ -17,6 +17,8 @@ import time
 
 import pytest
 
+from conftest import ROOT
+
 DEADLINE = 30.0
 SIGSYS_EXIT = -signal.SIGSYS
 
