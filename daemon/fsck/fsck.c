@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/json.h"
 #include "catalogue/act.h"
 #include "catalogue/audit.h"
 #include "catalogue/ids.h"
@@ -139,10 +140,40 @@ static bool is_empty_folder(int dirfd, const char *path)
     return n <= 2; /* itself and its parent */
 }
 
-/* A running daemon makes the folders above an object an instant before it renames the object in. */
-static bool about_to_be_filled(const struct fsck *f, const char *path)
+struct wanted {
+    struct fsck *f;
+    const char *path;
+};
+
+static int intent_fills(void *userdata, enum store_staging_kind kind, const char *name)
+{
+    struct wanted *w = userdata;
+    _cleanup_free_ char *text = NULL;
+    _cleanup_json_ json_t *list = NULL;
+    char place[STORE_PATH_SIZE];
+    struct recording_id id;
+    struct error ignored;
+    size_t n = strlen(w->path), i;
+    json_t *o;
+
+    if (kind != STORE_STAGING_INTENT || store_intent_read(w->f->store, name, &text, &ignored) != 0 ||
+        json_parse(text, strlen(text), name, &list, &ignored) < 0)
+        return 0;
+    json_array_foreach (list, i, o) {
+        if (!json_get_string(o, "id") || recording_id_parse(json_get_string(o, "id"), &id) < 0)
+            continue;
+        store_object_path(w->f->store, &id, place);
+        if (strncmp(place, w->path, n) == 0 && place[n] == '/')
+            return 1;
+    }
+    return 0;
+}
+
+/* The folders above an object are made an instant before it is renamed in; after a kill in between recovery fills them. */
+static bool about_to_be_filled(struct fsck *f, const char *path)
 {
     int dirfd = store_archive_fd(f->store);
+    struct error ignored;
 
     if (!is_empty_folder(dirfd, path))
         return false;
@@ -151,7 +182,7 @@ static bool about_to_be_filled(const struct fsck *f, const char *path)
         if (!is_empty_folder(dirfd, path))
             return true;
     }
-    return false;
+    return store_each_staging(f->store, intent_fills, &(struct wanted){f, path}, &ignored) == 1;
 }
 
 static int on_foreign(void *userdata, const char *path, const char *why)

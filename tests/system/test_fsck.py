@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """liuhen fsck: a clean archive has no fault; each of the eight invariants, broken by hand on a copy, is named."""
+import hashlib
 import json
 import os
 import shutil
@@ -146,6 +147,21 @@ def test_fsck_of_a_busy_archive_has_no_fault(make_daemon):
 
 
 # ---- 1: what was acknowledged is durable ----
+
+def test_an_empty_folder_is_no_fault_while_a_seal_in_hand_will_fill_it(make_daemon):
+    daemon = make_daemon(env={"LIUHEN_KILL_AT": "seal.moved"})
+    daemon.start()
+    daemon.drop("a.bin", b"footage")
+    daemon.wait_end()
+    recording = next((daemon.archive / "staging").glob("*.move")).stem
+    wanted = hashlib.sha256(f"urn:liuhen:{recording}".encode()).hexdigest()[:2]
+    (daemon.archive / "objects" / wanted).mkdir()
+    assert_fsck_clean(daemon)
+    other = "00" if wanted != "00" else "01"
+    (daemon.archive / "objects" / other).mkdir()
+    done = daemon.run("fsck", "--archive", daemon.archive, "--json")
+    assert done.returncode == 1 and f"objects/{other}" in done.stdout and f"objects/{wanted}" not in done.stdout
+
 
 def test_1_an_object_removed(broken):
     version = broken.content().parents[2]
