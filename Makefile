@@ -71,7 +71,7 @@ MEDIALIBS  = $(call once,MEDIALIBS,$(call pkg,--libs $(MEDIAPKGS),$(MEDIAPKGS)) 
 CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) $(HARDEN) -Idaemon -I$(BUILD)/gen $(PKGFLAGS) $(CFLAGS) -MMD -MP
 
 # Process borders show in file names: media/worker-*.c is the only code linked into liuhen-media.
-DIRS      := base policy ledger store catalogue media cases intake api fsck
+DIRS      := base http policy ledger store catalogue media cases intake doors api fsck
 WORKER    := $(wildcard daemon/media/worker-*.c)
 LIBSRC    := $(filter-out $(WORKER),$(foreach d,$(DIRS),$(wildcard daemon/$(d)/*.c)))
 LIBOBJ    := $(LIBSRC:daemon/%.c=$(BUILD)/obj/%.o)

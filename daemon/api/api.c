@@ -9,10 +9,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "api/readers.h"
 #include "api/route.h"
-#include "api/server.h"
 #include "cases/people.h"
+#include "catalogue/readers.h"
+#include "http/server.h"
 
 #define STREAM_WAIT_USEC                                                                                     \
     (300 * USEC_PER_MSEC) /* a watcher that goes, and a daemon that stops, are seen so late */

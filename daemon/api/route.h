@@ -7,10 +7,10 @@
 #define LIUHEN_API_ROUTE_H
 
 #include "api/api.h"
-#include "api/readers.h"
-#include "api/server.h"
-#include "api/target.h"
 #include "cases/people.h"
+#include "catalogue/readers.h"
+#include "http/server.h"
+#include "http/target.h"
 
 #define ROUTE_ARGS_MAX 2
 

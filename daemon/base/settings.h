@@ -87,6 +87,28 @@ struct settings {
         char *path;    /* derived: ARCHIVE/liuhen.sock when not given */
         unsigned mode; /* 0660 */
     } socket;
+    struct {
+        char *loopback;                      /* "127.0.0.1:8480"; "" = none */
+        char *tls;                           /* "[::]:8443"; "" = none */
+        char *certificate, *key, *client_ca; /* paths; "" = the site's own */
+        struct config_strings names;         /* host names for the site's own certificate */
+        int64_t connections, connections_per_address;
+        int64_t header_usec;
+        uint64_t rate_bytes;           /* a second */
+        struct config_strings origins; /* of browsers; "*" = all */
+    } http;
+    struct {
+        uint64_t max_bytes;  /* of one */
+        int64_t expire_usec; /* an unfinished one, after its last byte */
+        int64_t waiting;     /* unfinished ones at most, a device */
+    } uploads;
+    struct {
+        int64_t silent_usec; /* 0 = never */
+        int64_t clock_usec;  /* a camera's clock may be off by so much */
+        int64_t denials;     /* so many in denials_usec raise an alarm */
+        int64_t denials_usec;
+        bool wipe; /* docks may wipe cards against receipts */
+    } devices;
     struct settings_folder *folders;
     size_t n_folders;
     struct settings_place *place;

@@ -16,8 +16,11 @@
     extern const char symbol[]
 
 EMBED(catalogue_schema_001, "daemon/catalogue/schema/001.sql");
+EMBED(catalogue_schema_002, "daemon/catalogue/schema/002.sql");
+EMBED(catalogue_schema_003, "daemon/catalogue/schema/003.sql");
 
-static const char *const migrations[SCHEMA_VERSION] = {catalogue_schema_001};
+static const char *const migrations[SCHEMA_VERSION] = {catalogue_schema_001, catalogue_schema_002,
+                                                       catalogue_schema_003};
 
 int catalogue_meta_get(struct db *db, const char *name, char **ret, struct error *err)
 {

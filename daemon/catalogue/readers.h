@@ -3,8 +3,8 @@
  * Read connections to the catalogue, shared by the server's threads: opened when first needed, at most READERS_MAX, and closed
  * again when more than READERS_IDLE lie unused or one has served long. No timers.
  */
-#ifndef LIUHEN_API_READERS_H
-#define LIUHEN_API_READERS_H
+#ifndef LIUHEN_CATALOGUE_READERS_H
+#define LIUHEN_CATALOGUE_READERS_H
 
 #include "catalogue/db.h"
 

@@ -6,8 +6,8 @@
  * What the library lets pass and we refuse: a Content-Length given twice, one beside Transfer-Encoding, other codings than
  * chunked, bodies beyond SERVER_BODY_MAX. After such a request the connection is closed, as its framing cannot be trusted.
  */
-#ifndef LIUHEN_API_SERVER_H
-#define LIUHEN_API_SERVER_H
+#ifndef LIUHEN_HTTP_SERVER_H
+#define LIUHEN_HTTP_SERVER_H
 
 #include <stdbool.h>
 #include <sys/types.h>

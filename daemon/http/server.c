@@ -4,7 +4,7 @@
  * taken in the library's log callback, since its own decoding would merge "%2F" into the path. A request is counted from its first
  * byte of body or end of headers to its completion, so that stopping can wait for those in hand.
  */
-#include "api/server.h"
+#include "http/server.h"
 
 #include <errno.h>
 #include <microhttpd.h>

@@ -3,8 +3,8 @@
  * The target of a request (RFC 9112 §3.2.1, origin form): path segments and query parameters, decoded once and strictly, so that
  * no two readings of one target exist. Pure: no HTTP library, fuzzed by tests/fuzz/fuzz-route.c.
  */
-#ifndef LIUHEN_API_TARGET_H
-#define LIUHEN_API_TARGET_H
+#ifndef LIUHEN_HTTP_TARGET_H
+#define LIUHEN_HTTP_TARGET_H
 
 #include "base/error.h"
 

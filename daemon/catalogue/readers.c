@@ -2,7 +2,7 @@
  *
  * The pool of read connections (see readers.h). A slot is taken under the lock, its connection opened and closed outside it.
  */
-#include "api/readers.h"
+#include "catalogue/readers.h"
 
 #include <errno.h>
 #include <pthread.h>

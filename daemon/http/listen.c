@@ -3,7 +3,7 @@
  * Making the listening socket (see server.h). Nobody can connect before listen(), so the mode is in force from the first
  * connection on. A socket nobody answers on is what a killed daemon left and is replaced; a living one is not.
  */
-#include "api/server.h"
+#include "http/server.h"
 
 #include <errno.h>
 #include <string.h>

@@ -3,7 +3,7 @@
  * Reading request targets (see target.h). The text is copied once, and what a part decodes to is put in its place: decoding never
  * makes it longer.
  */
-#include "api/target.h"
+#include "http/target.h"
 
 #include <errno.h>
 #include <string.h>

@@ -1,0 +1,2 @@
+-- SPDX-License-Identifier: GPL-3.0-or-later
+-- Catalogue, version 3: containers and objects of body-worn systems.

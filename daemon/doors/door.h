@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Doors: the ways in over HTTP (PUT, POST, tus, body-worn systems). A door is four functions over one request; who knocks has been
+ * identified before it is asked. Every door ends in intake/upload.h and has no way of its own into the store.
+ */
+#ifndef LIUHEN_DOORS_DOOR_H
+#define LIUHEN_DOORS_DOOR_H
+
+#include "base/settings.h"
+#include "cases/devices.h"
+#include "catalogue/readers.h"
+#include "http/http.h"
+#include "http/target.h"
+#include "intake/upload.h"
+#include "ledger/ledger.h"
+
+struct doors;
+
+struct doors_context {
+    struct intake *intake;
+    struct writer *writer;
+    struct ledger *ledger;
+    struct feed *feed;
+    struct readers *readers;
+    const struct settings *(*settings)(void *userdata); /* in force; valid until the daemon ends */
+    void *userdata;
+};
+
+int doors_new(const struct doors_context *context, struct doors **ret, struct error *err);
+struct doors *doors_free(struct doors *d); /* no request may be in hand any more */
+DEFINE_CLEANUP(struct doors *, doors_free)
+/* {alarms: […], denied: n …} for `status`; new object. */
+json_t *doors_status(struct doors *d);
+
+/* One request at a door. */
+struct knock {
+    struct doors *doors;
+    const struct doors_context *context;
+    const struct settings *settings;
+    const struct http_request *request;
+    const struct target *target;
+    const char *method;          /* after X-HTTP-Method-Override, where the door honours it */
+    const char *args[2];         /* what stood for {} in the path */
+    const struct device *device; /* NULL: a person over the unix socket, `user` says who */
+    char owner[80];              /* device ULID or "user:li", for upload_* */
+    void *state;                 /* the door's own */
+};
+
+/* What a door does with a request: as http_service, with a knock. Any may be NULL but finish. begin: true = the body is wanted. */
+struct door {
+    const char *name;
+    bool (*begin)(struct knock *k, struct http_answer *answer);
+    bool (*take)(struct knock *k, const void *data, size_t size, struct http_answer *answer);
+    void (*finish)(struct knock *k, struct http_answer *answer);
+    void (*close)(struct knock *k, bool whole);
+};
+
+extern const struct door door_put;       /* PUT /upload/{name} */
+extern const struct door door_post;      /* POST /upload, multipart/form-data */
+extern const struct door door_tus_new;   /* OPTIONS, POST /tus */
+extern const struct door door_tus;       /* OPTIONS, HEAD, PATCH, DELETE, GET /tus/{id} */
+extern const struct door door_sign_in;   /* GET /auth/v1.0 */
+extern const struct door door_container; /* /v1/{account}/{container} */
+extern const struct door door_object;    /* /v1/{account}/{container}/{object} */
+
+/* Who knocks: a client certificate, Authorization (Bearer or Basic with the serial as user), X-Auth-Token, or the peer of the unix
+ * socket. Denials are counted and logged; repeated ones raise an alarm. Return: true, or false with the answer filled (401, 403, 503). */
+bool doors_identify(struct doors *d, const struct http_request *r, struct device *ret,
+                    struct http_answer *answer);
+
+/* Quota and rate of the device for an upload of bytes (-1: not known yet). Return: true, or false with 413 or 429 and Retry-After. */
+bool doors_admit(struct doors *d, const struct device *device, int64_t bytes, struct http_answer *answer);
+/* Bytes that have arrived, for the quota. */
+void doors_account(struct doors *d, const struct device *device, uint64_t bytes);
+
+/* {"error":{"what","object","right"}} with the status for what an upload_* or device_* function returned. checksum_status: what
+ * UPLOAD_E_CHECKSUM means here (460 for tus, 400 elsewhere). Retry-After goes with 429 and 503. */
+void doors_fail(struct http_answer *answer, int code, unsigned checksum_status, const struct error *err);
+/* 201 (200 when again) with {"recording","sha256","bytes","again","leaf","receipt"} as JSON. */
+void doors_receipt(struct http_answer *answer, unsigned status, const struct upload_result *result);
+
+/* The origin's share of the knock: owner, zone, facts (device, peer, clock offset from the Date header the sender set, where it did).
+ * facts: new reference, the caller's. Return: 0 or -ENOMEM. */
+int doors_origin(const struct knock *k, const char *door, struct upload_origin *ret);
+
+#endif
