@@ -79,6 +79,12 @@ void doors_fail(struct http_answer *answer, int code, unsigned checksum_status, 
 /* 201 (200 when again) with {"recording","sha256","bytes","again","leaf","receipt"} as JSON. */
 void doors_receipt(struct http_answer *answer, unsigned status, const struct upload_result *result);
 
+/* What the two above are made of, for doors that answer for several files at once: the status that code means, {"what","object",
+ * "right"}, and the receipt. New objects; NULL: no memory. */
+unsigned doors_status_of(int code, unsigned checksum_status);
+json_t *doors_error_json(const struct error *err);
+json_t *doors_receipt_json(const struct upload_result *result);
+
 /* The origin's share of the knock: owner, zone, facts (device, peer, clock offset from the Date header the sender set, where it did).
  * facts: new reference, the caller's. Return: 0 or -ENOMEM. */
 int doors_origin(const struct knock *k, const char *door, struct upload_origin *ret);
