@@ -32,6 +32,10 @@ DEFINE_CLEANUP(struct doors *, doors_free)
 /* {alarms: […], denied: n …} for `status`; new object. */
 json_t *doors_status(struct doors *d);
 
+const struct doors_context *doors_context_of(const struct doors *d);
+
+#define KNOCK_ARGS_MAX 3
+
 /* One request at a door. */
 struct knock {
     struct doors *doors;
@@ -39,20 +43,27 @@ struct knock {
     const struct settings *settings;
     const struct http_request *request;
     const struct target *target;
-    const char *method;          /* after X-HTTP-Method-Override, where the door honours it */
-    const char *args[2];         /* what stood for {} in the path */
-    const struct device *device; /* NULL: a person over the unix socket, `user` says who */
-    char owner[80];              /* device ULID or "user:li", for upload_* */
-    void *state;                 /* the door's own */
+    const char *method; /* after X-HTTP-Method-Override, where the door honours it */
+    /* What stood for {…} in the path, decoded; NULL beyond. /upload/{name}; /tus/{id}; /v1/{account}/{container}/{object…}: the
+     * account with its "AUTH_", the object with its slashes. */
+    const char *args[KNOCK_ARGS_MAX];
+    const struct device
+        *device;    /* NULL: a person over the unix socket, or nobody was asked for (OPTIONS, sign-in) */
+    char owner[80]; /* device ULID or "user:li", for upload_*; "" when nobody was asked for */
+    void *state;    /* the door's own */
 };
 
-/* What a door does with a request: as http_service, with a knock. Any may be NULL but finish. begin: true = the body is wanted. */
+/* What a door does with a request: as http_service, with a knock. Any may be NULL but finish. begin: true = the body is wanted.
+ * close is called exactly once for each begin. OPTIONS requests and /auth/v1.0 are not asked who they are. */
 struct door {
     const char *name;
     bool (*begin)(struct knock *k, struct http_answer *answer);
     bool (*take)(struct knock *k, const void *data, size_t size, struct http_answer *answer);
     void (*finish)(struct knock *k, struct http_answer *answer);
     void (*close)(struct knock *k, bool whole);
+    /* Adds to every answer of the door's paths, also those it did not fill itself (401, 405, 413 …): CORS. */
+    void (*decorate)(const struct settings *settings, const struct http_request *request,
+                     struct http_answer *answer);
 };
 
 extern const struct door door_put;       /* PUT /upload/{name} */
@@ -63,14 +74,31 @@ extern const struct door door_sign_in;   /* GET /auth/v1.0 */
 extern const struct door door_container; /* /v1/{account}/{container} */
 extern const struct door door_object;    /* /v1/{account}/{container}/{object} */
 
-/* Who knocks: a client certificate, Authorization (Bearer or Basic with the serial as user), X-Auth-Token, or the peer of the unix
- * socket. Denials are counted and logged; repeated ones raise an alarm. Return: true, or false with the answer filled (401, 403, 503). */
+/* Whether a request brings anything by which a device could be known; on the unix socket it is a person's otherwise. */
+bool doors_has_credentials(const struct http_request *r);
+
+/* Which device knocks: Authorization (Bearer token; Basic with the serial as user and the token as password), X-Auth-Token (of
+ * doors_session_open), else the client certificate. Denials are counted and logged; repeated ones raise an alarm. Return: true, or
+ * false with the answer filled (401, 403, 503). */
 bool doors_identify(struct doors *d, const struct http_request *r, struct device *ret,
                     struct http_answer *answer);
 
-/* Quota and rate of the device for an upload of bytes (-1: not known yet). Return: true, or false with 413 or 429 and Retry-After. */
+/* The same for a serial and a token that stand elsewhere (X-Auth-User, X-Auth-Key). */
+bool doors_sign_in(struct doors *d, const struct http_request *r, const char *serial, const char *token,
+                   struct device *ret, struct http_answer *answer);
+
+/* A session for a device that has signed in: a text for X-Auth-Token, good for lifetime_usec or until its token is revoked; the
+ * oldest goes when there are too many, all go with the daemon (the device is answered 401 then and signs in again).
+ * Return: 0 or -ENOMEM, -EIO. */
+#define DOORS_SESSION_SIZE 80
+int doors_session_open(struct doors *d, const struct device *device, const char *token, int64_t lifetime_usec,
+                       char ret[DOORS_SESSION_SIZE]);
+
+/* Quota and rate of the device for an upload of bytes (-1: not known yet), and uploads.max; once a request. device NULL (a person): only
+ * uploads.max. Return: true, or false with 413 or 429 and Retry-After. */
 bool doors_admit(struct doors *d, const struct device *device, int64_t bytes, struct http_answer *answer);
-/* Bytes that have arrived, for the quota. */
+/* The bytes of an upload that was sealed just now, for the quota: once for each, also when they were here already. device may be
+ * NULL. What is under way is known from upload_unfinished. */
 void doors_account(struct doors *d, const struct device *device, uint64_t bytes);
 
 /* {"error":{"what","object","right"}} with the status for what an upload_* or device_* function returned. checksum_status: what

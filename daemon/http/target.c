@@ -109,6 +109,26 @@ void target_done(struct target *t)
     free(TAKE_PTR(t->text));
 }
 
+char *target_rest(const struct target *t, size_t first)
+{
+    size_t size = 1;
+    char *text, *end;
+
+    for (size_t i = first; i < t->n_segments; i++)
+        size += strlen(t->segments[i]) + 1;
+    text = malloc(size);
+    if (!text)
+        return NULL;
+    end = text;
+    *end = '\0';
+    for (size_t i = first; i < t->n_segments; i++) {
+        if (i > first)
+            *end++ = '/';
+        end = stpcpy(end, t->segments[i]);
+    }
+    return text;
+}
+
 const char *target_param(const struct target *t, const char *name)
 {
     for (size_t i = 0; i < t->n_params; i++)

@@ -9,7 +9,7 @@
 #include "base/error.h"
 
 #define TARGET_BYTES_MAX    8192
-#define TARGET_SEGMENTS_MAX 8
+#define TARGET_SEGMENTS_MAX 64
 #define TARGET_PARAMS_MAX   32
 
 struct target_param {
@@ -28,6 +28,10 @@ struct target {
  * Return: 0, -EINVAL (err says what would be right), -ENAMETOOLONG, -ENOMEM; *ret untouched on failure. */
 int target_parse(const char *raw, struct target *ret, struct error *err);
 void target_done(struct target *t);
+
+/* The segments from the first-th on, joined by '/' again (object names of body-worn systems hold them). New string; NULL = no
+ * memory. */
+char *target_rest(const struct target *t, size_t first);
 
 /* The value of a parameter; NULL when it was not given. */
 const char *target_param(const struct target *t, const char *name);
