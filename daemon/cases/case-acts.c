@@ -8,8 +8,8 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/encode.h"
 #include "cases/decide.h"
+#include "cases/input.h"
 #include "cases/place.h"
 #include "catalogue/recordings.h"
 
@@ -27,20 +27,9 @@ static const char *or_null(const char *s)
     return is_given(s) ? s : NULL;
 }
 
-/* A text that a person gave: UTF-8, not too long, one line where lines are not allowed. */
 static int check_text(const char *what, const char *s, size_t max, bool lines, struct error *err)
 {
-    size_t n = s ? strlen(s) : 0;
-
-    if (n > max)
-        return error_set(err, CASES_E_INPUT, what, "has %zu bytes; at most %zu are right", n, max);
-    if (s && !utf8_is_valid(s, n))
-        return error_set(err, CASES_E_INPUT, what, "is not valid UTF-8");
-    for (size_t i = 0; i < n; i++)
-        if (((unsigned char)s[i] < 0x20 && !(lines && (s[i] == '\n' || s[i] == '\t'))) || s[i] == 0x7F)
-            return error_set(err, CASES_E_INPUT, what,
-                             "has a control character at byte %zu; plain text is right", i + 1);
-    return 0;
+    return input_check_text(CASES_E_INPUT, what, s, max, lines, err);
 }
 
 static int check_number(const char *number, struct error *err)

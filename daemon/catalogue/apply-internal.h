@@ -25,7 +25,9 @@ const int64_t *apply_number(const json_t *facts, const char *key, int64_t *stora
 /* A member's canonical text, NULL when absent. */
 int apply_member_text(const struct applying *c, const char *key, char **ret);
 
-/* apply-devices.c */
+/* apply-devices.c: counts an arrival for the device that delivered it, named by device_id or, by drop folders, by its serial. */
+int apply_device_arrival(const struct applying *c, const json_t *arrival);
+
 extern const struct apply_handler {
     const char *kind;
     int (*apply)(const struct applying *c);

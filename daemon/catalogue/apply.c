@@ -55,11 +55,13 @@ static int apply_nothing(const struct applying *c)
 
 static int insert_arrival(const struct applying *c, const json_t *arrival, const char *arrival_text)
 {
-    return sql_run(c->db, c->err,
-                   "INSERT INTO arrivals (leaf, recording, time_usec, door, path, arrival) VALUES ($1, $2, "
-                   "$3, $4, $5, $6)",
-                   "itittt", c->leaf, c->act->subject, c->act->time_usec, json_get_string(arrival, "door"),
-                   json_get_string(arrival, "path"), arrival_text);
+    int r = sql_run(c->db, c->err,
+                    "INSERT INTO arrivals (leaf, recording, time_usec, door, path, arrival) VALUES ($1, $2, "
+                    "$3, $4, $5, $6)",
+                    "itittt", c->leaf, c->act->subject, c->act->time_usec, json_get_string(arrival, "door"),
+                    json_get_string(arrival, "path"), arrival_text);
+
+    return r != 0 ? r : apply_device_arrival(c, arrival);
 }
 
 static int apply_sealed(const struct applying *c)

@@ -34,6 +34,14 @@ static const struct table_columns tables[] = {
      "SELECT recording, leaf, disposed_usec, noticed_usec, approved_records, approved_legal, policy FROM "
      "tombstones "
      "ORDER BY recording"},
+    {"devices", "titttttiiiiiiii",
+     "SELECT id, leaf, serial, name, kind, unit, zone, quota_bytes, rate_requests, added_usec, retired_usec, "
+     "arrivals, last_arrival_usec, clock_offset_usec, clock_usec FROM devices ORDER BY id"},
+    {"device_assignments", "ittii",
+     "SELECT leaf, device, officer, from_usec, until_usec FROM device_assignments ORDER BY leaf"},
+    {"device_keys", "tittbtitiit",
+     "SELECT id, leaf, device, kind, digest, label, added_usec, added_by, expires_usec, revoked_usec, "
+     "revoked_by FROM device_keys ORDER BY id"},
     {NULL, NULL, NULL},
 };
 
