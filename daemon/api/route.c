@@ -89,26 +89,35 @@ unsigned route_status(int code)
     return error_is_resource(code) ? 503 : 500;
 }
 
-/* Errors are written "what; what would be right". */
-void route_fail(unsigned status, const struct error *err, struct server_answer *answer)
+static const char type_json[] = "application/json; charset=utf-8";
+
+/* A whole answer that nobody on the way may keep. Takes text. */
+static void set_text(struct http_answer *answer, unsigned status, const char *type, char *text)
 {
-    const char *text = *err->text      ? err->text
+    http_answer_text(answer, status, type, text);
+    (void)http_answer_header(answer, "Cache-Control", "no-store");
+}
+
+/* Errors are written "what; what would be right". */
+void route_fail(unsigned status, const struct error *err, struct http_answer *answer)
+{
+    const char *said = *err->text      ? err->text
                        : status >= 500 ? "failed; the daemon's log says more"
                                        : "refused";
-    const char *right = strstr(text, "; ");
-    _cleanup_free_ char *what = right ? strndup(text, (size_t)(right - text)) : strdup(text);
+    const char *right = strstr(said, "; ");
+    _cleanup_free_ char *what = right ? strndup(said, (size_t)(right - said)) : strdup(said);
+    char *text = NULL;
     _cleanup_json_ json_t *root = json_object();
     json_t *o = json_object();
 
     answer->status = status;
-    answer->content_type = "application/json; charset=utf-8";
     if (!what || json_set_string(o, "what", what) < 0 || json_set_string(o, "object", err->object) < 0 ||
         json_set_string(o, "right", right ? right + 2 : "") < 0) {
         json_decref(o);
         return; /* the status alone */
     }
-    if (json_set_take(root, "error", o) == 0 && json_canonical(root, &answer->body) == 0)
-        answer->body_size = strlen(answer->body);
+    if (json_set_take(root, "error", o) == 0 && json_canonical(root, &text) == 0)
+        set_text(answer, status, type_json, text);
 }
 
 /* Whether a space-separated list of words has this one. */
@@ -152,8 +161,9 @@ static bool is_json_type(const char *type)
     return n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0;
 }
 
-static int read_body(const struct route *route, const struct server_request *request, struct call *c)
+static int read_body(const struct route *route, const struct api_request *request, struct call *c)
 {
+    const char *type = http_header(request->http, "Content-Type");
     int r;
 
     if (!(route->flags & ROUTE_BODY))
@@ -164,8 +174,8 @@ static int read_body(const struct route *route, const struct server_request *req
         c->body = json_object();
         return c->body ? 0 : -ENOMEM;
     }
-    if (!is_json_type(request->content_type))
-        return error_set(&c->err, -EPROTOTYPE, request->content_type ? request->content_type : "Content-Type",
+    if (!is_json_type(type))
+        return error_set(&c->err, -EPROTOTYPE, type ? type : "Content-Type",
                          "the body is not marked as JSON; send Content-Type: application/json");
     r = json_parse(request->body, request->body_size, "body", &c->body, &c->err);
     if (r == 0 && !json_is_object(c->body))
@@ -188,42 +198,42 @@ static int run_handler(const struct route *route, struct readers *readers, struc
     return r;
 }
 
-static int fill_answer(struct call *c, struct server_answer *answer)
+static int fill_answer(struct call *c, struct http_answer *answer)
 {
-    answer->status = c->status;
+    char *text = NULL;
+    int r;
+
     if (c->text) {
-        answer->body = TAKE_PTR(c->text);
-        answer->content_type = "text/plain; charset=utf-8";
-    } else {
-        int r = json_canonical(c->answer, &answer->body);
-        if (r < 0)
-            return r;
-        answer->content_type = "application/json; charset=utf-8";
+        set_text(answer, c->status, "text/plain; charset=utf-8", TAKE_PTR(c->text));
+        return 0;
     }
-    answer->body_size = strlen(answer->body);
-    return 0;
+    r = json_canonical(c->answer, &text);
+    if (r == 0)
+        set_text(answer, c->status, type_json, text);
+    return r;
 }
 
-static int find_route(const struct server_request *request, struct call *c, const struct route **ret,
-                      struct server_answer *answer)
+static int find_route(const struct api_request *request, struct call *c, const struct route **ret,
+                      struct http_answer *answer)
 {
     char allow[ROUTE_ALLOW_SIZE];
 
-    *ret = route_find(request->method, c->target, c->args, allow);
+    *ret = route_find(request->http->method, c->target, c->args, allow);
     if (*ret)
         return 0;
     if (!*allow)
-        return error_set(&c->err, -ENOENT, request->target,
+        return error_set(&c->err, -ENOENT, request->http->target,
                          "there is nothing at this address; the paths begin with /v1/");
-    memcpy(answer->allow, allow, sizeof allow);
-    return error_set(&c->err, -EOPNOTSUPP, request->method, "does not go with this address; use %s", allow);
+    (void)http_answer_header(answer, "Allow", "%s", allow);
+    return error_set(&c->err, -EOPNOTSUPP, request->http->method, "does not go with this address; use %s",
+                     allow);
 }
 
 /* What was denied and what failed is logged here, once. */
-static void log_failure(const struct route *route, const struct server_request *request,
+static void log_failure(const struct route *route, const struct api_request *request,
                         const struct person *who, int r, const struct error *err)
 {
-    const char *act = route ? route->act : request->method;
+    const char *act = route ? route->act : request->http->method;
     char why[1100], user[80];
 
     if (r == 0 || (r != PEOPLE_E_DENIED && route_status(r) != 500))
@@ -232,25 +242,25 @@ static void log_failure(const struct route *route, const struct server_request *
         error_format(err, why, sizeof why);
     else
         snprintf(why, sizeof why, "%s", strerror(r < 0 ? -r : EIO));
-    snprintf(user, sizeof user, "%s (uid %u, pid %d)", *who->user ? who->user : "?", (unsigned)request->uid,
-             (int)request->pid);
+    snprintf(user, sizeof user, "%s (uid %u, pid %d)", *who->user ? who->user : "?",
+             (unsigned)request->http->peer.uid, (int)request->http->peer.pid);
     if (r == PEOPLE_E_DENIED)
         log_event(EVENT_API_DENIED, "WHO", user, "ACT", act, "REASON", why, NULL);
     else
         log_event(EVENT_API_FAILED, "ACT", act, "REASON", why, NULL);
 }
 
-static int carry(struct readers *readers, const struct server_request *request, struct call *c,
-                 struct server_answer *answer)
+static int carry(struct readers *readers, const struct api_request *request, struct call *c,
+                 struct http_answer *answer)
 {
     _cleanup_(target_done) struct target target = {0};
     struct person who = {0};
     const struct route *route = NULL;
-    int r = target_parse(request->target, &target, &c->err);
+    int r = target_parse(request->http->target, &target, &c->err);
 
     c->target = &target;
     r = r != 0 ? r : find_route(request, c, &route, answer);
-    r = r != 0 ? r : people_may(c->settings, request->uid, route->act, &who, &c->err);
+    r = r != 0 ? r : people_may(c->settings, request->http->peer.uid, route->act, &who, &c->err);
     c->who = &who;
     r = r != 0 ? r : read_body(route, request, c);
     r = r != 0 ? r : check_names(route, c);
@@ -262,7 +272,7 @@ static int carry(struct readers *readers, const struct server_request *request, 
 }
 
 void route_answer(const struct api_context *context, struct readers *readers,
-                  const struct server_request *request, bool *ret_stream, struct server_answer *answer)
+                  const struct api_request *request, bool *ret_stream, struct http_answer *answer)
 {
     struct call c = {.context = context,
                      .settings = context->settings(context->userdata),

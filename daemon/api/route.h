@@ -9,10 +9,18 @@
 #include "api/api.h"
 #include "cases/people.h"
 #include "catalogue/readers.h"
-#include "http/server.h"
+#include "http/http.h"
 #include "http/target.h"
 
 #define ROUTE_ARGS_MAX 2
+#define ROUTE_BODY_MAX (1u << 20)
+
+/* A request, whole. Everything is borrowed. */
+struct api_request {
+    const struct http_request *http;
+    const char *body; /* NUL-terminated beyond body_size */
+    size_t body_size;
+};
 
 /* What a handler gets and gives. */
 struct call {
@@ -52,7 +60,7 @@ extern const size_t n_api_routes;
 
 /* The route of a request. Return: the route with args filled; NULL with *ret_allow = "" (no such path) or the methods that the path
  * has ("GET, POST"; a buffer of at least ROUTE_ALLOW_SIZE). */
-#define ROUTE_ALLOW_SIZE SERVER_ALLOW_SIZE
+#define ROUTE_ALLOW_SIZE 64
 const struct route *route_find(const char *method, const struct target *target,
                                const char *args[ROUTE_ARGS_MAX], char ret_allow[ROUTE_ALLOW_SIZE]);
 
@@ -60,10 +68,10 @@ const struct route *route_find(const char *method, const struct target *target,
 unsigned route_status(int code);
 
 /* {"error":{"what","object","right"}} as a body. */
-void route_fail(unsigned status, const struct error *err, struct server_answer *answer);
+void route_fail(unsigned status, const struct error *err, struct http_answer *answer);
 
 /* Carries a request through. *ret_stream: the feed was asked for, and the caller puts it into the answer. */
 void route_answer(const struct api_context *context, struct readers *readers,
-                  const struct server_request *request, bool *ret_stream, struct server_answer *answer);
+                  const struct api_request *request, bool *ret_stream, struct http_answer *answer);
 
 #endif

@@ -12,6 +12,7 @@
 #define LIUHEN_HTTP_HTTP_H
 
 #include <stdbool.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include "base/digest.h"
@@ -148,5 +149,8 @@ int http_listen_unix(const char *path, mode_t mode, struct error *err);
 
 /* "127.0.0.1:8480", "[::]:8443", port 0 = any. loopback_only refuses other addresses: -EPERM. Return: fd or negative errno. */
 int http_listen_tcp(const char *address, bool loopback_only, struct error *err);
+
+/* 127.0.0.0/8, ::1, and the former written as IPv6. */
+bool http_is_loopback(const struct sockaddr *address);
 
 #endif

@@ -1,75 +1,60 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The HTTP server over libmicrohttpd (see server.h; shared measurements chose a thread per connection). The raw target is
- * taken in the library's log callback, since its own decoding would merge "%2F" into the path. A request is counted from its first
- * byte of body or end of headers to its completion, so that stopping can wait for those in hand.
+ * The HTTP server over libmicrohttpd (see http.h; measurements chose a thread per connection). A listener is a daemon of the library.
+ * The raw target is taken in the library's log callback, since its own decoding would merge "%2F" into the path. Bodies go from the
+ * library's buffer to the service without a copy. A request is counted from the end of its headers to its completion, so that
+ * stopping can wait for those in hand.
+ *
+ * An answer given to the library at the first call of a request would close the connection, so requests without a body are begun
+ * at the first and answered at the second.
  */
-#include "http/server.h"
-
+#include <arpa/inet.h>
 #include <errno.h>
-#include <microhttpd.h>
-#include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "http/headers.h"
+#include "http/server-internal.h"
+
 #define THREAD_STACK      (256u * 1024)
-#define CONNECTION_MEMORY (64u * 1024)
-#define IDLE_SECONDS      60u         /* a connection that says nothing; ticks only while it exists */
-#define DISCARD_MAX       (16u << 20) /* of a body that is too large; beyond it the connection is cut */
+#define CONNECTION_MEMORY (512u * 1024)
+#define SPARE_CONNECTIONS                                                                                    \
+    16 /* that the library takes beyond the limit while older ones are being cut for them */
+#define HEADERS_BYTES_MAX (32u * 1024)
+#define HEADERS_COUNT_MAX 128u
+#define REFRESH_USEC      (5 * USEC_PER_SEC)
 #define FINISH_MSEC       2000
 
-struct server {
-    struct MHD_Daemon *daemon;
-    server_handler handler;
-    server_refuser refuser;
-    void *userdata;
-    atomic_bool stopping;
-    atomic_uint streams;
-    pthread_mutex_t lock;
-    pthread_cond_t done;
-    unsigned in_hand;
-};
-
-/* One request while it arrives; the connection's client context. */
-struct exchange {
-    char *target;
-    bool begun; /* and counted among those in hand */
-    char *body;
-    size_t size, room, discarded;
-};
-
-struct stream {
-    struct server *server;
-    int fd; /* the connection's, to see that the client has gone */
-    int (*next)(void *userdata, char **ret_text);
-    void (*on_close)(void *userdata);
-    void *userdata;
-    char *text; /* the rest of the text being sent */
-    size_t size, sent;
-};
-
-static void *on_target(void *cls, const char *uri, struct MHD_Connection *connection)
+static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
 {
-    struct exchange *x = calloc(1, sizeof *x);
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    struct exchange *x = info && info->socket_context ? calloc(1, sizeof *x) : NULL;
 
-    if (x)
-        x->target = strdup(uri);
+    if (!x)
+        return NULL;
+    x->connection = info->socket_context;
+    x->mhd = mhd;
+    x->target = strdup(uri);
+    x->answer = (struct http_answer)HTTP_ANSWER_INIT;
     return x;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
+static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls,
                          enum MHD_RequestTerminationCode code)
 {
-    struct server *s = cls;
+    struct http_server *s = cls;
     struct exchange *x = *con_cls;
 
     if (!x)
         return;
+    *con_cls = NULL;
+    if (x->state)
+        s->service.close(s->service.userdata, x->state, x->whole);
+    http_answer_done(&x->answer);
+    connection_phase(x->connection, PHASE_HEADERS);
     if (x->begun) {
         pthread_mutex_lock(&s->lock);
         if (--s->in_hand == 0)
@@ -77,157 +62,82 @@ static void on_completed(void *cls, struct MHD_Connection *connection, void **co
         pthread_mutex_unlock(&s->lock);
     }
     free(x->target);
-    free(x->body);
     free(x);
-    *con_cls = NULL;
 }
 
-static void begin(struct server *s, struct exchange *x)
+/* ---- what was asked ---------------------------------------------------------------------------------------------------- */
+
+const char *http_header(const struct http_request *r, const char *name)
 {
-    pthread_mutex_lock(&s->lock);
-    s->in_hand++;
-    pthread_mutex_unlock(&s->lock);
-    x->begun = true;
+    const struct exchange *x = r->impl;
+
+    return MHD_lookup_connection_value(x->mhd, MHD_HEADER_KIND, name);
 }
 
-static void stream_free(void *cls)
-{
-    struct stream *st = cls;
-
-    if (st->on_close)
-        st->on_close(st->userdata);
-    atomic_fetch_sub(&st->server->streams, 1);
-    free(st->text);
-    free(st);
-}
-
-static bool has_gone(int fd)
-{
-    struct pollfd p = {.fd = fd, .events = POLLRDHUP};
-
-    return poll(&p, 1, 0) > 0 && (p.revents & (POLLRDHUP | POLLHUP | POLLERR | POLLNVAL));
-}
-
-static ssize_t on_stream(void *cls, uint64_t position, char *buf, size_t max)
-{
-    struct stream *st = cls;
+struct each {
+    const char *prefix;
+    void (*on_header)(void *userdata, const char *name, const char *value);
+    void *userdata;
     size_t n;
+};
 
-    while (!st->text) {
-        int r;
+static enum MHD_Result on_each(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct each *e = cls;
 
-        if (atomic_load(&st->server->stopping) || has_gone(st->fd))
-            return MHD_CONTENT_READER_END_OF_STREAM;
-        r = st->next(st->userdata, &st->text);
-        if (r < 0)
-            return MHD_CONTENT_READER_END_OF_STREAM;
-        st->size = st->text ? strlen(st->text) : 0;
-        st->sent = 0;
-        if (st->size == 0)
-            free(TAKE_PTR(st->text));
+    if (strncasecmp(name, e->prefix, strlen(e->prefix)) == 0) {
+        e->n++;
+        if (e->on_header)
+            e->on_header(e->userdata, name, value ? value : "");
     }
-    n = MIN(max, st->size - st->sent);
-    memcpy(buf, st->text + st->sent, n);
-    st->sent += n;
-    if (st->sent == st->size)
-        free(TAKE_PTR(st->text));
-    return (ssize_t)n;
+    return MHD_YES;
 }
 
-static int connection_fd(struct MHD_Connection *connection)
+size_t http_headers_each(const struct http_request *r, const char *prefix,
+                         void (*on_header)(void *userdata, const char *name, const char *value),
+                         void *userdata)
 {
-    const union MHD_ConnectionInfo *info =
-        MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    const struct exchange *x = r->impl;
+    struct each e = {prefix, on_header, userdata, 0};
 
-    return info ? info->connect_fd : -1;
+    MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, on_each, &e);
+    return e.n;
 }
 
-static struct MHD_Response *make_stream(struct server *s, struct MHD_Connection *connection,
-                                        struct server_answer *a)
-{
-    struct stream *st = calloc(1, sizeof *st);
-    struct MHD_Response *response;
-
-    if (!st) {
-        a->on_close(a->userdata);
-        return NULL;
-    }
-    *st = (struct stream){.server = s,
-                          .fd = connection_fd(connection),
-                          .next = a->next,
-                          .on_close = a->on_close,
-                          .userdata = a->userdata};
-    atomic_fetch_add(&s->streams, 1);
-    response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, on_stream, st, stream_free);
-    if (!response)
-        stream_free(st);
-    return response;
-}
-
-/* Consumes the answer. */
-static enum MHD_Result send_answer(struct server *s, struct MHD_Connection *connection,
-                                   struct server_answer *a, bool close)
-{
-    struct MHD_Response *response;
-    enum MHD_Result ok;
-
-    if (a->next)
-        response = make_stream(s, connection, a);
-    else
-        response = MHD_create_response_from_buffer(a->body_size, a->body ? a->body : (char *)"",
-                                                   a->body ? MHD_RESPMEM_MUST_FREE : MHD_RESPMEM_PERSISTENT);
-    if (!response) {
-        if (!a->next)
-            free(a->body);
-        return MHD_NO;
-    }
-    ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-    if (ok && a->content_type)
-        ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, a->content_type);
-    if (ok && *a->allow)
-        ok = MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, a->allow);
-    if (ok && (close || a->next))
-        ok = MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
-    ok = ok ? MHD_queue_response(connection, a->status, response) : MHD_NO;
-    MHD_destroy_response(response);
-    return ok;
-}
-
-static enum MHD_Result refuse(struct server *s, struct MHD_Connection *connection, unsigned status,
-                              const struct error *err)
-{
-    struct server_answer answer = {.status = status};
-
-    s->refuser(s->userdata, status, err, &answer);
-    return send_answer(s, connection, &answer, true);
-}
-
-/* What the headers say about the body's framing. */
+/* What the headers say about the body's framing, and how much they are. */
 struct framing {
-    unsigned lengths, codings;
+    unsigned lengths, codings, count;
+    size_t bytes;
     const char *length, *coding;
 };
 
-static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     struct framing *f = cls;
 
-    if (strcasecmp(key, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
+    f->count++;
+    f->bytes += strlen(name) + (value ? strlen(value) : 0) + 4;
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
         f->lengths++;
         f->length = value;
-    } else if (strcasecmp(key, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
         f->codings++;
         f->coding = value;
     }
     return MHD_YES;
 }
 
-/* Return: 0, or the status with which the request is refused. */
-static unsigned check_framing(struct MHD_Connection *connection, struct error *err)
+/* Fills the request's body_bytes (RFC 9112 §6). Return: 0, or the status with which the request is refused. */
+static unsigned check_framing(struct exchange *x, const char *version, struct error *err)
 {
     struct framing f = {0};
 
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, on_header, &f);
+    MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, on_header, &f);
+    if (f.bytes > HEADERS_BYTES_MAX || f.count > HEADERS_COUNT_MAX) {
+        error_set(err, -EFBIG, "", "the headers are too large; send at most %u bytes in %u headers",
+                  HEADERS_BYTES_MAX, HEADERS_COUNT_MAX);
+        return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
+    }
     if (f.lengths > 1 || f.codings > 1) {
         error_set(err, -EINVAL, f.lengths > 1 ? "Content-Length" : "Transfer-Encoding",
                   "is given more than once; give it once");
@@ -237,169 +147,285 @@ static unsigned check_framing(struct MHD_Connection *connection, struct error *e
         error_set(err, -EINVAL, "Content-Length", "stands beside Transfer-Encoding; send one of them");
         return MHD_HTTP_BAD_REQUEST;
     }
-    if (f.codings && (!f.coding || strcasecmp(f.coding, "chunked") != 0)) {
-        error_set(err, -EINVAL, "Transfer-Encoding", "only chunked is understood");
+    if (f.codings &&
+        (!f.coding || strcasecmp(f.coding, "chunked") != 0 || strcmp(version, MHD_HTTP_VERSION_1_1) != 0)) {
+        error_set(err, -EINVAL, "Transfer-Encoding", "only chunked is understood, and only in HTTP/1.1");
         return MHD_HTTP_BAD_REQUEST;
     }
-    if (f.lengths && (!f.length || !*f.length || strspn(f.length, "0123456789") != strlen(f.length))) {
+    x->request.body_bytes = f.codings ? -1 : 0;
+    if (f.lengths && header_number(f.length ? f.length : "", &x->request.body_bytes) < 0) {
         error_set(err, -EINVAL, "Content-Length", "is not a number of bytes");
         return MHD_HTTP_BAD_REQUEST;
-    }
-    if (f.lengths && (strlen(f.length) > 12 || strtoull(f.length, NULL, 10) > SERVER_BODY_MAX)) {
-        error_set(err, -EFBIG, "", "the body is larger than the %u bytes that are read", SERVER_BODY_MAX);
-        return MHD_HTTP_CONTENT_TOO_LARGE;
     }
     return 0;
 }
 
-/* Takes a piece of the body. Return: MHD_NO cuts the connection. */
-static enum MHD_Result take_body(struct exchange *x, const char *data, size_t *size)
+/* Who is at the other end is found out once a connection. */
+static int know_peer(struct exchange *x, struct error *err)
 {
-    size_t n = *size;
+    struct connection *c = x->connection;
+    const union MHD_ConnectionInfo *info;
+    struct ucred who;
+    socklen_t size = sizeof who;
 
-    *size = 0;
-    if (x->discarded || x->size + n > SERVER_BODY_MAX) {
-        x->discarded += n;
-        return x->discarded <= DISCARD_MAX ? MHD_YES : MHD_NO;
+    if (c->peer.kind == HTTP_UNIX && c->peer.uid == (uid_t)-1) {
+        if (getsockopt(c->fd, SOL_SOCKET, SO_PEERCRED, &who, &size) < 0 || size != sizeof who)
+            return error_set(err, -EACCES, "",
+                             "the socket does not say who you are; use the daemon's unix socket");
+        c->peer.uid = who.uid;
+        c->peer.pid = who.pid;
     }
-    if (x->size + n + 1 > x->room) {
-        size_t room = MAX(2 * x->room, x->size + n + 1);
-        char *bigger = realloc(x->body, room);
-        if (!bigger)
-            return MHD_NO;
-        x->body = bigger;
-        x->room = room;
+    if (c->peer.kind == HTTP_TLS && !c->checked_certificate) {
+        info = MHD_get_connection_info(x->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+        if (!info || !info->tls_session)
+            return error_set(err, -EACCES, "", "there is no TLS session; connect anew");
+        server_tls_peer(info->tls_session, &c->peer);
+        c->checked_certificate = true;
     }
-    memcpy(x->body + x->size, data, n);
-    x->size += n;
-    x->body[x->size] = '\0';
+    x->request.peer = c->peer;
+    return 0;
+}
+
+/* ---- a request from its headers to its answer ---------------------------------------------------------------------------- */
+
+/* The time that the service takes is no idleness of the client's. Only what took long is worth telling the library. */
+static void refresh_idle_time(struct exchange *x, int64_t took_usec)
+{
+    if (took_usec < REFRESH_USEC)
+        return;
+    /* setting it from "never" counts from now */
+    MHD_set_connection_option(x->mhd, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
+    MHD_set_connection_option(x->mhd, MHD_CONNECTION_OPTION_TIMEOUT, SERVER_IDLE_SECONDS);
+}
+
+static enum MHD_Result refuse(struct http_server *s, struct exchange *x, unsigned status,
+                              const struct error *err)
+{
+    http_answer_done(&x->answer);
+    s->service.refuse(s->service.userdata, status, err, &x->answer);
+    x->answer.status = status;
+    x->answer.close = true;
+    return server_send_early(x, &x->answer);
+}
+
+/* The first call: headers are whole, no byte of a body was taken. */
+static enum MHD_Result begin(struct http_server *s, struct exchange *x, const char *method,
+                             const char *version)
+{
+    struct error err = ERROR_INIT;
+    unsigned status;
+    bool wanted;
+
+    connection_phase(x->connection, PHASE_OURS);
+    pthread_mutex_lock(&s->lock);
+    s->in_hand++;
+    pthread_mutex_unlock(&s->lock);
+    x->begun = true;
+    x->request.method = method;
+    x->request.target = x->target;
+    x->request.impl = x;
+    status = check_framing(x, version, &err);
+    if (status)
+        return refuse(s, x, status, &err);
+    if (know_peer(x, &err) < 0)
+        return refuse(s, x, MHD_HTTP_UNAUTHORIZED, &err);
+    x->have_body = x->request.body_bytes != 0;
+    wanted = s->service.begin(s->service.userdata, &x->request, &x->state, &x->answer);
+    if (!wanted) {
+        x->answered = true;
+        if (x->have_body)
+            return server_send_early(x, &x->answer);
+    }
+    connection_phase(x->connection, PHASE_BODY);
     return MHD_YES;
 }
 
-static bool peer(struct MHD_Connection *connection, struct ucred *ret)
+static enum MHD_Result take(struct http_server *s, struct exchange *x, const char *data, size_t *size)
 {
-    socklen_t size = sizeof *ret;
+    int64_t started;
+    size_t n = *size;
+    bool more;
 
-    return getsockopt(connection_fd(connection), SOL_SOCKET, SO_PEERCRED, ret, &size) == 0 &&
-           size == sizeof *ret;
+    *size = 0;
+    started = connection_phase(x->connection, PHASE_OURS);
+    more = s->service.take(s->service.userdata, x->state, data, n, &x->answer);
+    if (!more) {
+        x->answered = true;
+        return server_send_early(x, &x->answer);
+    }
+    refresh_idle_time(x, connection_took(x->connection, n) - started);
+    return MHD_YES;
 }
 
-static enum MHD_Result finish(struct server *s, struct MHD_Connection *connection, struct exchange *x,
-                              const char *method)
+static enum MHD_Result finish(struct http_server *s, struct exchange *x)
 {
-    struct server_answer answer = {.status = MHD_HTTP_INTERNAL_SERVER_ERROR};
-    struct server_request request;
-    struct error err = ERROR_INIT;
-    struct ucred who;
+    int64_t started = connection_phase(x->connection, PHASE_OURS);
 
-    if (x->discarded) {
-        error_set(&err, -EFBIG, "", "the body is larger than the %u bytes that are read", SERVER_BODY_MAX);
-        return refuse(s, connection, MHD_HTTP_CONTENT_TOO_LARGE, &err);
+    if (!x->answered) {
+        x->whole = true;
+        s->service.finish(s->service.userdata, x->state, &x->answer);
+        x->answered = true;
     }
-    if (!peer(connection, &who)) {
-        error_set(&err, -EACCES, "", "the socket does not say who you are; use the daemon's unix socket");
-        return refuse(s, connection, MHD_HTTP_UNAUTHORIZED, &err);
-    }
-    request = (struct server_request){
-        .method = method,
-        .target = x->target,
-        .content_type =
-            MHD_lookup_connection_value(connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE),
-        .body = x->body ? x->body : "",
-        .body_size = x->size,
-        .uid = who.uid,
-        .pid = who.pid,
-    };
-    /* the time the handler or a stream takes is no idleness of the client's */
-    MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, 0u);
-    s->handler(s->userdata, &request, &answer);
-    if (!answer.next)
-        MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, IDLE_SECONDS);
-    if (answer.next && atomic_load(&s->streams) >= SERVER_STREAMS_MAX) {
-        answer.on_close(answer.userdata);
-        error_set(&err, -EBUSY, "", "%d watchers are connected already; end one of them", SERVER_STREAMS_MAX);
-        return refuse(s, connection, MHD_HTTP_SERVICE_UNAVAILABLE, &err);
-    }
-    return send_answer(s, connection, &answer, false);
+    refresh_idle_time(x, connection_phase(x->connection, PHASE_OURS) - started);
+    return server_queue(x, &x->answer);
 }
 
-static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, const char *url,
-                                  const char *method, const char *version, const char *data, size_t *size,
-                                  void **con_cls)
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mhd, const char *url, const char *method,
+                                  const char *version, const char *data, size_t *size, void **con_cls)
 {
-    struct server *s = cls;
+    struct http_server *s = cls;
     struct exchange *x = *con_cls;
-    struct error err = ERROR_INIT;
-    unsigned status;
 
     if (!x || !x->target)
         return MHD_NO; /* no memory */
-    if (!x->begun) {
-        begin(s, x);
-        status = check_framing(connection, &err);
-        return status ? refuse(s, connection, status, &err) : MHD_YES;
-    }
+    if (!x->begun)
+        return begin(s, x, method, version);
     if (*size > 0)
-        return take_body(x, data, size);
-    return finish(s, connection, x, method);
+        return take(s, x, data, size);
+    return finish(s, x);
 }
 
-int server_new(int fd, server_handler handler, server_refuser refuser, void *userdata, struct server **ret,
-               struct error *err)
+/* ---- the whole ------------------------------------------------------------------------------------------------------------ */
+
+static enum MHD_Result on_accept(void *cls, const struct sockaddr *address, socklen_t size)
 {
-    struct server *s = calloc(1, sizeof *s);
+    struct listener *l = cls;
+
+    if (atomic_load(&l->server->stopping))
+        return MHD_NO;
+    return l->kind != HTTP_LOOPBACK || http_is_loopback(address) ? MHD_YES : MHD_NO;
+}
+
+static int start_listener(struct listener *l, int fd, const struct http_options *options, struct error *err)
+{
+    struct http_server *s = l->server;
+    bool tls = l->kind == HTTP_TLS;
+    struct MHD_OptionItem tls_items[] = {
+        {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)options->certificate},
+        {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)options->key},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)server_tls_priorities},
+        {options->client_ca ? MHD_OPTION_HTTPS_MEM_TRUST : MHD_OPTION_END, 0, (void *)options->client_ca},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+    unsigned flags = MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC;
+
+    l->daemon = MHD_start_daemon(
+        flags | (tls ? MHD_USE_TLS : 0), 0, on_accept, l, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
+        MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
+        MHD_OPTION_NOTIFY_CONNECTION, server_on_connection, l, MHD_OPTION_STRICT_FOR_CLIENT, 1,
+        MHD_OPTION_CONNECTION_LIMIT, options->connections + SPARE_CONNECTIONS,
+        MHD_OPTION_PER_IP_CONNECTION_LIMIT, l->kind == HTTP_UNIX ? 0u : options->connections_per_address,
+        MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+        (size_t)CONNECTION_MEMORY, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK, MHD_OPTION_ARRAY,
+        tls ? tls_items : none, MHD_OPTION_END);
+    if (l->daemon)
+        return 0;
+    close(fd);
+    return error_set(err, -EIO, "", "the HTTP server does not start on this socket");
+}
+
+static int server_init(struct http_server *s, const struct http_options *options, size_t n, struct error *err)
+{
     pthread_condattr_t monotonic;
 
-    if (!s) {
-        close(fd);
+    s->listeners = calloc(n, sizeof *s->listeners);
+    if (!s->listeners)
         return -ENOMEM;
-    }
-    s->handler = handler;
-    s->refuser = refuser;
-    s->userdata = userdata;
+    s->connections_max = options->connections;
+    s->header_usec = options->header_usec;
+    s->rate_bytes = options->rate_bytes;
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&s->done, &monotonic);
+    pthread_cond_init(&s->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    s->daemon = MHD_start_daemon(
-        MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL_INTERNAL_THREAD | MHD_USE_ITC, 0, NULL, NULL, on_request,
-        s, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_CONNECTION_LIMIT, SERVER_CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, IDLE_SECONDS,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)THREAD_STACK, MHD_OPTION_END);
-    if (!s->daemon) {
-        close(fd);
-        pthread_cond_destroy(&s->done);
-        pthread_mutex_destroy(&s->lock);
+    return 0;
+}
+
+static int start_all(struct http_server *s, const struct http_listener *listeners, size_t n,
+                     const struct http_options *options, struct error *err)
+{
+    bool tcp = false, tls = false;
+    int r = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        tcp = tcp || listeners[i].kind != HTTP_UNIX;
+        tls = tls || listeners[i].kind == HTTP_TLS;
+    }
+    if (tls)
+        r = server_tls_check(options, err);
+    if (r == 0 && tcp)
+        r = server_watch_new(s);
+    for (size_t i = 0; i < n; i++) {
+        struct listener *l = &s->listeners[s->n_listeners];
+
+        *l = (struct listener){.server = s, .kind = listeners[i].kind};
+        if (r == 0)
+            r = start_listener(l, listeners[i].fd, options, err);
+        else
+            close(listeners[i].fd);
+        if (l->daemon)
+            s->n_listeners++;
+    }
+    return r;
+}
+
+int http_server_new(const struct http_listener *listeners, size_t n, const struct http_options *options,
+                    const struct http_service *service, struct http_server **ret, struct error *err)
+{
+    struct http_server *s = calloc(1, sizeof *s);
+    int r = s ? server_init(s, options, n, err) : -ENOMEM;
+
+    if (r < 0) {
+        for (size_t i = 0; i < n; i++)
+            close(listeners[i].fd);
         free(s);
-        return error_set(err, -EIO, "", "the HTTP server does not start on this socket");
+        return r;
+    }
+    s->service = *service;
+    r = start_all(s, listeners, n, options, err);
+    if (r < 0) {
+        http_server_free(s);
+        return r;
     }
     *ret = s;
     return 0;
 }
 
-struct server *server_free(struct server *s)
+static void wait_for_requests(struct http_server *s)
 {
     struct timespec until;
-    MHD_socket fd;
 
-    if (!s)
-        return NULL;
-    fd = MHD_quiesce_daemon(s->daemon);
-    atomic_store(&s->stopping, true);
     clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_sec += FINISH_MSEC / 1000;
     pthread_mutex_lock(&s->lock);
     while (s->in_hand > 0 && pthread_cond_timedwait(&s->done, &s->lock, &until) == 0)
         ;
     pthread_mutex_unlock(&s->lock);
-    MHD_stop_daemon(s->daemon);
-    if (fd != MHD_INVALID_SOCKET)
-        close(fd);
+}
+
+struct http_server *http_server_free(struct http_server *s)
+{
+    if (!s)
+        return NULL;
+    atomic_store(&s->stopping, true);
+    for (size_t i = 0; i < s->n_listeners; i++) {
+        MHD_socket fd = MHD_quiesce_daemon(s->listeners[i].daemon);
+
+        if (fd != MHD_INVALID_SOCKET)
+            close(fd);
+    }
+    wait_for_requests(s);
+    server_cut_all(s);
+    for (size_t i = 0; i < s->n_listeners; i++)
+        MHD_stop_daemon(s->listeners[i].daemon);
+    server_watch_free(s);
+    pthread_cond_destroy(&s->wake);
     pthread_cond_destroy(&s->done);
     pthread_mutex_destroy(&s->lock);
+    free(s->listeners);
     free(s);
     return NULL;
 }

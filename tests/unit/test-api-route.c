@@ -585,18 +585,18 @@ static void a_stale_socket_is_replaced(void **state)
     fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof address), 0);
     close(fd);
-    fd = server_listen(path, 0620, &err);
+    fd = http_listen_unix(path, 0620, &err);
     assert_true(fd >= 0);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 07777, 0620);
-    assert_int_equal(server_listen(path, 0600, &err), -EADDRINUSE);
+    assert_int_equal(http_listen_unix(path, 0600, &err), -EADDRINUSE);
     close(fd);
     unlink(path);
     close(open(path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
-    assert_int_equal(server_listen(path, 0600, &err), -EEXIST);
+    assert_int_equal(http_listen_unix(path, 0600, &err), -EEXIST);
     memset(longest, 'x', sizeof longest);
     longest[199] = '\0';
-    assert_int_equal(server_listen(longest, 0600, &err), -ENAMETOOLONG);
+    assert_int_equal(http_listen_unix(longest, 0600, &err), -ENAMETOOLONG);
 }
 
 int main(void)
