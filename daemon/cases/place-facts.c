@@ -40,6 +40,7 @@ struct work {
     const json_t *arrival, *media;
     int64_t received_usec;
     struct zone *zone;
+    const char *sidecar_source; /* "sidecar", or "bodyworn" where a camera system said it by its own door */
     json_t *place, *notes;
     struct time_fact starts[TIMES_MAX], ends[TIMES_MAX];
     size_t n_starts, n_ends;
@@ -107,6 +108,13 @@ int placer_new(const struct settings *settings, config_on_fault on_fault, void *
     if (result == 0)
         *ret = TAKE_PTR(p);
     return result;
+}
+
+bool place_is_bodyworn(const json_t *arrival)
+{
+    const char *door = json_get_string(arrival, "door");
+
+    return door && strcmp(door, PLACE_BODYWORN) == 0;
 }
 
 int64_t placer_takes_gap_usec(const struct placer *p)
@@ -188,13 +196,13 @@ static int sidecar_text(struct work *w, const json_t *sidecar, const char *from,
         return 0;
     if (json_is_integer(v)) {
         snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
-        return keep_text(w, to, number, "sidecar", SURE_CERTAIN);
+        return keep_text(w, to, number, w->sidecar_source, SURE_CERTAIN);
     }
     if (!json_is_string(v) || !place_value_is_clean(json_string_value(v), json_string_length(v)))
         return note(w,
                     "sidecar: %s is not used; it must be a text of 1 to %d bytes without control characters",
                     from, PLACE_VALUE_MAX);
-    return keep_text(w, to, json_string_value(v), "sidecar", SURE_CERTAIN);
+    return keep_text(w, to, json_string_value(v), w->sidecar_source, SURE_CERTAIN);
 }
 
 static int sidecar_time(struct work *w, const json_t *sidecar, const char *key, struct time_fact *list,
@@ -207,7 +215,7 @@ static int sidecar_time(struct work *w, const json_t *sidecar, const char *key, 
         return 0;
     if (!json_is_string(v) || calendar_parse(w->zone, json_string_value(v), &usec, NULL) < 0)
         return note(w, "sidecar: %s is not used; it must be a time such as 2026-11-23T09:05:07+08:00", key);
-    keep_time(list, n, usec, "sidecar", SURE_CERTAIN);
+    keep_time(list, n, usec, w->sidecar_source, SURE_CERTAIN);
     return 0;
 }
 
@@ -231,6 +239,21 @@ static int sidecar_link(struct work *w, const json_t *sidecar)
     return json_set_string(fact, "step", json_string_value(step));
 }
 
+/* What only our own door writes into a sidecar: sentences, and an officer's choice on the camera. */
+static int bodyworn_extras(struct work *w, const json_t *sidecar)
+{
+    const json_t *notes = json_get_array(sidecar, "notes");
+    json_t *proposals = json_get_array(sidecar, "proposals");
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < json_array_size(notes); i++) {
+        const char *text = json_string_value(json_array_get(notes, i));
+
+        r = text ? note(w, "%s", text) : 0;
+    }
+    return r < 0 || !proposals ? r : json_set_take(w->place, "proposals", json_incref(proposals));
+}
+
 static int from_sidecar(struct work *w)
 {
     static const char *const keys[][2] = {{"device", "device"},    {"officer", "officer"}, {"unit", "unit"},
@@ -249,7 +272,8 @@ static int from_sidecar(struct work *w)
         r = sidecar_text(w, sidecar, keys[i][0], keys[i][1]);
     r = r < 0 ? r : sidecar_time(w, sidecar, "started", w->starts, &w->n_starts);
     r = r < 0 ? r : sidecar_time(w, sidecar, "ended", w->ends, &w->n_ends);
-    return r < 0 ? r : sidecar_link(w, sidecar);
+    r = r < 0 ? r : sidecar_link(w, sidecar);
+    return r < 0 || strcmp(w->sidecar_source, PLACE_BODYWORN) != 0 ? r : bodyworn_extras(w, sidecar);
 }
 
 static int keep_match(struct work *w, const struct settings_place *s, const struct place_match *m,
@@ -499,6 +523,8 @@ int place_work_out(const struct placer *p, const json_t *arrival, const json_t *
                                           .arrival = arrival,
                                           .media = media,
                                           .received_usec = received_usec,
+                                          .sidecar_source =
+                                              place_is_bodyworn(arrival) ? PLACE_BODYWORN : "sidecar",
                                           .place = json_object(),
                                           .notes = json_array()};
     int64_t sort = received_usec;

@@ -8,8 +8,9 @@
  * (RFC 3339, or without offset in the folder's zone), role ("evidence" or "context": of the link to the case), step.
  *
  * The place: {device?, officer?, unit?, case_number?, channel?, seq?, started?, ended?: each {value, source, certainty}; case_number
- * may have role and step, started and ended may have conflict {value, source, certainty}; mtime_hint?; notes? [sentences]}.
- * Times are µs UTC, all other values text. Sources: "sidecar", "rule:NAME", "folder:NAME", "media:WHAT", "started + duration".
+ * may have role and step, started and ended may have conflict {value, source, certainty}; mtime_hint?; notes? [sentences]; proposals?
+ * [{value, name?, source, certainty}]: what an officer chose on the camera; a person makes a hold or a class of it, or not}.
+ * Times are µs UTC, all other values text. Sources: "sidecar", "bodyworn", "rule:NAME", "folder:NAME", "media:WHAT", "started + duration".
  */
 #ifndef LIUHEN_CASES_PLACE_FACTS_H
 #define LIUHEN_CASES_PLACE_FACTS_H
@@ -21,6 +22,11 @@
  * are no errors: they become notes. Return: 0, -EINVAL (arrival lacks its path), -ENOMEM. */
 int place_work_out(const struct placer *p, const json_t *arrival, const json_t *media, int64_t received_usec,
                    json_t **ret_place, int64_t *ret_sort, struct error *err);
+
+/* Whether a body-worn system brought it by its own door. Then the sidecar is ours (bodyworn.h) and may hold take (ULID), notes and
+ * proposals as well; its source is named "bodyworn". */
+#define PLACE_BODYWORN "bodyworn"
+bool place_is_bodyworn(const json_t *arrival);
 
 /* How long a gap within a take may be. */
 int64_t placer_takes_gap_usec(const struct placer *p);

@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "cases/decide.h"
+#include "cases/place-bodyworn.h"
 #include "cases/place-facts.h"
 #include "catalogue/case-rows.h"
 #include "catalogue/ids.h"
@@ -63,6 +64,15 @@ static int take_beside(struct db *db, const struct placer *p, const struct recor
             break;
         }
     return r;
+}
+
+/* The take that the camera system itself says: all that lies in one of its containers. "" = none. */
+static const char *take_said(const json_t *arrival)
+{
+    const char *take =
+        place_is_bodyworn(arrival) ? json_get_string(json_get_object(arrival, "sidecar"), "take") : NULL;
+
+    return take && ulid_is_valid(take) ? take : "";
 }
 
 /* Finds or makes the take, and the one that this recording joins on to it. Sets take and merged_take in facts. */
@@ -146,11 +156,15 @@ int place_recording(struct txn *t, const struct placer *p, const struct recordin
     int64_t sort;
     int r = facts ? placing_read(txn_db(t), id, &known, err) : -ENOMEM;
 
+    r = r != 0 ? r : place_bodyworn(txn_db(t), id->text, known.arrival, err);
     if (r == 0)
         r = place_work_out(p, known.arrival, known.media, known.received_usec, &place, &sort, err);
     r = r != 0 ? r : json_set_take(facts, "place", json_incref(place));
     r = r != 0 ? r : json_set_integer(facts, "sort", sort);
-    r = r != 0 ? r : place_take(txn_db(t), p, id, place, facts, err);
+    if (r == 0 && *take_said(known.arrival))
+        r = json_set_string(facts, "take", take_said(known.arrival));
+    else
+        r = r != 0 ? r : place_take(txn_db(t), p, id, place, facts, err);
     r = r != 0 ? r : txn_act(t, "recording.placed", "system", id->text, 0, TAKE_PTR(facts), NULL, err);
     return r != 0 ? r : place_link(t, id, place, known.place, err);
 }

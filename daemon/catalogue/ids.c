@@ -67,6 +67,19 @@ int ids_waiting_for_case(struct db *db, const char *case_key, struct recording_i
     return r != 0 ? r : read_all(st, row, ret, err);
 }
 
+int ids_of_container(struct db *db, const char *container, struct recording_ids *ret, struct error *err)
+{
+    struct db_stmt *st;
+    bool row;
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT DISTINCT r.id FROM bodyworn_objects o JOIN recordings r ON r.id = o.recording WHERE "
+        "o.container = $1 AND r.disposed_leaf IS NULL ORDER BY r.id",
+        "t", container);
+
+    return r != 0 ? r : read_all(st, row, ret, err);
+}
+
 int ids_after(struct db *db, const char *after, int limit, struct recording_ids *ret, struct error *err)
 {
     struct db_stmt *st;

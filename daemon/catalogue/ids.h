@@ -28,6 +28,9 @@ int ids_of_case(struct db *db, const char *case_id, struct recording_ids *ret, s
 /* Whose place names this (folded) case number, which nobody had added so far. */
 int ids_waiting_for_case(struct db *db, const char *case_key, struct recording_ids *ret, struct error *err);
 
+/* The bytes of the objects in a body-worn system's container. */
+int ids_of_container(struct db *db, const char *container, struct recording_ids *ret, struct error *err);
+
 /* The next limit recordings after an id ("" = from the first), by id. */
 int ids_after(struct db *db, const char *after, int limit, struct recording_ids *ret, struct error *err);
 

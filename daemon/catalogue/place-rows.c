@@ -80,8 +80,8 @@ static int read_channel(const char *place_text, char *out, size_t size)
     "ON "                                                                                                    \
     "f.recording = r.id WHERE r.device = $1 AND r.sort_usec " compare                                        \
     " $2 AND r.id <> $3 AND r.take IS NOT NULL AND "                                                         \
-    "r.ended_usec IS NOT NULL AND r.certainty IN ('certain', 'probable') AND r.disposed_leaf IS NULL ORDER " \
-    "BY "                                                                                                    \
+    "r.ended_usec IS NOT NULL AND r.certainty IN ('certain', 'probable') AND r.disposed_leaf IS NULL AND "   \
+    "NOT EXISTS (SELECT 1 FROM bodyworn_containers b WHERE b.id = r.take) ORDER BY "                         \
     "r.sort_usec " order ", r.id " order " LIMIT $4"
 
 int neighbours_read(struct db *db, const char *device, int64_t start_usec, int64_t end_usec, int64_t gap_usec,

@@ -42,6 +42,12 @@ static const struct table_columns tables[] = {
     {"device_keys", "tittbtitiit",
      "SELECT id, leaf, device, kind, digest, label, added_usec, added_by, expires_usec, revoked_usec, "
      "revoked_by FROM device_keys ORDER BY id"},
+    {"bodyworn_containers", "titttttii",
+     "SELECT id, leaf, device_id, name, kind, status, metadata, opened_usec, closed_usec FROM "
+     "bodyworn_containers ORDER BY id"},
+    {"bodyworn_objects", "tittttitttttiii",
+     "SELECT id, leaf, container, name, kind, recording, size_bytes, etag, type, metadata, content, detail, "
+     "stored_usec, changed_usec, replaced_leaf FROM bodyworn_objects ORDER BY id"},
     {NULL, NULL, NULL},
 };
 
