@@ -18,7 +18,7 @@
 #include "cases/devices.h"
 #include "intake/upload.h"
 
-#define FIELD_TEXT_MAX 1000 /* bytes of a text */
+#define FIELD_TEXT_MAX 500 /* bytes of a text: all of them, percent-encoded, must fit into one act */
 #define FIELD_PATH_MAX 4096
 
 struct fields {

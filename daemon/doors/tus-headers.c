@@ -75,7 +75,7 @@ int tus_metadata_parse(const char *value, struct tus_metadata *ret, struct error
 
     if (size > TUS_METADATA_MAX)
         return error_set(err, -EINVAL, "Upload-Metadata", "is longer than %u bytes", TUS_METADATA_MAX);
-    if (strspn(value, " \t") == size) {
+    if (strspn(value, " ") == size) {
         *ret = m;
         return 0;
     }
@@ -85,9 +85,9 @@ int tus_metadata_parse(const char *value, struct tus_metadata *ret, struct error
 
         comma = memchr(pair, ',', (size_t)(end - pair));
         to = comma ? comma : end;
-        while (from < to && (*from == ' ' || *from == '\t'))
+        while (from < to && *from == ' ')
             from++;
-        while (to > from && (to[-1] == ' ' || to[-1] == '\t'))
+        while (to > from && to[-1] == ' ')
             to--;
         r = add_pair(&m, from, (size_t)(to - from), err);
         if (r < 0)
