@@ -30,7 +30,7 @@ say        = @printf '  %-5s %s\n' '$(1)' '$(2)';
 endif
 PYTHON    ?= /usr/bin/python3
 
-PKGS      := libsystemd yaml-0.1 sqlite3 libpq libcrypto libpcre2-8 jansson libmicrohttpd gnutls libcurl glib-2.0 libcap
+PKGS      := libsystemd yaml-0.1 sqlite3 libpq libcrypto libpcre2-8 jansson libmicrohttpd gnutls libcurl glib-2.0 libcap zlib
 MEDIAPKGS := libavformat libavcodec libavutil libseccomp libexif libheif
 
 CSTD      := -std=gnu11 -D_GNU_SOURCE -DLIUHEN_VERSION='"$(VERSION)"'

@@ -329,6 +329,8 @@ static void stop_all(struct daemon *d)
 {
     if (d->writer)
         writer_hurry(d->writer);
+    if (d->intake)
+        intake_hurry(d->intake);
     if (d->feed)
         feed_close(d->feed);
     api_free(d->api);

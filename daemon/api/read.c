@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "catalogue/case-rows.h"
 #include "catalogue/holds.h"
+#include "catalogue/receipts.h"
 #include "catalogue/recordings.h"
 
 #define LIST_DEFAULT    100
@@ -165,10 +166,8 @@ int handle_receipt(struct call *c)
 
     if (r != 0)
         return r;
-    r = ledger_receipt(c->context->ledger, (uint64_t)json_get_integer(row, "leaf", 0), &c->text, &c->err);
-    if (r == -ENOENT)
-        return error_set(&c->err, -EAGAIN, id.text, "its act is not published yet; ask again in a moment");
-    return r;
+    return receipt_for_leaf(c->context->ledger, (uint64_t)json_get_integer(row, "leaf", 0), id.text, &c->text,
+                            &c->err);
 }
 
 /* ---- history ------------------------------------------------------------------------------------------------------------- */

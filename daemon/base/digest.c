@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <openssl/evp.h>
+#include <zlib.h>
 
 #include "base/encode.h"
 #include "base/fd.h"
@@ -75,6 +76,80 @@ void hasher_final(struct hasher *h, struct digest_pair *ret)
         EVP_DigestFinal_ex(h->sm3, ret->sm3, NULL);
         ret->have_sm3 = true;
     }
+}
+
+int hasher_dup(const struct hasher *h, struct hasher **ret)
+{
+    _cleanup_(hasher_freep) struct hasher *copy = NULL;
+    int r = hasher_new(h->sm3 != NULL, &copy);
+
+    if (r < 0)
+        return r;
+    if (!EVP_MD_CTX_copy_ex(copy->sha256, h->sha256) || (h->sm3 && !EVP_MD_CTX_copy_ex(copy->sm3, h->sm3)))
+        return -ENOMEM;
+    *ret = TAKE_PTR(copy);
+    return 0;
+}
+
+/* ---- digests to compare with ---- */
+
+struct checker {
+    EVP_MD_CTX *md; /* NULL: CRC-32 */
+    uLong crc;
+};
+
+struct checker *checker_free(struct checker *c)
+{
+    if (!c)
+        return NULL;
+    EVP_MD_CTX_free(c->md);
+    free(c);
+    return NULL;
+}
+
+int checker_new(const char *algorithm, struct checker **ret)
+{
+    static const char *const names[][2] = {
+        {"md5", "MD5"}, {"sha1", "SHA1"}, {"sha256", "SHA256"}, {"sha512", "SHA512"}, {"crc32", NULL}};
+    size_t i = 0;
+
+    while (i < ARRAY_SIZE(names) && strcmp(names[i][0], algorithm) != 0)
+        i++;
+    if (i == ARRAY_SIZE(names))
+        return -EOPNOTSUPP;
+    _cleanup_(checker_freep) struct checker *c = calloc(1, sizeof *c);
+    if (!c)
+        return -ENOMEM;
+    c->crc = crc32(0, NULL, 0);
+    if (names[i][1]) {
+        EVP_MD *md = EVP_MD_fetch(NULL, names[i][1], NULL);
+        bool ok = md && (c->md = EVP_MD_CTX_new()) && EVP_DigestInit_ex2(c->md, md, NULL);
+
+        EVP_MD_free(md); /* the context keeps its own reference */
+        if (!ok)
+            return md ? -ENOMEM : -EOPNOTSUPP; /* where a policy of the system forbids MD5 */
+    }
+    *ret = TAKE_PTR(c);
+    return 0;
+}
+
+void checker_update(struct checker *c, const void *data, size_t size)
+{
+    if (c->md)
+        EVP_DigestUpdate(c->md, data, size);
+    else
+        c->crc = crc32_z(c->crc, data, size);
+}
+
+size_t checker_final(struct checker *c, uint8_t out[CHECKER_BYTES_MAX])
+{
+    unsigned size = 4;
+
+    if (c->md)
+        EVP_DigestFinal_ex(c->md, out, &size);
+    for (unsigned i = 0; !c->md && i < 4; i++)
+        out[i] = (uint8_t)(c->crc >> (24 - 8 * i));
+    return size;
 }
 
 void digest_of(const void *data, size_t size, struct digest *ret)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Message digests over OpenSSL: SHA-256 (FIPS 180-4) always, SM3 (GB/T 32905) beside it where configured.
+ * Message digests over OpenSSL: SHA-256 (FIPS 180-4) always, SM3 (GB/T 32905) beside it where configured; and the older ones (MD5,
+ * SHA-1, CRC-32 …) that senders know, which are compared and never kept.
  */
 #ifndef LIUHEN_BASE_DIGEST_H
 #define LIUHEN_BASE_DIGEST_H
@@ -33,6 +34,19 @@ struct hasher *hasher_free(struct hasher *h);
 DEFINE_CLEANUP(struct hasher *, hasher_free)
 void hasher_update(struct hasher *h, const void *data, size_t size);
 void hasher_final(struct hasher *h, struct digest_pair *ret);
+/* A copy in the same state, so that one can be gone back to. Return: 0 or -ENOMEM. */
+int hasher_dup(const struct hasher *h, struct hasher **ret);
+
+/* One more digest of the same bytes, to compare with what a sender says; the content's own digests are the hasher's. */
+struct checker;
+#define CHECKER_BYTES_MAX 64
+/* algorithm: md5, sha1, sha256, sha512, crc32 (ISO 3309, four bytes, the highest first). Return: 0, -EOPNOTSUPP, -ENOMEM. */
+int checker_new(const char *algorithm, struct checker **ret);
+struct checker *checker_free(struct checker *c);
+DEFINE_CLEANUP(struct checker *, checker_free)
+void checker_update(struct checker *c, const void *data, size_t size);
+/* Return: how many bytes of out are the digest. */
+size_t checker_final(struct checker *c, uint8_t out[CHECKER_BYTES_MAX]);
 
 void digest_of(const void *data, size_t size, struct digest *ret);
 

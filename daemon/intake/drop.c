@@ -239,6 +239,18 @@ static void remove_sentinel(const struct candidate *c)
 
 /* ---- work in hand ------------------------------------------------------------------------------------------------------- */
 
+/* Any thread: the item comes back with its outcome. */
+static void on_done(struct item *item)
+{
+    struct drop *d = item->in->drop;
+
+    pthread_mutex_lock(&d->lock);
+    item->next = d->finished;
+    d->finished = item;
+    pthread_mutex_unlock(&d->lock);
+    drop_kick(d);
+}
+
 static void run_take(void *userdata)
 {
     struct item *item = userdata;
@@ -247,7 +259,7 @@ static void run_take(void *userdata)
     if (item->outcome == OUTCOME_DONE && item->staged)
         sealer_add(item->in->sealer, item);
     else
-        drop_done(item->in->drop, item);
+        item->on_done(item);
 }
 
 static int64_t later(const struct candidate *c)
@@ -279,6 +291,7 @@ static void try_candidate(struct drop *d, struct candidate *c)
                               .folder = c->folder->settings,
                               .path = strdup(c->path),
                               .token = c,
+                              .on_done = on_done,
                               .is_orphan =
                                   !has_sentinel, /* its clip was sealed just before a stop, or never came */
                               .seen = c->seen,
@@ -404,15 +417,6 @@ static void take_finished(struct drop *d)
         finish_candidate(d, list->token, list);
         item_free(list);
     }
-}
-
-void drop_done(struct drop *d, struct item *item)
-{
-    pthread_mutex_lock(&d->lock);
-    item->next = d->finished;
-    d->finished = item;
-    pthread_mutex_unlock(&d->lock);
-    drop_kick(d);
 }
 
 void drop_kick(struct drop *d)

@@ -18,6 +18,7 @@
 struct drop;
 struct sealer;
 struct examiner;
+struct uploads;
 
 struct intake {
     struct store *store;
@@ -45,6 +46,8 @@ struct intake {
     struct sealer *sealer;
     struct drop *drop;
     struct examiner *examiner;
+    struct uploads *uploads;
+    atomic_ullong reserved; /* bytes that uploads have announced and not brought yet */
 };
 
 /* What became of an item. */
@@ -68,8 +71,12 @@ struct item {
     struct item *next; /* in the sealer's queue */
     struct intake *in;
     const struct settings_folder *folder;
-    char *path;              /* below the folder, raw bytes */
-    void *token;             /* the watcher's own */
+    char *path;         /* below the folder, raw bytes */
+    void *token;        /* the watcher's own, or the upload */
+    const char *upload; /* the id of the upload that it is, NULL: it lies in a drop folder */
+    const char *shown;  /* what people call it, NULL: path */
+    /* Any thread; takes the item with its outcome. */
+    void (*on_done)(struct item *item);
     bool is_orphan;          /* a sidecar without clip and sentinel: taken only when its clip was */
     struct source_stat seen; /* how it was when it was tried before */
     int64_t seen_usec;       /* since when it has been so; monotonic, 0: not tried before */
@@ -100,6 +107,9 @@ struct item {
 struct item *item_free(struct item *item);
 DEFINE_CLEANUP(struct item *, item_free)
 
+/* What people call the item. */
+const char *item_shown(const struct item *item);
+
 void source_stat_of(const struct stat *st, struct source_stat *ret);
 bool source_stat_equal(const struct source_stat *a, const struct source_stat *b);
 int64_t source_mtime_usec(const struct stat *st);
@@ -119,8 +129,10 @@ bool intake_sidecar_is_used(const struct item *item, const char *stem, size_t n,
 
 /* take.c: opens, leases, digests, stages. Runs in the pool. */
 void take_item(struct item *item);
-/* Whether the lease is still ours, or there never was one. */
+/* Whether nobody else can be writing to it: the lease is still ours, or it is an upload, which only we write to. */
 bool take_lease_holds(const struct item *item);
+/* Completes what is staged: the facts of the act from the original's name and its arrival (taken), arrival.json, inventories. */
+int take_finish_staged(struct item *item, const char *name, json_t *arrival);
 
 /* sidecar.c: adds "sidecar" (or "sidecar_fault", why one is not used) to the arrival. 0 or negative errno. */
 int sidecar_add(const struct item *item, json_t *arrival);
@@ -154,12 +166,19 @@ void source_write_receipt(struct item *item);
 /* recover.c */
 int recover_staging(struct intake *in, struct error *err);
 
+/* upload-table.c: all uploads. */
+int uploads_new(struct intake *in, struct error *err);
+void uploads_stop(struct intake *in); /* whoever waits for a seal hears -ECANCELED */
+void uploads_free(struct intake *in);
+/* What a former process left: thrown away, or gone on with. After all intents have been carried out. */
+int uploads_recover(struct intake *in, struct db *db, const char *id, struct error *err);
+void uploads_status(struct intake *in, json_t *status);
+
 /* drop.c: the watcher. */
 int drop_new(struct intake *in, struct drop **ret, struct error *err);
 void drop_stop(struct drop *d); /* joins the thread */
 struct drop *drop_free(struct drop *d);
 void drop_reload(struct drop *d);
-void drop_done(struct drop *d, struct item *item); /* any thread; takes the item with its outcome */
 void drop_status(struct drop *d, json_t *status);
 void drop_kick(struct drop *d);
 
@@ -172,8 +191,12 @@ void examiner_kick(struct examiner *x); /* something new to examine */
 void intake_pause(struct intake *in, const struct error *err);
 void intake_resume(struct intake *in);
 bool intake_is_paused(struct intake *in);
-/* Whether there is room above the reserve (and 64 inodes) for bytes more; otherwise err says what is short. */
+/* Whether there is room above the reserve, what uploads have announced, and 64 inodes, for bytes more; otherwise err says what is
+ * short. */
 bool intake_has_room(struct intake *in, uint64_t bytes, struct error *err);
+/* The read connection that all share, locked; NULL when it cannot be had. intake_unlock_db in any case. */
+struct db *intake_lock_db(struct intake *in, struct error *err);
+void intake_unlock_db(struct intake *in);
 /* "drop:<name>", how arrivals and quarantine name a drop folder; new string, NULL = out of memory. */
 char *door_of_folder(const struct settings_folder *folder);
 /* The actor of acts that a door brings about. */

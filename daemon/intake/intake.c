@@ -72,17 +72,19 @@ bool intake_is_paused(struct intake *in)
 
 bool intake_has_room(struct intake *in, uint64_t bytes, struct error *err)
 {
-    uint64_t reserve = atomic_load(&in->settings)->store.reserve_bytes, free_bytes, free_inodes;
+    uint64_t reserve = atomic_load(&in->settings)->store.reserve_bytes, free_bytes, free_inodes,
+             announced = atomic_load(&in->reserved);
 
     if (store_space(in->store, &free_bytes, &free_inodes, err) < 0)
         return false;
-    if (free_bytes < reserve || free_bytes - reserve < bytes) {
+    if (free_bytes < reserve || free_bytes - reserve < announced ||
+        free_bytes - reserve - announced < bytes) {
         error_set(err, -ENOSPC, "archive",
-                  "disk nearly full: %llu MiB are free, %llu MiB are kept in reserve, %llu MiB are needed; "
-                  "make room or "
-                  "enlarge the disk. Nothing is erased to make space",
+                  "disk nearly full: %llu MiB are free, %llu MiB are kept in reserve, %llu MiB are announced "
+                  "by uploads, %llu MiB are needed; make room or enlarge the disk. Nothing is erased to make "
+                  "space",
                   (unsigned long long)(free_bytes >> 20), (unsigned long long)(reserve >> 20),
-                  (unsigned long long)((bytes + 1048575) >> 20));
+                  (unsigned long long)(announced >> 20), (unsigned long long)((bytes + 1048575) >> 20));
         return false;
     }
     if (free_inodes < INODES_RESERVE) {
@@ -100,16 +102,13 @@ char *door_of_folder(const struct settings_folder *folder)
     return asprintf(&door, "drop:%s", folder->name) < 0 ? NULL : door;
 }
 
-/* The shared read connection, locked; NULL when it cannot be had. unlock_db in any case. */
-static struct db *lock_db(struct intake *in)
+struct db *intake_lock_db(struct intake *in, struct error *err)
 {
-    struct error ignored;
-
     pthread_mutex_lock(&in->db_lock);
-    return in->db || catalogue_open(in->dsn, DB_READ, &in->db, &ignored) == 0 ? in->db : NULL;
+    return in->db || catalogue_open(in->dsn, DB_READ, &in->db, err) == 0 ? in->db : NULL;
 }
 
-static void unlock_db(struct intake *in)
+void intake_unlock_db(struct intake *in)
 {
     pthread_mutex_unlock(&in->db_lock);
 }
@@ -124,11 +123,11 @@ bool intake_source_is_known(struct item *item)
 
     if (!path || !door)
         return false;
-    db = lock_db(item->in);
+    db = intake_lock_db(item->in, &ignored);
     if (!db || recordings_source_is_known(db, door, path, item->st.st_size, source_mtime_usec(&item->st),
                                           &known, &ignored) != 0)
         known = false;
-    unlock_db(item->in);
+    intake_unlock_db(item->in);
     return known;
 }
 
@@ -141,11 +140,11 @@ bool intake_sidecar_is_used(const struct item *item, const char *stem, size_t n,
 
     if (!path || !door)
         return false;
-    db = lock_db(item->in);
+    db = intake_lock_db(item->in, &ignored);
     if (!db || recordings_sidecar_is_used(db, door, path, sidecar, source_mtime_usec(&item->st), &used,
                                           &ignored) != 0)
         used = false;
-    unlock_db(item->in);
+    intake_unlock_db(item->in);
     return used;
 }
 
@@ -183,7 +182,8 @@ int intake_new(const struct intake_context *context, struct intake **ret, struct
     in->archive_dev = st.st_dev;
     in->archive_mount = fd_mount_id(store_staging_fd(in->store));
     in->may_chown = has_capability(CAP_CHOWN) && has_capability(CAP_FOWNER);
-    r = recover_staging(in, err);
+    r = uploads_new(in, err);
+    r = r < 0 ? r : recover_staging(in, err);
     r = r < 0 ? r : pool_new((unsigned)context->settings->intake.threads, &in->pool);
     r = r < 0 ? r : examiner_new(in, &in->examiner, err);
     r = r < 0 ? r : sealer_new(in, &in->sealer, err);
@@ -194,16 +194,23 @@ int intake_new(const struct intake_context *context, struct intake **ret, struct
     return 0;
 }
 
+void intake_hurry(struct intake *in)
+{
+    atomic_store(&in->stopping, true);
+    uploads_stop(in);
+}
+
 struct intake *intake_free(struct intake *in)
 {
     if (!in)
         return NULL;
-    atomic_store(&in->stopping, true);
+    intake_hurry(in);
     drop_stop(in->drop);
     in->pool = pool_free(in->pool);       /* what is being hashed stops at the next block */
     in->sealer = sealer_free(in->sealer); /* what is staged is sealed */
     in->examiner = examiner_free(in->examiner);
     in->drop = drop_free(in->drop);
+    uploads_free(in);
     db_close(in->db);
     pthread_mutex_destroy(&in->lock);
     pthread_mutex_destroy(&in->db_lock);
@@ -227,6 +234,7 @@ json_t *intake_status(struct intake *in)
     if (!o)
         return NULL;
     drop_status(in->drop, o);
+    uploads_status(in, o);
     writer_trouble(in->writer, reason, sizeof reason); /* then seals in hand wait for it */
     pthread_mutex_lock(&in->lock);
     if (in->paused)

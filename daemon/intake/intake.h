@@ -30,6 +30,10 @@ struct intake_context {
  * Return: 0, or a negative errno when recovery cannot be done (then nothing is taken in). */
 int intake_new(const struct intake_context *context, struct intake **ret, struct error *err);
 
+/* The daemon is stopping: nothing new is taken, and whoever waits for the seal of an upload hears -ECANCELED. To be called, with
+ * writer_hurry, before those are waited for who may wait here (the HTTP server's threads). */
+void intake_hurry(struct intake *in);
+
 /* Stops taking; a seal in hand is finished, hashing in hand is rolled back. */
 struct intake *intake_free(struct intake *in);
 DEFINE_CLEANUP(struct intake *, intake_free)
@@ -37,7 +41,8 @@ DEFINE_CLEANUP(struct intake *, intake_free)
 /* New settings (folders, patterns, limits) and rules take effect. */
 void intake_reload(struct intake *in, const struct settings *settings, const struct placer *placer);
 
-/* {state: running · paused, reason?, waiting, in_hand, to_examine_soon, folders: [{name, path, present, waiting}]}; new object. */
+/* {state: running · paused, reason?, waiting, in_hand, to_examine_soon, folders: [{name, path, present, waiting}], uploads: {unfinished,
+ * bytes, reserved}}; new object. */
 json_t *intake_status(struct intake *in);
 
 #endif

@@ -29,14 +29,20 @@ struct promise {
     const char *known, *arrival, *folder;
     bool is_move;
     enum folder_after after;
-    char *path;
+    char *path, *upload_folder;
     struct source_stat was;
 };
 
-static int parse_promise(const json_t *o, struct promise *ret)
+static void promise_done(struct promise *p)
+{
+    free(p->path);
+    free(p->upload_folder);
+}
+
+static int parse_promise(const struct intake *in, const json_t *o, struct promise *ret)
 {
     const char *id = json_get_string(o, "id"), *after = json_get_string(o, "after"),
-               *path = json_get_string(o, "path");
+               *path = json_get_string(o, "path"), *upload = json_get_string(o, "upload");
 
     *ret = (struct promise){
         .known = json_get_string(o, "known"),
@@ -52,6 +58,12 @@ static int parse_promise(const json_t *o, struct promise *ret)
     };
     if (!id || recording_id_parse(id, &ret->id) < 0 || !ret->folder || !ret->arrival || !path)
         return -EINVAL;
+    if (upload && ulid_is_valid(upload)) { /* where it lies now, wherever the archive was then */
+        ret->upload_folder = store_upload_path(in->store, upload);
+        if (!ret->upload_folder)
+            return -ENOMEM;
+        ret->folder = ret->upload_folder;
+    }
     return decode_percent(path, &ret->path, NULL);
 }
 
@@ -180,9 +192,9 @@ static int recover_intent(struct recovery *rec, const char *name)
     json_array_foreach (list, i, o) {
         struct promise p;
         error_clear(rec->err);
-        r = parse_promise(o, &p);
+        r = parse_promise(rec->in, o, &p);
         r = r < 0 ? r : carry_on(rec, &p);
-        free(p.path);
+        promise_done(&p);
         if (r < 0 && (error_is_resource(r) || r == -ECANCELED))
             return error_prefix(rec->err, "recovering %s", name), r;
         if (r !=
@@ -219,6 +231,8 @@ static int on_rest(void *userdata, enum store_staging_kind kind, const char *nam
         r = r != 0 ? r : store_stage_abort(staged, -1, NULL, rec->err);
         rec->undone++;
         return r > 0 ? 0 : r;
+    case STORE_STAGING_UPLOAD:
+        return uploads_recover(rec->in, rec->db, name, rec->err);
     case STORE_STAGING_INTENT:
         return 0;
     }

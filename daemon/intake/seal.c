@@ -138,7 +138,7 @@ static int find_known(struct batch *b, struct item *item)
         return r > 0 ? -EBUSY : r;
     r = check_stored_copy(item);
     if (r == -EUCLEAN)
-        error_set(&item->err, r, item->path,
+        error_set(&item->err, r, item_shown(item),
                   "has the same bytes as recording %s, but that one's object is missing or damaged in the "
                   "store; run "
                   "`liuhen fsck --deep`. The source stays where it is",
@@ -166,7 +166,7 @@ static void fail_item(struct item *item, int r)
                     : r < 0 && error_is_resource(r)         ? OUTCOME_RESOURCE
                                                             : OUTCOME_LEAVE;
     if (!item->err.text[0])
-        error_errno(&item->err, r < 0 ? r : -EIO, item->path, "could not be sealed");
+        error_errno(&item->err, r < 0 ? r : -EIO, item_shown(item), "could not be sealed");
     if (item->staged && !item->stored)
         undo_item(item);
     item->staged = store_staged_free(item->staged);
@@ -247,6 +247,7 @@ static int intent_item(const struct item *item, json_t *list)
               : json_set_string(o, "arrival", json_get_string(json_get_object(item->facts, "arrival"), "id"));
     r = r < 0 ? r : json_set_string(o, "known", item->known.text[0] ? item->known.text : NULL);
     r = r < 0 ? r : json_set_bool(o, "move", item->is_move && !item->known.text[0]);
+    r = r < 0 ? r : json_set_string(o, "upload", item->upload);
     r = r < 0 ? r : json_set_string(o, "folder", item->folder->path);
     r = r < 0 ? r : json_set_string(o, "after", folder_after_name(item->folder->after));
     r = r < 0 ? r : json_set_string(o, "path", path);
@@ -384,7 +385,7 @@ static void step_commit(struct batch *b)
 
 static void say_sealed(struct item *item)
 {
-    _cleanup_free_ char *path = encode_percent(item->path, strlen(item->path));
+    _cleanup_free_ char *path = encode_percent(item_shown(item), strlen(item_shown(item)));
     json_t *line = json_object();
     char bytes[24];
 
@@ -541,7 +542,7 @@ static void *sealer_thread(void *userdata)
         seal_batch(&b);
         examiner_kick(s->in->examiner);
         for (size_t i = 0; i < b.n; i++)
-            drop_done(s->in->drop, b.items[i]);
+            b.items[i]->on_done(b.items[i]);
     }
     return NULL;
 }

@@ -34,6 +34,11 @@ struct item *item_free(struct item *item)
     return NULL;
 }
 
+const char *item_shown(const struct item *item)
+{
+    return item->shown ? item->shown : item->path;
+}
+
 void source_stat_of(const struct stat *st, struct source_stat *ret)
 {
     /* far dates (after 2262) wrap around; only sameness counts */
@@ -130,7 +135,7 @@ static int lease(struct item *item)
 
 bool take_lease_holds(const struct item *item)
 {
-    return fcntl(item->source_fd, F_GETLEASE) == F_RDLCK;
+    return item->upload || fcntl(item->source_fd, F_GETLEASE) == F_RDLCK;
 }
 
 /* Without a lease: the file must have stood still for the settle time while we watched. Its own times say nothing: the clock of
@@ -275,18 +280,16 @@ static int build_arrival(struct item *item, json_t **ret)
     return 0;
 }
 
-static int build_facts(struct item *item)
+/* The facts of the act; takes arrival. */
+static int build_facts(struct item *item, const char *original, json_t *arrival)
 {
     _cleanup_json_ json_t *o = json_object();
-    _cleanup_free_ char *name = encode_percent(item->source_name, strlen(item->source_name));
+    _cleanup_free_ char *name = encode_percent(original, strlen(original));
     char hex[DIGEST_HEX_SIZE];
-    json_t *arrival;
-    int r;
+    int r = json_set_take(o, "arrival", arrival);
 
-    if (!o || !name)
-        return -ENOMEM;
-    r = build_arrival(item, &arrival);
-    r = r < 0 ? r : json_set_take(o, "arrival", arrival);
+    if (r < 0 || !name)
+        return r < 0 ? r : -ENOMEM;
     digest_to_hex(&item->digests.sha256, hex);
     r = r < 0 ? r : json_set_string(o, "digest", hex);
     if (item->digests.have_sm3) {
@@ -296,7 +299,7 @@ static int build_facts(struct item *item)
     r = r < 0 ? r : json_set_integer(o, "bytes", item->st.st_size);
     r = r < 0 ? r : json_set_string(o, "name", name);
     r = r < 0 ? r : json_set_string(o, "content", store_staged_content_name(item->staged));
-    r = r < 0 ? r : json_set_string(o, "kind", guess_kind(item->source_name));
+    r = r < 0 ? r : json_set_string(o, "kind", guess_kind(original));
     if (r == 0)
         item->facts = TAKE_PTR(o);
     return r;
@@ -356,10 +359,22 @@ static int get_content(struct item *item, struct watch *watch)
     return 0;
 }
 
+int take_finish_staged(struct item *item, const char *name, json_t *arrival)
+{
+    _cleanup_free_ char *text = NULL;
+    int r = build_facts(item, name, arrival);
+
+    r = r < 0 ? r : arrival_text(item, &text);
+    if (r == 0)
+        r = store_stage_finish(item->staged, &item->digests, (uint64_t)item->st.st_size, text,
+                               item->received_usec, &item->err);
+    return r != 0 ? r : inject_point("seal.staged");
+}
+
 static int stage(struct item *item, bool leased)
 {
     struct watch watch = {item, leased, LEASE_CHECK_BYTES};
-    _cleanup_free_ char *arrival = NULL;
+    json_t *arrival;
     int r;
 
     item->is_move = can_move(item, leased);
@@ -374,16 +389,10 @@ static int stage(struct item *item, bool leased)
         r = inject_point("seal.taken");
     item->received_usec = clock_now_usec();
     if (r == 0)
-        r = build_facts(item);
-    r = r < 0 ? r : arrival_text(item, &arrival);
+        r = build_arrival(item, &arrival);
     if (r == 0)
-        r = store_stage_finish(item->staged, &item->digests, (uint64_t)item->st.st_size, arrival,
-                               item->received_usec, &item->err);
-    if (r == STORE_E_CHANGED)
-        r = -ECANCELED;
-    if (r == 0)
-        r = inject_point("seal.staged");
-    return r;
+        r = take_finish_staged(item, item->source_name, arrival);
+    return r == STORE_E_CHANGED ? -ECANCELED : r;
 }
 
 static void give_up_staged(struct item *item)

@@ -33,7 +33,7 @@ static enum store_staging_kind classify(char *name)
 {
     const char *temp = strstr(name, ".tmp-");
     char *dot = strchr(name, '.');
-    bool move, intent;
+    bool move, intent, upload;
 
     if (temp && temp != name && strspn(temp + 5, "0123456789ABCDEFGHJKMNPQRSTVWXYZ-") == strlen(temp + 5))
         return STORE_STAGING_TEMP;
@@ -41,16 +41,19 @@ static enum store_staging_kind classify(char *name)
         return ulid_is_valid(name) ? STORE_STAGING_OBJECT : STORE_STAGING_FOREIGN;
     move = strcmp(dot, ".move") == 0;
     intent = strcmp(dot, INTENT_SUFFIX) == 0;
+    upload = strcmp(dot, STORE_UPLOAD_SUFFIX) == 0;
     *dot = 0;
     if (move && ulid_is_valid(name))
         return STORE_STAGING_OBJECT;
     if (intent && intent_name_ok(name))
         return STORE_STAGING_INTENT;
+    if (upload && ulid_is_valid(name))
+        return STORE_STAGING_UPLOAD;
     *dot = '.';
     return STORE_STAGING_FOREIGN;
 }
 
-/* Of the right type too: an object is a folder, an intent and a temporary are plain files. */
+/* Of the right type too: objects and uploads are folders, intents and temporaries are plain files. */
 static enum store_staging_kind classify_entry(struct store *s, char *name)
 {
     _cleanup_free_ char *whole = strdup(name);
@@ -59,7 +62,8 @@ static enum store_staging_kind classify_entry(struct store *s, char *name)
 
     if (!whole || fstatat(s->staging_fd, whole, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return kind;
-    if (kind == STORE_STAGING_OBJECT ? S_ISDIR(st.st_mode) : S_ISREG(st.st_mode))
+    if (kind == STORE_STAGING_OBJECT || kind == STORE_STAGING_UPLOAD ? S_ISDIR(st.st_mode)
+                                                                     : S_ISREG(st.st_mode))
         return kind;
     strcpy(name, whole);
     return STORE_STAGING_FOREIGN;
@@ -236,4 +240,50 @@ int store_intent_remove(struct store *s, const char *name, struct error *err)
     if (r == 0 && unlinkat(s->staging_fd, path, 0) < 0 && errno != ENOENT)
         r = -errno;
     return r < 0 ? error_errno(err, r, name, "cannot remove the intent from staging") : 0;
+}
+
+/* ---- uploads ---- */
+
+static int upload_folder(const char *id, char out[ULID_LENGTH + 16], struct error *err)
+{
+    if (!ulid_is_valid(id))
+        return error_set(err, -EINVAL, id, "an upload's id is a ULID");
+    snprintf(out, ULID_LENGTH + 16, "%s" STORE_UPLOAD_SUFFIX, id);
+    return 0;
+}
+
+int store_upload_new(struct store *s, const char *id, struct error *err)
+{
+    char folder[ULID_LENGTH + 16];
+    int r = upload_folder(id, folder, err);
+
+    if (r < 0)
+        return r;
+    r = inject_point("store.upload");
+    if (r == 0 && mkdirat(s->staging_fd, folder, 0700) < 0)
+        r = -errno;
+    if (r == -EEXIST)
+        return error_set(err, STORE_E_EXISTS, id, "an upload of this id is there already");
+    return r < 0 ? error_errno(err, r, id, "cannot make the folder staging/%s", folder) : 0;
+}
+
+int store_upload_remove(struct store *s, const char *id, struct error *err)
+{
+    char folder[ULID_LENGTH + 16];
+    int r = upload_folder(id, folder, err);
+
+    if (r < 0)
+        return r;
+    r = inject_point("store.upload-remove");
+    if (r == 0 && unlinkat(s->staging_fd, folder, AT_REMOVEDIR) == 0)
+        return 0; /* most are empty by then: their bytes were moved in */
+    r = r < 0 ? r : fd_remove_tree_at(s->staging_fd, folder);
+    return r < 0 && r != -ENOENT ? error_errno(err, r, id, "cannot remove staging/%s", folder) : 0;
+}
+
+char *store_upload_path(const struct store *s, const char *id)
+{
+    char *path;
+
+    return asprintf(&path, "%s/staging/%s" STORE_UPLOAD_SUFFIX, s->archive, id) < 0 ? NULL : path;
 }

@@ -143,6 +143,7 @@ int store_stage_abort(struct store_staged *t, int dirfd, const char *name, struc
 enum store_staging_kind {
     STORE_STAGING_OBJECT, /* name = ULID: a staged object */
     STORE_STAGING_INTENT, /* name = the intent's name (without ".intent") */
+    STORE_STAGING_UPLOAD, /* name = ULID: the folder of an upload */
     STORE_STAGING_TEMP,   /* name = file: what a killed durable write left; store_staging_remove_temp */
     STORE_STAGING_FOREIGN, /* name = entry: not ours; quarantine it with store_quarantine(store_staging_fd …) */
 };
@@ -175,6 +176,18 @@ int store_intent_read(struct store *s, const char *name, char **ret_text,
 /* Removal is durable with the next sync of staging. Return: 0 also when it was gone. */
 int store_intent_remove(struct store *s, const char *name, struct error *err);
 /* Listing: store_each_staging gives STORE_STAGING_INTENT. */
+
+/* ---- uploads ---------------------------------------------------------------------------------------------------------- */
+
+/* staging/<ULID>.upload: a folder for the bytes of an upload while they come (intake/upload.h says what is in it). */
+#define STORE_UPLOAD_SUFFIX ".upload"
+
+/* Makes the folder; not durable before staging is synced. Return: also STORE_E_EXISTS. */
+int store_upload_new(struct store *s, const char *id, struct error *err);
+/* Removes it with all that is in it. Return: 0 also when it was gone. */
+int store_upload_remove(struct store *s, const char *id, struct error *err);
+/* Its path, archive folder included; new string, NULL = out of memory. */
+char *store_upload_path(const struct store *s, const char *id);
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------- */
 
