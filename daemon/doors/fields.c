@@ -9,6 +9,7 @@
 
 #include "base/calendar.h"
 #include "base/encode.h"
+#include "http/params.h"
 
 enum kind { FILENAME, NAME, PATH, TEXT, TIME, OFFSET };
 
@@ -18,12 +19,12 @@ static const struct row {
     const char *key; /* in the sidecar */
 } rows[] = {
     {"filename", FILENAME, NULL}, /* the first: see SAID_FILENAME */
-    {"name", NAME, NULL},           {"path", PATH, NULL},         {"filetype", TEXT, "type"},
-    {"type", TEXT, "type"},         {"device", TEXT, "device"},   {"officer", TEXT, "officer"},
-    {"unit", TEXT, "unit"},         {"case", TEXT, "case"},       {"role", TEXT, "role"},
-    {"step", TEXT, "step"},         {"started", TEXT, "started"}, {"ended", TEXT, "ended"},
-    {"channel", TEXT, "channel"},   {"seq", TEXT, "seq"},         {"mtime", TIME, NULL},
-    {"clock_offset", OFFSET, NULL},
+    {"name", NAME, NULL},           {"path", PATH, NULL},          {"filetype", TEXT, "type"},
+    {"type", TEXT, "type"},         {"device", TEXT, "device"},    {"officer", TEXT, "officer"},
+    {"unit", TEXT, "unit"},         {"case", TEXT, "case"},        {"role", TEXT, "role"},
+    {"step", TEXT, "step"},         {"started", TEXT, "started"},  {"ended", TEXT, "ended"},
+    {"channel", TEXT, "channel"},   {"seq", TEXT, "seq"},          {"mtime", TIME, NULL},
+    {"clock_offset", OFFSET, NULL}, {"recorded", TEXT, "started"},
 };
 
 #define SAID_FILENAME 1u
@@ -48,46 +49,73 @@ static char *keep_text(const char *value, size_t size)
     return clean ? strndup(value, size) : encode_percent(value, size);
 }
 
-/* A file name has no '/': what comes as a path gives its last part, and the whole as the path where none was said. */
-static int set_name(struct fields *f, char *text)
+/* Names of files keep their bytes (the arrival encodes them), but no C string holds a NUL. NULL = no memory. */
+static char *keep_bytes(const char *value, size_t size)
 {
-    char *slash = strrchr(text, '/');
+    return memchr(value, 0, size) ? encode_percent(value, size) : strndup(value, size);
+}
 
-    if (slash && !f->path) {
-        f->path = strdup(text);
-        if (!f->path) {
-            free(text);
-            return -ENOMEM;
-        }
-    }
-    if (slash)
-        memmove(text, slash + 1, strlen(slash + 1) + 1);
+/* A file name has no '/': what comes as a path gives its last part, and the whole as the path where none was said. */
+static int set_name(struct fields *f, const char *text)
+{
+    char *name, *path;
+    int r = filename_split(text, &name, &path);
+
+    if (r < 0)
+        return r;
     free(f->name);
-    f->name = text;
+    f->name = name;
+    if (f->path || strcmp(path, name) == 0)
+        free(path);
+    else
+        f->path = path;
     return 0;
 }
 
-static int set_text(struct fields *f, const struct row *row, const void *value, size_t size)
+static int set_path(struct fields *f, const char *text)
 {
-    _cleanup_free_ char *text = keep_text(value, size);
+    _cleanup_free_ char *name = NULL;
+    char *path;
+    int r = filename_split(text, &name, &path);
+
+    if (r == 0) {
+        free(f->path);
+        f->path = path;
+    }
+    return r;
+}
+
+/* Two names mean the same ("started" and "recorded"): they may not differ, but for types, which browsers guess. */
+static int set_sidecar(struct fields *f, const struct row *row, const char *text, struct error *err)
+{
+    const char *said;
+
+    if (!f->sidecar)
+        f->sidecar = json_object();
+    if (!f->sidecar)
+        return -ENOMEM;
+    said = json_get_string(f->sidecar, row->key);
+    if (said && strcmp(said, text) != 0 && strcmp(row->key, "type") != 0)
+        return error_set(err, -EINVAL, row->name, "differs from '%.200s'; say '%s' once", said, row->key);
+    return said ? 0 : json_set_string(f->sidecar, row->key, text);
+}
+
+static int set_text(struct fields *f, const struct row *row, const void *value, size_t size,
+                    struct error *err)
+{
+    _cleanup_free_ char *text = row->kind == TEXT ? keep_text(value, size) : keep_bytes(value, size);
 
     if (!text)
         return -ENOMEM;
     switch (row->kind) {
     case NAME:
-        return f->seen & SAID_FILENAME ? 0 : set_name(f, TAKE_PTR(text));
+        return f->seen & SAID_FILENAME ? 0 : set_name(f, text);
     case FILENAME:
-        return set_name(f, TAKE_PTR(text));
+        return set_name(f, text);
     case PATH:
-        free(f->path);
-        f->path = TAKE_PTR(text);
-        return 0;
+        return set_path(f, text);
     default:
-        if (!f->sidecar)
-            f->sidecar = json_object();
-        if (!f->sidecar)
-            return -ENOMEM;
-        return json_object_get(f->sidecar, row->key) ? 0 : json_set_string(f->sidecar, row->key, text);
+        return set_sidecar(f, row, text, err);
     }
 }
 
@@ -156,7 +184,7 @@ int fields_set(struct fields *f, const char *name, const void *value, size_t siz
     else if (row->kind == TIME || row->kind == OFFSET)
         r = set_number(f, row, value, size, zone, err);
     else
-        r = set_text(f, row, value, size);
+        r = set_text(f, row, value, size, err);
     if (r == 0)
         f->seen |= bit;
     return r;

@@ -6,11 +6,12 @@
  *   path               how the sender calls it ("DCIM/100/clip.mp4"), for placing rules
  *   filetype, type     its media type
  *   device officer unit case role step started ended channel seq    as in a sidecar: placing reads them (cases/place-facts.c)
+ *   recorded           the same as started
  *   mtime              of the file: µs since 1970, or a time such as 2026-11-23T09:05:07+08:00
  *   clock_offset       camera's clock minus ours, µs
  *
- * Texts are kept word for word; what is no clean UTF-8 is kept percent-encoded, so that nothing of what was said is lost. Only what
- * cannot be kept is refused. Pure: a struct fields belongs to one request.
+ * Texts are kept word for word; what is no clean UTF-8 is kept percent-encoded, so that nothing of what was said is lost. Names of files
+ * keep their bytes; what leads anywhere ("..", a drive) goes from their paths (http/params.h). Only what cannot be kept is refused. Pure: a struct fields belongs to one request.
  */
 #ifndef LIUHEN_DOORS_FIELDS_H
 #define LIUHEN_DOORS_FIELDS_H

@@ -30,6 +30,7 @@ static void test_texts(void **state)
 
     for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
         assert_int_equal(set(&f, keys[i], keys[i]), 0);
+    assert_int_equal(set(&f, "recorded", "started"), 0);
     assert_int_equal(set(&f, "filetype", "video/mp4"), 0);
     assert_int_equal(set(&f, "type", "video/other"), 0);
     assert_int_equal(set(&f, "relativePath", "null"), 1);
@@ -50,12 +51,14 @@ static void test_names(void **state)
         {"filename", "b.mp4", "name", "a.mp4", "b.mp4|"},
         {"name", "现场.mp4", NULL, NULL, "现场.mp4|"},
         {"name", "DCIM/100/a.mp4", NULL, NULL, "a.mp4|DCIM/100/a.mp4"},
-        {"name", "../../etc/passwd", NULL, NULL, "passwd|../../etc/passwd"},
+        {"name", "../../etc/passwd", NULL, NULL, "passwd|etc/passwd"},
         {"path", "x/y", "name", "DCIM/a", "a|x/y"},
         {"name", "DCIM/a", "path", "x/y", "a|x/y"},
-        {"name", "DCIM/", NULL, NULL, "|DCIM/"},
-        {"name", "a\xff%.mp4", NULL, NULL, "a%FF%25.mp4|"},
-        {"name", "a\n.mp4", NULL, NULL, "a%0A.mp4|"},
+        {"name", "DCIM/", NULL, NULL, "|DCIM"},
+        {"name", "a\xff%.mp4", NULL, NULL, "a\xff%.mp4|"},
+        {"name", "a\n.mp4", NULL, NULL, "a\n.mp4|"},
+        {"name", "C:\\x\\a.mp4", NULL, NULL, "a.mp4|x/a.mp4"},
+        {"path", "/../x/./y", "name", "a", "a|x/y"},
         {"name", "a%.mp4", NULL, NULL, "a%.mp4|"},
     };
 
@@ -143,6 +146,8 @@ static void test_refused(void **state)
     assert_int_equal(set(&f, "officer", "li"), -EINVAL);
     assert_int_equal(set(&f, "step", ""), 0);
     assert_int_equal(set(&f, "step", "x"), -EINVAL);
+    assert_int_equal(set(&f, "started", "2026-11-23"), 0);
+    assert_int_equal(set(&f, "recorded", "2026-11-24"), -EINVAL);
 }
 
 static void test_who(void **state)
