@@ -36,7 +36,7 @@ static void test_metadata_forms(void **state)
         const char *text;
         size_t n, size; /* pairs; bytes of the first value */
     } good[] = {
-        {"", 0, 0},        {"  ", 0, 0}, {"a AA==", 1, 1},        {"a AA== ,  b AA==", 2, 1},
+        {"", 0, 0},        {"  ", 0, 0},   {"a AA==", 1, 1},        {"a AA== ,  b AA==", 2, 1},
         {" a AA==", 1, 1}, {"a ,b", 2, 0}, {"A AA==,a AA==", 2, 1}, {"a/b;c=d AP8=", 1, 2},
     };
 
@@ -53,9 +53,10 @@ static void test_metadata_forms(void **state)
 static void test_metadata_refused(void **state)
 {
     static const char *const bad[] = {
-        ",",      "a AA==,",    ",a AA==",       "a AA==,,b AA==", "a AA==,a AA==", "a,a",
-        "a AA",   "a AA=",      "a =",           "a  AA==",        "a AA== AA==",   "a AA==b",
-        "a A-__", "a \xc3\xa4", "\xc3\xa4 AA==", "a\x01 AA==",     "a AB==",        "a\tAA==", "a AA==,\tb",
+        ",",          "a AA==,",    ",a AA==",       "a AA==,,b AA==", "a AA==,a AA==", "a,a",
+        "a AA",       "a AA=",      "a =",           "a  AA==",        "a AA== AA==",   "a AA==b",
+        "a A-__",     "a \xc3\xa4", "\xc3\xa4 AA==", "a\x01 AA==",     "a AB==",        "a\tAA==",
+        "a AA==,\tb",
     };
 
     for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
