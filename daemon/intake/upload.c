@@ -136,6 +136,15 @@ int upload_new(struct intake *in, const struct upload_origin *origin, struct upl
     return r;
 }
 
+int upload_may_begin(struct intake *in, uint64_t bytes, struct error *err)
+{
+    int r;
+
+    error_clear(err);
+    r = uploads_may_begin(in, err);
+    return r < 0 || intake_has_room(in, bytes, err) ? r : -ENOSPC;
+}
+
 struct upload *upload_free(struct upload *u)
 {
     return u ? upload_unref(u) : NULL;
@@ -252,4 +261,9 @@ int upload_add_facts(struct upload *u, const json_t *facts)
         u->facts = TAKE_PTR(all);
     }
     return r;
+}
+
+void upload_set_mtime(struct upload *u, int64_t mtime_usec)
+{
+    u->mtime_usec = mtime_usec;
 }

@@ -64,6 +64,9 @@ struct upload;
 /* Begins a plain upload: checks room (reserve and announced bytes), pause and writer. */
 int upload_new(struct intake *in, const struct upload_origin *origin, struct upload **ret, struct error *err);
 
+/* Whether uploads of so many bytes in all could begin now: room, pause and writer. For forms, whose files are known only as they come. */
+int upload_may_begin(struct intake *in, uint64_t bytes, struct error *err);
+
 /* Adds bytes. -EFBIG beyond what was announced or settings.uploads.max_bytes. */
 int upload_write(struct upload *u, const void *data, size_t size, struct error *err);
 
@@ -78,6 +81,9 @@ void upload_md5(struct upload *u, char out[33]);
 
 /* Changes facts of the origin that came after the bytes (form fields behind the file): merged into origin.facts. Before upload_seal. */
 int upload_add_facts(struct upload *u, const json_t *facts);
+
+/* The mtime at the sender, where it too came after the bytes. Before upload_seal. */
+void upload_set_mtime(struct upload *u, int64_t mtime_usec);
 
 /* Ends the bytes and seals: waits until the seal is published. Announced bytes must be there (else -EPROTO, and nothing is kept of a
  * plain upload; a resumable one stays). A failure after the intent is durable says so by -EAGAIN: it is carried on by itself, and
