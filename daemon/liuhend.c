@@ -28,13 +28,16 @@
 #include "base/settings.h"
 #include "cases/place.h"
 #include "cases/policy-keeper.h"
+#include "catalogue/readers.h"
 #include "catalogue/writer.h"
+#include "doors/door.h"
 #include "intake/intake.h"
 #include "ledger/ledger.h"
 #include "store/store.h"
 
 #define EXIT_USE    64
 #define EXIT_CONFIG 78
+#define SOCKETS_MAX 16 /* handed over by systemd */
 
 /* One set of settings with the rules compiled from them. Every generation is kept until the end, so that any thread may go on
  * using the one it has. */
@@ -58,6 +61,8 @@ struct daemon {
     struct policy_keeper *policy;
     struct feed *feed;
     struct intake *intake;
+    struct readers *readers;
+    struct doors *doors;
     struct api *api;
     int64_t started_usec;
 
@@ -237,6 +242,7 @@ static json_t *daemon_status(void *userdata)
                   : json_set_string(o, "clock_trouble",
                                     "the machine's clock is behind the newest act in the ledger");
     r = r < 0 ? r : json_set_take(o, "intake", intake_status(d->intake));
+    r = r < 0 ? r : json_set_take(o, "doors", doors_status(d->doors));
     if (r < 0) {
         json_decref(o);
         return NULL;
@@ -300,9 +306,33 @@ static int open_all(struct daemon *d, struct error *err)
     return r;
 }
 
-static int listen_fd(void)
+/* Sockets that systemd made for us, by name. */
+static int open_api(struct daemon *d, const struct api_context *context, struct error *err)
 {
-    return sd_listen_fds(1) >= 1 ? SD_LISTEN_FDS_START : -1;
+    char **names = NULL;
+    struct api_handed handed[SOCKETS_MAX];
+    int n = sd_listen_fds_with_names(1, &names), r;
+
+    if (n < 0)
+        return error_errno(err, n, "LISTEN_FDS", "cannot be read");
+    for (int i = 0; i < n; i++) {
+        if (i < SOCKETS_MAX)
+            handed[i] = (struct api_handed){SD_LISTEN_FDS_START + i, names[i]};
+        else
+            close(SD_LISTEN_FDS_START + i);
+    }
+    r = api_new(context, handed, (size_t)MIN(n, SOCKETS_MAX), &d->api, err);
+    for (int i = 0; names && names[i]; i++)
+        free(names[i]);
+    free(names);
+    return r;
+}
+
+static int open_doors(struct daemon *d, struct error *err)
+{
+    struct doors_context doors = {d->intake, d->writer, d->ledger, d->feed, d->readers, current_settings, d};
+
+    return doors_new(&doors, &d->doors, err);
 }
 
 static int start_all(struct daemon *d, struct error *err)
@@ -313,15 +343,17 @@ static int start_all(struct daemon *d, struct error *err)
     int r = open_all(d, err);
 
     r = r != 0 ? r : feed_new(&d->feed);
+    r = r != 0 ? r : readers_new(g->settings->catalogue.dsn, &d->readers);
     if (r != 0)
         return r;
     in = (struct intake_context){d->store, d->writer, d->ledger, d->policy, d->feed, g->settings, g->placer};
     r = intake_new(&in, &d->intake, err);
+    r = r != 0 ? r : open_doors(d, err);
     if (r != 0)
         return r;
-    api = (struct api_context){d->writer, d->ledger,        d->store,      d->policy,
-                               d->feed,   current_settings, daemon_status, d};
-    return api_new(&api, listen_fd(), &d->api, err);
+    api = (struct api_context){d->writer,  d->ledger, d->store,         d->policy,     d->feed,
+                               d->readers, d->doors,  current_settings, daemon_status, d};
+    return open_api(d, &api, err);
 }
 
 /* The seal in hand is finished, but nobody waits for a catalogue or a disk that takes no writes. */
@@ -336,7 +368,9 @@ static void stop_all(struct daemon *d)
     api_free(d->api);
     if (d->reloading_started)
         pthread_join(d->reloader, NULL);
+    doors_free(d->doors);
     intake_free(d->intake);
+    readers_free(d->readers);
     policy_keeper_free(d->policy);
     writer_free(d->writer);
     ledger_close(d->ledger);

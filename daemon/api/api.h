@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The API: HTTP with JSON over the unix socket (libmicrohttpd, a thread a connection). Reads use read-only connections of their
- * own; changes go to the writer. Who calls is known by the socket's peer credentials.
+ * The API: HTTP with JSON for people on the unix socket, and the doors (doors/door.h) for devices on the unix socket, on loopback and
+ * over TLS. Reads use read-only connections of their own; changes go to the writer. People are known by the socket's peer
+ * credentials, devices by what they bring.
  */
 #ifndef LIUHEN_API_API_H
 #define LIUHEN_API_API_H
@@ -9,7 +10,9 @@
 #include "base/feed.h"
 #include "base/settings.h"
 #include "cases/policy-keeper.h"
+#include "catalogue/readers.h"
 #include "catalogue/writer.h"
+#include "doors/door.h"
 #include "ledger/ledger.h"
 #include "store/store.h"
 
@@ -21,6 +24,8 @@ struct api_context {
     struct store *store;
     struct policy_keeper *policy;
     struct feed *feed;
+    struct readers *readers;
+    struct doors *doors;
     const struct settings *(*settings)(
         void *userdata); /* the settings in force; valid until the daemon ends */
     json_t *(*status)(
@@ -28,9 +33,17 @@ struct api_context {
     void *userdata;
 };
 
-/* Makes the socket (mode from the settings; a stale one is replaced, a living one refused with -EADDRINUSE), or takes listen_fd
- * (≥ 0) from socket activation, and starts serving. */
-int api_new(const struct api_context *context, int listen_fd, struct api **ret, struct error *err);
+/* A listening socket from socket activation, with its name (FileDescriptorName= of systemd.socket(5)): "unix", "loopback" or "tls"; by
+ * any other name it is known by its family and address. */
+struct api_handed {
+    int fd;
+    const char *name;
+};
+
+/* Makes the listeners that the settings ask for and that were not handed over (a stale unix socket is replaced, a living one refused
+ * with -EADDRINUSE), and starts serving. Return: 0, -EINVAL (a certificate, an address; err says which), other negative errno. */
+int api_new(const struct api_context *context, const struct api_handed *handed, size_t n_handed,
+            struct api **ret, struct error *err);
 struct api *api_free(struct api *a); /* waits for requests in hand, streams are cut */
 DEFINE_CLEANUP(struct api *, api_free)
 

@@ -399,7 +399,7 @@ static int add_troubles(json_t *answer)
     static const char *const keys[] = {"policy_trouble", "catalogue_trouble", "clock_trouble"};
     json_t *list = json_array(), *intake = json_get_object(answer, "intake");
     const char *reason = json_get_string(intake, "reason");
-    const json_t *folder;
+    const json_t *folder, *alarm;
     size_t i;
 
     for (i = 0; i < ARRAY_SIZE(keys); i++)
@@ -413,6 +413,10 @@ static int add_troubles(json_t *answer)
             continue;
         json_array_append_new(list, json_sprintf("drop folder %s is not there", path));
     }
+    json_array_foreach (json_get_array(json_get_object(answer, "doors"), "alarms"), i, alarm)
+        json_array_append_new(list, json_sprintf("%lld sign-ins of %s were refused",
+                                                 (long long)json_get_integer(alarm, "denials", 0),
+                                                 json_get_string(alarm, "who")));
     return json_set_take(answer, "troubles", list);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Carrying a request through its route (see route.h). The order is: understand the target, find the route, know who asks and
- * whether they may, read parameters and body strictly, run the handler. What a person may not do is refused before what they
- * wrote is looked at.
+ * The table of routes at work (see route.h): finding a route, and running the handler of a JSON request. Parameters and body are read
+ * strictly before the handler is asked.
  */
 #include "api/route.h"
 
@@ -15,42 +14,103 @@
 #include "catalogue/case-rows.h"
 #include "catalogue/recordings.h"
 
-static bool matches(const char *path, const struct target *target, const char *args[ROUTE_ARGS_MAX])
+/* ---- finding ------------------------------------------------------------------------------------------------------------ */
+
+/* One part of a path, n bytes, against a segment. Return: 0 no, 1 the same text, 2 an argument. */
+static int matches_part(const char *part, size_t n, const char *segment)
+{
+    const char *brace = memchr(part, '{', n);
+    size_t prefix = brace ? (size_t)(brace - part) : n;
+
+    if (strncmp(segment, part, prefix) != 0)
+        return 0;
+    if (brace)
+        return segment[prefix] ? 2 : 0;
+    return segment[prefix] ? 0 : 1;
+}
+
+/* Whether a path leads to the target; *ret_rest: where what "{name...}" stands for begins, SIZE_MAX when there is none. */
+static bool matches(const char *path, const struct target *target, const char *args[ROUTE_ARGS_MAX],
+                    size_t *ret_n_args, size_t *ret_rest)
 {
     size_t n_args = 0, segment = 0;
 
+    *ret_rest = SIZE_MAX;
     for (const char *p = path + 1; *p; segment++) {
         size_t n = strcspn(p, "/");
+        int part;
 
         if (segment == target->n_segments)
             return false;
-        if (n == 2 && p[0] == '{')
-            args[n_args++] = target->segments[segment];
-        else if (strlen(target->segments[segment]) != n || memcmp(target->segments[segment], p, n) != 0)
+        part = matches_part(p, n, target->segments[segment]);
+        if (part == 0)
             return false;
+        if (part == 2) {
+            *ret_n_args = n_args + 1;
+            args[n_args++] = target->segments[segment];
+        }
+        if (n > 4 && memcmp(p + n - 4, "...}", 4) == 0) {
+            *ret_rest = segment;
+            return true;
+        }
         p += n;
         p += *p == '/';
     }
     return segment == target->n_segments;
 }
 
-const struct route *route_find(const char *method, const struct target *target,
-                               const char *args[ROUTE_ARGS_MAX], char ret_allow[ROUTE_ALLOW_SIZE])
+static void allow_method(struct route_match *m, const char *method)
 {
-    size_t used = 0;
+    size_t used = strlen(m->allow);
 
-    *ret_allow = '\0';
+    snprintf(m->allow + used, sizeof m->allow - used, "%s%s", used ? ", " : "", method);
+}
+
+static int found(const struct route *route, const struct target *target, size_t n_args, size_t rest,
+                 struct route_match *ret)
+{
+    ret->route = route;
+    if (rest == SIZE_MAX || rest + 1 == target->n_segments)
+        return 0;
+    ret->rest = target_rest(target, rest);
+    ret->args[n_args - 1] = ret->rest;
+    return ret->rest ? 0 : -ENOMEM;
+}
+
+int route_find(const char *method, const char *override, const struct target *target, struct route_match *ret)
+{
+    const struct route *get = NULL;
+    size_t get_args = 0, get_rest = SIZE_MAX;
+
+    *ret = (struct route_match){.method = method};
     for (size_t i = 0; i < n_api_routes; i++) {
         const struct route *r = &api_routes[i];
-        if (!matches(r->path, target, args))
+        const char *args[ROUTE_ARGS_MAX] = {NULL};
+        size_t n_args = 0, rest;
+
+        if (!matches(r->path, target, args, &n_args, &rest))
             continue;
-        if (strcmp(r->method, method) == 0)
-            return r;
-        used +=
-            (size_t)snprintf(ret_allow + used, ROUTE_ALLOW_SIZE - used, "%s%s", used ? ", " : "", r->method);
+        memcpy(ret->args, args, sizeof args);
+        ret->path = r;
+        if ((r->flags & ROUTE_OVERRIDE) && override)
+            ret->method = override;
+        if (strcmp(r->method, ret->method) == 0)
+            return found(r, target, n_args, rest, ret);
+        allow_method(ret, r->method);
+        if (strcmp(r->method, "GET") == 0 && !r->door) {
+            allow_method(ret, "HEAD");
+            get = r, get_args = n_args, get_rest = rest;
+        }
     }
-    return NULL;
+    return get && strcmp(ret->method, "HEAD") == 0 ? found(get, target, get_args, get_rest, ret) : 0;
 }
+
+void route_match_done(struct route_match *m)
+{
+    free(TAKE_PTR(m->rest));
+}
+
+/* ---- failing ------------------------------------------------------------------------------------------------------------ */
 
 unsigned route_status(int code)
 {
@@ -71,6 +131,8 @@ unsigned route_status(int code)
         {-EINVAL, 400},
         {CASES_E_INPUT, 422},
         {PEOPLE_E_DENIED, 403},
+        {ROUTE_E_SIGN_IN, 401},
+        {ROUTE_E_NOT_HERE, 404},
         {-ENOENT, 404},
         {-EOPNOTSUPP, 405},
         {-ENAMETOOLONG, 414},
@@ -86,39 +148,44 @@ unsigned route_status(int code)
     for (size_t i = 0; i < ARRAY_SIZE(table); i++)
         if (table[i].code == code)
             return table[i].status;
-    return error_is_resource(code) ? 503 : 500;
+    return doors_status_of(code, 400);
 }
 
-static const char type_json[] = "application/json; charset=utf-8";
-
-/* A whole answer that nobody on the way may keep. Takes text. */
-static void set_text(struct http_answer *answer, unsigned status, const char *type, char *text)
-{
-    http_answer_text(answer, status, type, text);
-    (void)http_answer_header(answer, "Cache-Control", "no-store");
-}
-
-/* Errors are written "what; what would be right". */
 void route_fail(unsigned status, const struct error *err, struct http_answer *answer)
 {
-    const char *said = *err->text      ? err->text
-                       : status >= 500 ? "failed; the daemon's log says more"
-                                       : "refused";
-    const char *right = strstr(said, "; ");
-    _cleanup_free_ char *what = right ? strndup(said, (size_t)(right - said)) : strdup(said);
-    char *text = NULL;
     _cleanup_json_ json_t *root = json_object();
-    json_t *o = json_object();
+    char *text = NULL;
 
-    answer->status = status;
-    if (!what || json_set_string(o, "what", what) < 0 || json_set_string(o, "object", err->object) < 0 ||
-        json_set_string(o, "right", right ? right + 2 : "") < 0) {
-        json_decref(o);
-        return; /* the status alone */
-    }
-    if (json_set_take(root, "error", o) == 0 && json_canonical(root, &text) == 0)
-        set_text(answer, status, type_json, text);
+    if (root && json_set_take(root, "error", doors_error_json(err)) == 0)
+        (void)json_canonical(root, &text); /* without memory the status alone */
+    http_answer_text(answer, status, "application/json; charset=utf-8", text);
 }
+
+/* What was denied and what failed is logged here, once. */
+void route_log(const struct route *route, const struct http_request *request, const struct person *who, int r,
+               const struct error *err)
+{
+    const char *act = route ? route->act : request->method;
+    char why[1100], user[160];
+
+    if (r == 0 || (r != PEOPLE_E_DENIED && route_status(r) != 500))
+        return;
+    if (*err->text)
+        error_format(err, why, sizeof why);
+    else
+        snprintf(why, sizeof why, "%s", strerror(r < 0 ? -r : EIO));
+    if (request->peer.kind == HTTP_UNIX)
+        snprintf(user, sizeof user, "%s (uid %u, pid %d)", who && *who->user ? who->user : "?",
+                 (unsigned)request->peer.uid, (int)request->peer.pid);
+    else
+        snprintf(user, sizeof user, "%s", request->peer.address);
+    if (r == PEOPLE_E_DENIED)
+        log_event(EVENT_API_DENIED, "WHO", user, "ACT", act, "REASON", why, NULL);
+    else
+        log_event(EVENT_API_FAILED, "ACT", act, "REASON", why, NULL);
+}
+
+/* ---- calling ------------------------------------------------------------------------------------------------------------ */
 
 /* Whether a space-separated list of words has this one. */
 static bool is_listed(const char *list, const char *word)
@@ -161,23 +228,21 @@ static bool is_json_type(const char *type)
     return n == strlen("application/json") && strncasecmp(type, "application/json", n) == 0;
 }
 
-static int read_body(const struct route *route, const struct api_request *request, struct call *c)
+static int read_body(const struct route *route, const char *body, size_t body_size, struct call *c)
 {
-    const char *type = http_header(request->http, "Content-Type");
+    const char *type = http_header(c->request, "Content-Type");
     int r;
 
     if (!(route->flags & ROUTE_BODY))
-        return request->body_size == 0
-                   ? 0
-                   : error_set(&c->err, -EINVAL, "", "this request takes no body; send none");
-    if (request->body_size == 0) {
+        return body_size == 0 ? 0 : error_set(&c->err, -EINVAL, "", "this request takes no body; send none");
+    if (body_size == 0) {
         c->body = json_object();
         return c->body ? 0 : -ENOMEM;
     }
     if (!is_json_type(type))
         return error_set(&c->err, -EPROTOTYPE, type ? type : "Content-Type",
                          "the body is not marked as JSON; send Content-Type: application/json");
-    r = json_parse(request->body, request->body_size, "body", &c->body, &c->err);
+    r = json_parse(body, body_size, "body", &c->body, &c->err);
     if (r == 0 && !json_is_object(c->body))
         return error_set(&c->err, -EINVAL, "body", "is not a JSON object; send {\"member\": value, ...}");
     return r;
@@ -204,88 +269,32 @@ static int fill_answer(struct call *c, struct http_answer *answer)
     int r;
 
     if (c->text) {
-        set_text(answer, c->status, "text/plain; charset=utf-8", TAKE_PTR(c->text));
+        http_answer_text(answer, c->status, c->type ? c->type : "text/plain; charset=utf-8",
+                         TAKE_PTR(c->text));
         return 0;
     }
     r = json_canonical(c->answer, &text);
     if (r == 0)
-        set_text(answer, c->status, type_json, text);
+        http_answer_text(answer, c->status, "application/json; charset=utf-8", text);
     return r;
 }
 
-static int find_route(const struct api_request *request, struct call *c, const struct route **ret,
-                      struct http_answer *answer)
+void route_call(const struct route *route, struct call *c, const char *body, size_t body_size)
 {
-    char allow[ROUTE_ALLOW_SIZE];
+    int r;
 
-    *ret = route_find(request->http->method, c->target, c->args, allow);
-    if (*ret)
-        return 0;
-    if (!*allow)
-        return error_set(&c->err, -ENOENT, request->http->target,
-                         "there is nothing at this address; the paths begin with /v1/");
-    (void)http_answer_header(answer, "Allow", "%s", allow);
-    return error_set(&c->err, -EOPNOTSUPP, request->http->method, "does not go with this address; use %s",
-                     allow);
-}
-
-/* What was denied and what failed is logged here, once. */
-static void log_failure(const struct route *route, const struct api_request *request,
-                        const struct person *who, int r, const struct error *err)
-{
-    const char *act = route ? route->act : request->http->method;
-    char why[1100], user[80];
-
-    if (r == 0 || (r != PEOPLE_E_DENIED && route_status(r) != 500))
-        return;
-    if (*err->text)
-        error_format(err, why, sizeof why);
-    else
-        snprintf(why, sizeof why, "%s", strerror(r < 0 ? -r : EIO));
-    snprintf(user, sizeof user, "%s (uid %u, pid %d)", *who->user ? who->user : "?",
-             (unsigned)request->http->peer.uid, (int)request->http->peer.pid);
-    if (r == PEOPLE_E_DENIED)
-        log_event(EVENT_API_DENIED, "WHO", user, "ACT", act, "REASON", why, NULL);
-    else
-        log_event(EVENT_API_FAILED, "ACT", act, "REASON", why, NULL);
-}
-
-static int carry(struct readers *readers, const struct api_request *request, struct call *c,
-                 struct http_answer *answer)
-{
-    _cleanup_(target_done) struct target target = {0};
-    struct person who = {0};
-    const struct route *route = NULL;
-    int r = target_parse(request->http->target, &target, &c->err);
-
-    c->target = &target;
-    r = r != 0 ? r : find_route(request, c, &route, answer);
-    r = r != 0 ? r : people_may(c->settings, request->http->peer.uid, route->act, &who, &c->err);
-    c->who = &who;
-    r = r != 0 ? r : read_body(route, request, c);
+    c->status = 200;
+    r = read_body(route, body, body_size, c);
     r = r != 0 ? r : check_names(route, c);
-    r = r != 0 ? r : run_handler(route, readers, c);
-    log_failure(route, request, &who, r, &c->err);
-    c->target = NULL;
-    c->who = NULL;
-    return r;
-}
-
-void route_answer(const struct api_context *context, struct readers *readers,
-                  const struct api_request *request, bool *ret_stream, struct http_answer *answer)
-{
-    struct call c = {.context = context,
-                     .settings = context->settings(context->userdata),
-                     .status = 200,
-                     .err = ERROR_INIT};
-    int r = carry(readers, request, &c, answer);
-
-    *ret_stream = r == 0 && c.stream;
-    if (r == 0 && !c.stream)
-        r = fill_answer(&c, answer);
-    if (r != 0)
-        route_fail(route_status(r), &c.err, answer);
-    json_decref(c.answer);
-    json_decref(c.body);
-    free(c.text);
+    r = r != 0 ? r : run_handler(route, c->context->readers, c);
+    if (r == 0 && !c->stream && !c->is_whole)
+        r = fill_answer(c, c->whole);
+    route_log(route, c->request, c->who, r, &c->err);
+    if (r != 0) {
+        http_answer_done(c->whole); /* what a handler had begun */
+        route_fail(route_status(r), &c->err, c->whole);
+    }
+    json_decref(TAKE_PTR(c->answer));
+    json_decref(TAKE_PTR(c->body));
+    free(TAKE_PTR(c->text));
 }

@@ -1,50 +1,78 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The table of routes: what can be asked, who may, with what. Dispatch and permissions read it; a test holds that every act in it is in
- * the table of permissions (cases/people.c).
+ * The table of routes: what can be asked, who may, with what, and what is answered. Dispatch, permissions and openapi.yaml read it; a
+ * test holds that every act in it is in the table of permissions (cases/people.c).
  */
 #include "api/handlers.h"
 
 #define RECORDING_PARAMS                                                                                     \
     "case device officer unit kind class take from to damaged unlinked held undecided limit after"
 
+/* clang-format off */
+#define ASK(path, act, flags, params, handle, answer, help) \
+    {"GET", path, act, flags, params, handle, help, NULL, answer}
+#define DO(method, path, act, params, handle, answer, help) \
+    {method, path, act, ROUTE_BODY, params, handle, help, NULL, answer}
+#define DOOR(method, path, flags, door, answer, help) \
+    {method, path, "upload", flags, "", NULL, help, &door, answer}
+
 const struct route api_routes[] = {
-    {"GET", "/v1/status", "status", ROUTE_READS, "", handle_status, "state of the daemon, counts, troubles"},
-    {"GET", "/v1/recordings", "ls", ROUTE_READS, RECORDING_PARAMS, handle_recordings,
-     "a page of recordings, newest first"},
-    {"GET", "/v1/recordings/{}", "show", ROUTE_READS, "", handle_recording,
-     "one recording; its id or the beginning of it"},
-    {"GET", "/v1/recordings/{}/explain", "explain", ROUTE_READS, "", handle_explain,
-     "why it is kept, until when"},
-    {"GET", "/v1/recordings/{}/receipt", "receipt", ROUTE_READS, "", handle_receipt,
-     "receipt of its seal, .tlog-proof"},
-    {"GET", "/v1/recordings/{}/history", "history", ROUTE_READS, "limit after", handle_history,
-     "acts about it"},
-    {"GET", "/v1/cases", "case.read", ROUTE_READS, "state procedure limit after", handle_cases,
-     "a page of cases"},
-    {"POST", "/v1/cases", "case.write", ROUTE_BODY, "number title procedure opened", handle_case_add,
-     "a new case"},
-    {"GET", "/v1/cases/{}", "case.read", ROUTE_READS, "", handle_case, "one case by number or id"},
-    {"PATCH", "/v1/cases/{}", "case.write", ROUTE_BODY, "number title procedure opened", handle_case_set,
-     "corrects a case"},
-    {"POST", "/v1/cases/{}/end", "case.write", ROUTE_BODY, "date", handle_case_end,
-     "the enforcement act has ended"},
-    {"POST", "/v1/cases/{}/file", "case.write", ROUTE_BODY, "date", handle_case_file,
-     "the case has been filed"},
-    {"POST", "/v1/cases/{}/reopen", "case.write", ROUTE_BODY, "", handle_case_reopen,
-     "an ended case goes on"},
-    {"POST", "/v1/links", "link.write", ROUTE_BODY, "recording case role step", handle_link,
-     "ties a recording to a case"},
-    {"DELETE", "/v1/links", "link.write", ROUTE_BODY, "recording case", handle_unlink,
-     "takes it from a case"},
-    {"GET", "/v1/holds", "hold.read", ROUTE_READS, "recording case lifted limit after", handle_holds,
-     "a page of holds that stand, or all"},
-    {"POST", "/v1/holds", "hold.add", ROUTE_BODY, "recording case ground matter reason", handle_hold_add,
-     "a new hold"},
-    {"POST", "/v1/holds/{}/lift", "hold.lift", ROUTE_BODY, "reason", handle_hold_lift, "lifts a hold"},
-    {"GET", "/v1/quarantine", "watch", 0, "", handle_quarantine, "what could not be taken in"},
-    {"GET", "/v1/ledger/key", "key", 0, "", handle_key, "the ledger's public key"},
-    {"GET", "/v1/watch", "watch", 0, "", handle_watch, "what happens from now on, JSON lines without end"},
+    ASK("/v1/status", "status", ROUTE_READS, "", handle_status, "200 Status", "state of the daemon, counts, troubles"),
+    ASK("/v1/recordings", "ls", ROUTE_READS, RECORDING_PARAMS, handle_recordings, "200 Recordings",
+        "a page of recordings, newest first"),
+    ASK("/v1/recordings/{recording}", "show", ROUTE_READS, "", handle_recording, "200 Recording",
+        "one recording; its id or the beginning of it"),
+    ASK("/v1/recordings/{recording}/explain", "explain", ROUTE_READS, "", handle_explain, "200 Explanation",
+        "why it is kept, until when"),
+    ASK("/v1/recordings/{recording}/receipt", "receipt", ROUTE_READS, "", handle_receipt, "200 text",
+        "receipt of its seal, .tlog-proof"),
+    ASK("/v1/recordings/{recording}/history", "history", ROUTE_READS, "limit after", handle_history, "200 History",
+        "acts about it"),
+    ASK("/v1/cases", "case.read", ROUTE_READS, "state procedure limit after", handle_cases, "200 Cases",
+        "a page of cases"),
+    DO("POST", "/v1/cases", "case.write", "number title procedure opened", handle_case_add, "201 Case",
+       "a new case"),
+    ASK("/v1/cases/{case}", "case.read", ROUTE_READS, "", handle_case, "200 Case", "one case by number or id"),
+    DO("PATCH", "/v1/cases/{case}", "case.write", "number title procedure opened", handle_case_set, "200 Case",
+       "corrects a case"),
+    DO("POST", "/v1/cases/{case}/end", "case.write", "date", handle_case_end, "200 Case",
+       "the enforcement act has ended"),
+    DO("POST", "/v1/cases/{case}/file", "case.write", "date", handle_case_file, "200 Case",
+       "the case has been filed"),
+    DO("POST", "/v1/cases/{case}/reopen", "case.write", "", handle_case_reopen, "200 Case", "an ended case goes on"),
+    DO("POST", "/v1/links", "link.write", "recording case role step", handle_link, "200 Recording",
+       "ties a recording to a case"),
+    DO("DELETE", "/v1/links", "link.write", "recording case", handle_unlink, "200 Recording",
+       "takes it from a case"),
+    ASK("/v1/holds", "hold.read", ROUTE_READS, "recording case lifted limit after", handle_holds, "200 Holds",
+        "a page of holds that stand, or all"),
+    DO("POST", "/v1/holds", "hold.add", "recording case ground matter reason", handle_hold_add, "201 Hold",
+       "a new hold"),
+    DO("POST", "/v1/holds/{hold}/lift", "hold.lift", "reason", handle_hold_lift, "200 Hold", "lifts a hold"),
+    ASK("/v1/quarantine", "watch", 0, "", handle_quarantine, "200 Quarantine", "what could not be taken in"),
+    ASK("/v1/ledger/key", "key", ROUTE_OPEN, "", handle_key, "200 Key", "the ledger's public key"),
+    ASK("/v1/watch", "watch", 0, "", handle_watch, "200 lines", "what happens from now on, JSON lines without end"),
+
+    DOOR("PUT", "/upload/{name...}", 0, door_put, "201 Receipt", "delivers one file"),
+    DOOR("POST", "/upload", 0, door_post, "201 Receipts", "delivers files as multipart/form-data"),
+    DOOR("OPTIONS", "/tus", ROUTE_OPEN | ROUTE_OVERRIDE, door_tus_new, "204", "what tus 1.0.0 can do here"),
+    DOOR("POST", "/tus", ROUTE_OVERRIDE, door_tus_new, "201", "begins a resumable upload"),
+    DOOR("OPTIONS", "/tus/{upload}", ROUTE_OPEN | ROUTE_OVERRIDE, door_tus, "204", "what tus 1.0.0 can do here"),
+    DOOR("HEAD", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "200", "how far a resumable upload has come"),
+    DOOR("PATCH", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "204", "goes on with it"),
+    DOOR("DELETE", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "204", "ends it; its bytes go"),
+    DOOR("GET", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "200 Receipt", "the receipt of one that is sealed"),
+    DOOR("GET", "/auth/v1.0", ROUTE_OPEN, door_sign_in, "200", "signs a body-worn system in (Swift)"),
+    DOOR("PUT", "/v1/AUTH_{account}/{container}", 0, door_container, "201", "makes a container (Swift)"),
+    DOOR("POST", "/v1/AUTH_{account}/{container}", 0, door_container, "204", "sets its metadata"),
+    DOOR("GET", "/v1/AUTH_{account}/{container}", 0, door_container, "200 text", "what is in it"),
+    DOOR("HEAD", "/v1/AUTH_{account}/{container}", 0, door_container, "204", "its metadata"),
+    DOOR("PUT", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "201", "delivers an object (Swift)"),
+    DOOR("POST", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "202", "replaces its metadata"),
+    DOOR("GET", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "200 bytes", "the object"),
+    DOOR("HEAD", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "200", "its metadata"),
+    DOOR("DELETE", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "204", "takes it from the container"),
 };
+/* clang-format on */
 
 const size_t n_api_routes = ARRAY_SIZE(api_routes);

@@ -38,6 +38,8 @@
     X(CATALOGUE_WELL,      NOTICE,  "REASON",                 "the catalogue takes writes again, after: {REASON}") \
     X(API_DENIED,          WARNING, "WHO ACT REASON",         "{WHO} may not {ACT}: {REASON}") \
     X(API_FAILED,          ERROR,   "ACT REASON",             "{ACT} failed: {REASON}") \
+    X(DEVICE_DENIED,       WARNING, "ADDRESS DEVICE REASON",  "a device was refused (from {ADDRESS}, device {DEVICE}): {REASON}") \
+    X(DEVICE_ALARM,        ERROR,   "WHO COUNT",              "{COUNT} sign-ins of {WHO} were refused in a short time; see whether its token is old or somebody is trying") \
     X(SUPPRESSED,          NOTICE,  "EVENT COUNT",            "{COUNT} more of {EVENT} in the last minute")
 /* clang-format on */
 

@@ -25,6 +25,8 @@ const struct people_act people_acts[] = {
     {"explain",     READERS, OFFICER},
     {"history",     READERS, OFFICER},
     {"receipt",     READERS, OFFICER},
+    {"view",        READERS, OFFICER}, /* the content itself; each view is an act (Art. 21) */
+    {"upload",      OFFICER | RECORDS | ADMIN, 0},
     {"watch",       READERS, 0},
     {"key",         EVERY,   0},
     {"case.read",   READERS, 0},

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Opening the listeners (see listeners.h). They stay as they are until the daemon ends: a reload does not touch them.
+ */
+#include "api/listeners.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+
+#define PEM_MAX (256u * 1024)
+
+static const char *const kind_names[] = {
+    [HTTP_UNIX] = "unix", [HTTP_LOOPBACK] = "loopback", [HTTP_TLS] = "tls"};
+
+static bool has(const struct listeners *l, enum http_kind kind)
+{
+    for (size_t i = 0; i < l->n; i++)
+        if (l->list[i].kind == kind)
+            return true;
+    return false;
+}
+
+static int add(struct listeners *l, int fd, enum http_kind kind, struct error *err)
+{
+    if (l->n == LISTENERS_MAX) {
+        close(fd);
+        return error_set(err, -EMFILE, "", "more than %d sockets were handed over; hand over fewer",
+                         LISTENERS_MAX);
+    }
+    l->list[l->n++] = (struct http_listener){fd, kind};
+    return 0;
+}
+
+/* ---- handed over -------------------------------------------------------------------------------------------------------- */
+
+static bool is_loopback(const struct sockaddr_storage *a)
+{
+    const struct in6_addr *six = &((const struct sockaddr_in6 *)a)->sin6_addr;
+
+    if (a->ss_family == AF_INET)
+        return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == 127;
+    if (IN6_IS_ADDR_V4MAPPED(six))
+        return six->s6_addr[12] == 127;
+    return IN6_IS_ADDR_LOOPBACK(six);
+}
+
+/* By its name, else by family and address: what does not stay on this machine must be TLS. */
+static int kind_of(const struct api_handed *h, enum http_kind *ret, struct error *err)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address, four = sizeof(int);
+    int listening = 0;
+    char object[64];
+
+    snprintf(object, sizeof object, "socket %d (%s)", h->fd, h->name ? h->name : "");
+    if (getsockname(h->fd, (struct sockaddr *)&address, &size) < 0)
+        return error_errno(err, -errno, object, "was handed over but is no socket");
+    if (getsockopt(h->fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &four) < 0 || !listening)
+        return error_set(err, -EINVAL, object,
+                         "was handed over but does not listen; write ListenStream= and Accept=no");
+    if (address.ss_family == AF_UNIX)
+        *ret = HTTP_UNIX;
+    else if (address.ss_family != AF_INET && address.ss_family != AF_INET6)
+        return error_set(err, -EINVAL, object,
+                         "is of a family that nothing is served on; use unix, IPv4 or IPv6");
+    else
+        *ret = is_loopback(&address) && !(h->name && strcmp(h->name, "tls") == 0) ? HTTP_LOOPBACK : HTTP_TLS;
+    for (size_t i = 0; h->name && i < ARRAY_SIZE(kind_names); i++)
+        if (strcmp(h->name, kind_names[i]) == 0 && *ret != (enum http_kind)i)
+            return error_set(err, -EINVAL, object,
+                             "is named %s but its address is not for that; name it %s, or leave the name out",
+                             h->name, kind_names[*ret]);
+    return 0;
+}
+
+static int add_handed(struct listeners *l, const struct api_handed *handed, size_t n, struct error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        enum http_kind kind = HTTP_UNIX;
+
+        if (r == 0)
+            r = kind_of(&handed[i], &kind, err);
+        if (r == 0)
+            r = add(l, handed[i].fd, kind, err);
+        else
+            close(handed[i].fd);
+    }
+    return r;
+}
+
+/* ---- made --------------------------------------------------------------------------------------------------------------- */
+
+static int make_unix(struct listeners *l, const struct settings *s, struct error *err)
+{
+    int fd = http_listen_unix(s->socket.path, s->socket.mode, err);
+
+    if (fd < 0)
+        return fd;
+    l->path = strdup(s->socket.path);
+    if (!l->path || lstat(l->path, &l->made) < 0) {
+        close(fd);
+        return -ENOMEM;
+    }
+    return add(l, fd, HTTP_UNIX, err);
+}
+
+static int make_tcp(struct listeners *l, const char *address, enum http_kind kind, struct error *err)
+{
+    int fd;
+
+    if (!*address || has(l, kind))
+        return 0;
+    fd = http_listen_tcp(address, kind == HTTP_LOOPBACK, err);
+    return fd < 0 ? fd : add(l, fd, kind, err);
+}
+
+/* ---- TLS ---------------------------------------------------------------------------------------------------------------- */
+
+static int read_pem(const char *path, const char *setting, char **ret, struct error *err)
+{
+    size_t size;
+    int r = fd_read_file_at(AT_FDCWD, path, PEM_MAX, ret, &size);
+
+    if (r < 0)
+        return error_errno(err, r, path, "cannot be read (%s); the daemon's user must be able to", setting);
+    if (!strstr(*ret, "-----BEGIN "))
+        return error_set(err, -EINVAL, path, "is no PEM text (%s); it should begin with -----BEGIN", setting);
+    return 0;
+}
+
+static int read_tls(struct listeners *l, const struct settings *s, struct error *err)
+{
+    int r = 0;
+
+    if (!has(l, HTTP_TLS))
+        return 0;
+    if (!*s->http.certificate)
+        return error_set(err, -EINVAL, "http.certificate",
+                         "is not set; name the server's certificate and key");
+    r = read_pem(s->http.certificate, "http.certificate", &l->certificate, err);
+    r = r != 0 ? r : read_pem(s->http.key, "http.key", &l->key, err);
+    if (r == 0 && *s->http.client_ca)
+        r = read_pem(s->http.client_ca, "http.client_ca", &l->client_ca, err);
+    return r;
+}
+
+int listeners_open(struct listeners *l, const struct settings *s, const struct api_handed *handed,
+                   size_t n_handed, struct error *err)
+{
+    int r = add_handed(l, handed, n_handed, err);
+
+    if (r == 0 && !has(l, HTTP_UNIX))
+        r = make_unix(l, s, err);
+    r = r != 0 ? r : make_tcp(l, s->http.loopback, HTTP_LOOPBACK, err);
+    r = r != 0 ? r : make_tcp(l, s->http.tls, HTTP_TLS, err);
+    return r != 0 ? r : read_tls(l, s, err);
+}
+
+size_t listeners_take(struct listeners *l)
+{
+    size_t n = l->n;
+
+    l->n = 0;
+    return n;
+}
+
+void listeners_unlink(struct listeners *l)
+{
+    struct stat now;
+
+    if (l->path && lstat(l->path, &now) == 0 && now.st_ino == l->made.st_ino && now.st_dev == l->made.st_dev)
+        unlink(l->path);
+    free(TAKE_PTR(l->path));
+}
+
+void listeners_done(struct listeners *l)
+{
+    listeners_unlink(l);
+    for (size_t i = 0; i < l->n; i++)
+        close(l->list[i].fd);
+    l->n = 0;
+    free(TAKE_PTR(l->certificate));
+    free(TAKE_PTR(l->key));
+    free(TAKE_PTR(l->client_ca));
+}

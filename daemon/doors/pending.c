@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Doors that are in the table of routes and not built yet. Whoever builds one takes its line out of here.
+ */
+#include <errno.h>
+
+#include "doors/door.h"
+
+static void not_yet(struct knock *k, struct http_answer *answer)
+{
+    struct error err = ERROR_INIT;
+
+    error_set(&err, -ENOSYS, k->request->target, "is not built yet; use a drop folder");
+    doors_fail(answer, -ENOSYS, 400, &err);
+    answer->status = 501;
+}
+
+const struct door door_put = {.name = "put", .finish = not_yet};
+
+const struct door door_post = {.name = "post", .finish = not_yet};
+
+const struct door door_tus_new = {.name = "tus", .finish = not_yet};
+
+const struct door door_tus = {.name = "tus", .finish = not_yet};
+
+const struct door door_sign_in = {.name = "bodyworn", .finish = not_yet};
+
+const struct door door_container = {.name = "bodyworn", .finish = not_yet};
+
+const struct door door_object = {.name = "bodyworn", .finish = not_yet};
