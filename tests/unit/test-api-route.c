@@ -75,34 +75,90 @@ static void bad_targets_are_refused(void **state)
 
 /* ---- routes -------------------------------------------------------------------------------------------------------------- */
 
-static const struct route *find(const char *method, const char *raw, char allow[ROUTE_ALLOW_SIZE],
-                                char first_arg[64])
+struct found {
+    const struct route *route;
+    char allow[64], args[ROUTE_ARGS_MAX][64];
+};
+
+static struct found find_as(const char *method, const char *override, const char *raw)
 {
-    const char *args[ROUTE_ARGS_MAX] = {NULL};
-    const struct route *r;
+    struct found f = {0};
+    struct route_match m;
     struct target t;
 
     assert_int_equal(target_parse(raw, &t, NULL), 0);
-    r = route_find(method, &t, args, allow);
-    snprintf(first_arg, 64, "%s", args[0] ? args[0] : "");
+    assert_int_equal(route_find(method, override, &t, &m), 0);
+    f.route = m.route;
+    snprintf(f.allow, sizeof f.allow, "%s", m.allow);
+    for (size_t i = 0; i < ROUTE_ARGS_MAX; i++)
+        snprintf(f.args[i], sizeof f.args[i], "%s", m.route && m.args[i] ? m.args[i] : "");
+    route_match_done(&m);
     target_done(&t);
-    return r;
+    return f;
+}
+
+static struct found find(const char *method, const char *raw)
+{
+    return find_as(method, NULL, raw);
 }
 
 static void routes_are_found(void **state)
 {
-    char allow[ROUTE_ALLOW_SIZE], arg[64];
+    struct found f = find("GET", "/v1/recordings/01K/explain");
 
-    assert_ptr_equal(find("GET", "/v1/recordings/01K/explain", allow, arg)->handle, handle_explain);
-    assert_string_equal(arg, "01K");
-    assert_ptr_equal(find("PATCH", "/v1/cases/a%2Fb", allow, arg)->handle, handle_case_set);
-    assert_string_equal(arg, "a/b");
-    assert_null(find("PUT", "/v1/cases/1", allow, arg));
-    assert_string_equal(allow, "GET, PATCH");
-    assert_null(find("GET", "/v1/nothing", allow, arg));
-    assert_string_equal(allow, "");
-    assert_null(find("GET", "/v1/recordings/01K/explain/more", allow, arg));
-    assert_string_equal(allow, "");
+    assert_ptr_equal(f.route->handle, handle_explain);
+    assert_string_equal(f.args[0], "01K");
+    f = find("HEAD", "/v1/recordings/01K/explain");
+    assert_ptr_equal(f.route->handle, handle_explain);
+    assert_string_equal(f.args[0], "01K");
+    f = find("PATCH", "/v1/cases/a%2Fb");
+    assert_ptr_equal(f.route->handle, handle_case_set);
+    assert_string_equal(f.args[0], "a/b");
+    f = find("PUT", "/v1/cases/1");
+    assert_null(f.route);
+    assert_string_equal(f.allow, "GET, HEAD, PATCH");
+    assert_null(find("GET", "/v1/nothing").route);
+    assert_string_equal(find("GET", "/v1/nothing").allow, "");
+    assert_null(find("GET", "/v1/recordings/01K/explain/more").route);
+    assert_string_equal(find("GET", "/v1/recordings/01K/explain/more").allow, "");
+}
+
+static void doors_are_found(void **state)
+{
+    struct found f = find("PUT", "/upload/DCIM/100/a%20b.mp4");
+
+    assert_ptr_equal(f.route->door, &door_put);
+    assert_string_equal(f.args[0], "DCIM/100/a b.mp4");
+    f = find("PUT", "/upload/a.mp4");
+    assert_string_equal(f.args[0], "a.mp4");
+    assert_null(find("PUT", "/upload").route);
+    assert_string_equal(find("PUT", "/upload").allow, "POST");
+    assert_ptr_equal(find("OPTIONS", "/tus").route->door, &door_tus_new);
+    assert_ptr_equal(find("HEAD", "/tus/01K").route->door, &door_tus);
+    f = find("PUT", "/v1/AUTH_site/c");
+    assert_ptr_equal(f.route->door, &door_container);
+    assert_string_equal(f.args[0], "AUTH_site");
+    assert_string_equal(f.args[1], "c");
+    f = find("GET", "/v1/AUTH_site/c/a/b%2Fc");
+    assert_ptr_equal(f.route->door, &door_object);
+    assert_string_equal(f.args[2], "a/b/c");
+    /* never ours, nor ours theirs */
+    assert_null(find("PUT", "/v1/AUTH_/c").route);
+    assert_null(find("PUT", "/v1/auth_x/c").route);
+    assert_ptr_equal(find("GET", "/v1/cases/1").route->handle, handle_case);
+}
+
+/* Only tus, and the method that was sent does not count then (tus 1.0.0, X-HTTP-Method-Override). */
+static void methods_are_overridden(void **state)
+{
+    struct found f = find_as("POST", "PATCH", "/tus/01K");
+
+    assert_string_equal(f.route->method, "PATCH");
+    assert_string_equal(f.args[0], "01K");
+    assert_null(find_as("POST", "BREW", "/tus/01K").route);
+    assert_string_equal(find_as("POST", "BREW", "/tus/01K").allow, "OPTIONS, HEAD, PATCH, DELETE, GET");
+    assert_string_equal(find_as("GET", "PATCH", "/v1/cases/1").route->method, "GET");
+    assert_null(find_as("POST", "PUT", "/upload/a").route);
 }
 
 /* Every route has a permission that the table of people knows, a handler and help; no two are the same. */
@@ -116,7 +172,8 @@ static void table_is_complete(void **state)
             a++;
         if (!a->act)
             fail_msg("%s %s: nobody knows the act %s", r->method, r->path, r->act);
-        assert_non_null(r->handle);
+        assert_true((r->handle != NULL) != (r->door != NULL));
+        assert_true(*r->answer);
         assert_true(*r->help);
         for (size_t k = 0; k < i; k++)
             assert_false(strcmp(r->path, api_routes[k].path) == 0 &&
@@ -153,6 +210,8 @@ struct house {
     struct writer *writer;
     struct policy_keeper *policy;
     struct feed *feed;
+    struct readers *readers;
+    struct doors *doors;
     struct api *api;
 };
 
@@ -215,10 +274,17 @@ static void make_settings(struct house *h)
     assert_int_equal(settings_parse(text, strlen(text), "t", NULL, NULL, &h->settings), 0);
 }
 
+static struct api_context context_of(struct house *h)
+{
+    return (struct api_context){h->writer,  h->ledger, h->store,    h->policy, h->feed,
+                                h->readers, h->doors,  settings_of, status_of, h};
+}
+
 static int setup(void **state)
 {
     struct house *h = calloc(1, sizeof *h);
     struct store_options options = {.create = true, .immutable = STORE_IMMUTABLE_NO};
+    struct doors_context doors;
     struct api_context context;
     struct error err = ERROR_INIT;
     char path[128], key[128];
@@ -237,9 +303,11 @@ static int setup(void **state)
         fail_msg("policy: %s %s", err.object, err.text);
     assert_int_equal(writer_run(h->writer, false, seal_two, NULL, &err), 0);
     assert_int_equal(feed_new(&h->feed), 0);
-    context =
-        (struct api_context){h->writer, h->ledger, h->store, h->policy, h->feed, settings_of, status_of, h};
-    assert_int_equal(api_new(&context, -1, &h->api, &err), 0);
+    assert_int_equal(readers_new(h->settings->catalogue.dsn, &h->readers), 0);
+    doors = (struct doors_context){NULL, h->writer, h->ledger, h->feed, h->readers, settings_of, h};
+    assert_int_equal(doors_new(&doors, &h->doors, &err), 0);
+    context = context_of(h);
+    assert_int_equal(api_new(&context, NULL, 0, &h->api, &err), 0);
     *state = h;
     return 0;
 }
@@ -249,6 +317,8 @@ static int teardown(void **state)
     struct house *h = *state;
 
     api_free(h->api);
+    doors_free(h->doors);
+    readers_free(h->readers);
     feed_free(h->feed);
     policy_keeper_free(h->policy);
     writer_free(h->writer);
@@ -432,7 +502,7 @@ static void errors_say_what_where_and_what_would_be_right(void **state)
     refused(h, "GET", "/v1/recordings/01ZZZZ", NULL, 404, "no such recording");
     refused(h, "GET", "/v1/recordings/01JA", NULL, 409, "more than one");
     refused(h, "GET", "/nothing", NULL, 404, "/v1/");
-    refused(h, "PUT", "/v1/cases", "{}", 405, "GET, POST");
+    refused(h, "PUT", "/v1/cases", "{}", 405, "GET, HEAD, POST");
     refused(h, "GET", "/v1/recordings?colour=red", NULL, 400, "colour");
     refused(h, "GET", "/v1/recordings?limit=0", NULL, 400, "limit");
     refused(h, "GET", "/v1/recordings?limit=1001", NULL, 400, "1000");
@@ -492,9 +562,9 @@ static void strict_framing(void **state)
     }
     /* still alive, and a living socket is not taken over */
     assert_int_equal(ask(h, "GET", "/v1/status", NULL, NULL), 200);
-    context =
-        (struct api_context){h->writer, h->ledger, h->store, h->policy, h->feed, settings_of, status_of, h};
-    assert_int_equal(api_new(&context, -1, &(struct api *){NULL}, &(struct error)ERROR_INIT), -EADDRINUSE);
+    context = context_of(h);
+    assert_int_equal(api_new(&context, NULL, 0, &(struct api *){NULL}, &(struct error)ERROR_INIT),
+                     -EADDRINUSE);
 }
 
 static void too_large_in_chunks(void **state)
@@ -605,6 +675,8 @@ int main(void)
         cmocka_unit_test(target_is_decoded_once),
         cmocka_unit_test(bad_targets_are_refused),
         cmocka_unit_test(routes_are_found),
+        cmocka_unit_test(doors_are_found),
+        cmocka_unit_test(methods_are_overridden),
         cmocka_unit_test(table_is_complete),
         cmocka_unit_test(sentences_are_filled),
         cmocka_unit_test_setup_teardown(looking, setup, teardown),
