@@ -225,7 +225,9 @@ bool doors_identify(struct doors *d, const struct http_request *r, struct device
     error_set(
         &err, DEVICES_E_UNKNOWN, "",
         "nothing says which device this is; send its token (Authorization: Bearer …) or its certificate");
-    return deny(d, r, DEVICES_E_UNKNOWN, "", &err, answer);
+    doors_fail(answer, DEVICES_E_UNKNOWN, 400,
+               &err); /* no denial: many ask first and sign in when they are told how */
+    return false;
 }
 
 /* ---- how much ----------------------------------------------------------------------------------------------------------- */
