@@ -86,7 +86,7 @@ static const struct {
     {"history", "oyyy"},   {"receipt", "oyyy"},    {"watch", "-yyy"},       {"key", "yyyy"},
     {"case.read", "-yyy"}, {"case.write", "-y--"}, {"link.write", "-y--"},  {"hold.read", "-yyy"},
     {"hold.add", "-y--"},  {"hold.lift", "-y--"},  {"policy.read", "-yyy"}, {"fsck", "-yyy"},
-    {"admin", "---y"},
+    {"admin", "---y"},     {"view", "oyyy"},       {"upload", "yy-y"},
 };
 
 static void test_table(void **state)
