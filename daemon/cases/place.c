@@ -149,7 +149,9 @@ static int place_link(struct txn *t, const struct recording_id *id, const json_t
     return r != 0 || same ? r : link_by_place(t, id, &case_id, place, err);
 }
 
-int place_recording(struct txn *t, const struct placer *p, const struct recording_id *id, struct error *err)
+/* again: only where it comes out otherwise than before. */
+static int place_it(struct txn *t, const struct placer *p, const struct recording_id *id, bool again,
+                    struct error *err)
 {
     _cleanup_(placing_done) struct placing known = {0};
     _cleanup_json_ json_t *place = NULL, *facts = json_object();
@@ -159,6 +161,8 @@ int place_recording(struct txn *t, const struct placer *p, const struct recordin
     r = r != 0 ? r : place_bodyworn(txn_db(t), id->text, known.arrival, err);
     if (r == 0)
         r = place_work_out(p, known.arrival, known.media, known.received_usec, &place, &sort, err);
+    if (r == 0 && again && known.place && json_equal(known.place, place))
+        return 0;
     r = r != 0 ? r : json_set_take(facts, "place", json_incref(place));
     r = r != 0 ? r : json_set_integer(facts, "sort", sort);
     if (r == 0 && *take_said(known.arrival))
@@ -167,6 +171,17 @@ int place_recording(struct txn *t, const struct placer *p, const struct recordin
         r = r != 0 ? r : place_take(txn_db(t), p, id, place, facts, err);
     r = r != 0 ? r : txn_act(t, "recording.placed", "system", id->text, 0, TAKE_PTR(facts), NULL, err);
     return r != 0 ? r : place_link(t, id, place, known.place, err);
+}
+
+int place_recording(struct txn *t, const struct placer *p, const struct recording_id *id, struct error *err)
+{
+    return place_it(t, p, id, false, err);
+}
+
+int place_recording_again(struct txn *t, const struct placer *p, const struct recording_id *id,
+                          struct error *err)
+{
+    return place_it(t, p, id, true, err);
 }
 
 int place_link_waiting(struct txn *t, const struct policy *policy, const struct case_id *case_id,

@@ -24,6 +24,10 @@ DEFINE_CLEANUP(struct placer *, placer_free)
  * records recording.placed (and link.added when a case of that number exists) in the same transaction. */
 int place_recording(struct txn *t, const struct placer *p, const struct recording_id *id, struct error *err);
 
+/* The same for one that was placed before: no act when nothing has changed. */
+int place_recording_again(struct txn *t, const struct placer *p, const struct recording_id *id,
+                          struct error *err);
+
 /* Links the recordings whose place names this case number and that waited for somebody to add the case; decides them anew. Called
  * by case_add and case_set in their transaction. */
 int place_link_waiting(struct txn *t, const struct policy *policy, const struct case_id *case_id,

@@ -176,6 +176,16 @@ int recordings_by_digest(struct db *db, const struct digest *digest, struct reco
     return recording_id_parse(db_text(st, 0), ret) < 0 ? -EPROTO : 0;
 }
 
+int recordings_is_examined(struct db *db, const struct recording_id *id, bool *ret, struct error *err)
+{
+    int64_t n = 0;
+    int r = sql_integer(db, &n, 0, err, "SELECT 1 FROM recordings WHERE id = $1 AND status <> 'new'", "t",
+                        id->text);
+
+    *ret = n == 1;
+    return r;
+}
+
 int recordings_has_arrival(struct db *db, const char *recording, const char *arrival_id, bool *ret,
                            struct error *err)
 {

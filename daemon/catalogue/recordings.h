@@ -45,6 +45,9 @@ bool ulid_range(const char *text, char ret_low[ULID_LENGTH + 1], char ret_high[U
 int recordings_by_digest(struct db *db, const struct digest *digest, struct recording_id *ret,
                          struct error *err);
 
+/* Whether it has been looked into. Return: 0 (no such recording: false), DB_E_*, negative errno. */
+int recordings_is_examined(struct db *db, const struct recording_id *id, bool *ret, struct error *err);
+
 /* Whether an arrival with this arrival id of the recording is recorded (recovery asks before it does anything twice). */
 int recordings_has_arrival(struct db *db, const char *recording, const char *arrival_id, bool *ret,
                            struct error *err);

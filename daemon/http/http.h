@@ -54,7 +54,7 @@ size_t http_headers_each(const struct http_request *r, const char *prefix,
 
 /* ---- answers ---------------------------------------------------------------------------------------------------------- */
 
-#define HTTP_HEADERS_MAX 24
+#define HTTP_HEADERS_MAX 128 /* Swift objects may have 90 values of metadata */
 
 struct http_answer {
     unsigned status;

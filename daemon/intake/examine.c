@@ -102,6 +102,22 @@ static int record_finding(struct txn *t, void *userdata, struct error *err)
     return r != 0 ? r : decide_recording(t, policy_keeper_current(f->in->policy), &f->id, NULL, err);
 }
 
+int intake_place_again(struct intake *in, struct txn *t, const struct recording_id *id, struct error *err)
+{
+    bool examined;
+    int r = recordings_is_examined(txn_db(t), id, &examined, err);
+
+    if (r != 0 || !examined)
+        return r;
+    r = place_recording_again(t, atomic_load(&in->placer), id, err);
+    return r != 0 ? r : decide_recording(t, policy_keeper_current(in->policy), id, NULL, err);
+}
+
+const struct policy *intake_policy(struct intake *in)
+{
+    return policy_keeper_current(in->policy);
+}
+
 static void say(const struct finding *f)
 {
     json_t *line = json_object();

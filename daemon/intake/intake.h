@@ -41,6 +41,13 @@ DEFINE_CLEANUP(struct intake *, intake_free)
 /* New settings (folders, patterns, limits) and rules take effect. */
 void intake_reload(struct intake *in, const struct settings *settings, const struct placer *placer);
 
+/* Places and decides a recording again in the caller's transaction, because something was said of it. One that has not been examined
+ * yet is left to the examiner. Return: as place_recording. */
+int intake_place_again(struct intake *in, struct txn *t, const struct recording_id *id, struct error *err);
+
+/* The policy in force; valid until the daemon ends. */
+const struct policy *intake_policy(struct intake *in);
+
 /* {state: running · paused, reason?, waiting, in_hand, to_examine_soon, folders: [{name, path, present, waiting}], uploads: {unfinished,
  * bytes, reserved}}; new object. */
 json_t *intake_status(struct intake *in);

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Acts of body-worn systems (see bodyworn-store.h).
+ */
+#include "doors/bodyworn-store.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/clock.h"
+#include "cases/bodyworn.h"
+#include "catalogue/ids.h"
+
+/* ---- placing again ---- */
+
+static int place_text(struct intake *in, struct txn *t, const char *recording, struct error *err)
+{
+    struct recording_id id;
+
+    return recording_id_parse(recording, &id) < 0 ? 0 : intake_place_again(in, t, &id, err);
+}
+
+static int place_container(struct intake *in, struct txn *t, const char *container, struct error *err)
+{
+    _cleanup_ids_ struct recording_ids ids = RECORDING_IDS_INIT;
+    int r = ids_of_container(txn_db(t), container, &ids, err);
+
+    for (size_t i = 0; r == 0 && i < ids.n; i++)
+        r = intake_place_again(in, t, &ids.ids[i], err);
+    return r;
+}
+
+/* Something was said of an object: a bookmark speaks of the whole recording, a key of its clip (and has its times from it). */
+static int place_around(struct intake *in, struct txn *t, const char *container, const char *kind,
+                        const char *recording, struct error *err)
+{
+    if (strcmp(kind, "bookmark") == 0 || strcmp(kind, "key") == 0)
+        return place_container(in, t, container, err);
+    return recording && *recording ? place_text(in, t, recording, err) : 0;
+}
+
+/* ---- containers ---- */
+
+struct container_job {
+    const struct bodyworn_keep *keep;
+    struct bodyworn_container_said *said;
+};
+
+/* What is known with what was said put over it; new object, NULL = no memory. */
+static json_t *merge(const json_t *known, const json_t *said)
+{
+    _cleanup_json_ json_t *o = known ? json_copy((json_t *)known) : json_object();
+    const char *key;
+    json_t *value;
+
+    if (!o)
+        return NULL;
+    json_object_foreach ((json_t *)said, key, value) {
+        if (json_string_length(value) == 0)
+            json_object_del(o, key);
+        else if (json_object_set(o, key, value) < 0)
+            return NULL;
+    }
+    return TAKE_PTR(o);
+}
+
+/* Once complete it stays so: nothing that has ended begins again. */
+static const char *status_of(const char *known, const json_t *metadata)
+{
+    const char *said = bodyworn_value(metadata, "status");
+
+    if (strcmp(known, "complete") == 0 || (said && strcasecmp(said, "Complete") == 0))
+        return "complete";
+    return said ? "transferring" : *known ? known : NULL;
+}
+
+static int record_container(struct txn *t, const struct container_job *job,
+                            const struct bodyworn_container *known, json_t *metadata, struct error *err)
+{
+    const struct bodyworn_container_said *said = job->said;
+    json_t *facts = json_pack("{s:s, s:s, s:s, s:O, s:s*}", "device", job->keep->device, "name", said->name,
+                              "kind", bodyworn_container_kind_name(bodyworn_container_kind(said->name)),
+                              "metadata", metadata, "status", status_of(known->status, metadata));
+
+    return txn_act(t, "bodyworn.container", BODYWORN_ACTOR, said->id, 0, facts, NULL, err);
+}
+
+static int run_container(struct txn *t, void *userdata, struct error *err)
+{
+    struct container_job *job = userdata;
+    _cleanup_(bodyworn_container_done) struct bodyworn_container known = {0};
+    _cleanup_json_ json_t *metadata = NULL;
+    int r = bodyworn_container_find(txn_db(t), job->keep->device, job->said->name, &known, err);
+
+    job->said->created = r == BODYWORN_E_NONE;
+    if ((r != 0 && r != BODYWORN_E_NONE) || (r == BODYWORN_E_NONE && !job->said->create))
+        return r;
+    metadata = merge(known.metadata, job->said->metadata);
+    if (!metadata)
+        return -ENOMEM;
+    if (job->said->created)
+        ulid_make(clock_now_usec(), job->said->id);
+    else
+        memcpy(job->said->id, known.id, sizeof known.id);
+    if (!job->said->created && json_equal(metadata, known.metadata))
+        return 0;
+    r = record_container(t, job, &known, metadata, err);
+    return r != 0 || job->said->created ? r : place_container(job->keep->intake, t, job->said->id, err);
+}
+
+int bodyworn_keep_container(const struct bodyworn_keep *k, struct bodyworn_container_said *said,
+                            struct error *err)
+{
+    struct container_job job = {k, said};
+
+    return writer_run(k->writer, false, run_container, &job, err);
+}
+
+/* ---- objects ---- */
+
+struct object_job {
+    const struct bodyworn_keep *keep;
+    const struct bodyworn_object_said *said;
+};
+
+static int record_object(struct txn *t, const char *id, const struct bodyworn_object_said *o,
+                         struct error *err)
+{
+    json_t *facts = json_pack("{s:s, s:s, s:s, s:s*, s:I, s:s, s:s*, s:O, s:s*, s:O*}", "container",
+                              o->container, "name", o->name, "kind", o->kind, "recording", o->recording,
+                              "bytes", (json_int_t)o->bytes, "etag", o->etag, "type", o->type, "metadata",
+                              o->metadata, "content", o->content, "detail", o->detail);
+
+    return txn_act(t, "bodyworn.object", BODYWORN_ACTOR, id, 0, facts, NULL, err);
+}
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+/* Whether what is known has these very bytes. */
+static bool is_same_bytes(const struct bodyworn_object *known, const struct bodyworn_object_said *said)
+{
+    return known->bytes == said->bytes && strcmp(known->etag, said->etag) == 0 &&
+           is_same_text(known->recording, said->recording) && is_same_text(known->content, said->content);
+}
+
+static int run_object(struct txn *t, void *userdata, struct error *err)
+{
+    const struct object_job *job = userdata;
+    const struct bodyworn_object_said *said = job->said;
+    _cleanup_(bodyworn_object_done) struct bodyworn_object known = {0};
+    char id[ULID_LENGTH + 1];
+    int r = bodyworn_object_find(txn_db(t), said->container, said->name, &known, err);
+
+    if (r != 0 && r != BODYWORN_E_NONE)
+        return r;
+    if (r == 0 && is_same_bytes(&known, said)) {
+        if (json_equal(known.metadata, said->metadata) && is_same_text(known.type, said->type))
+            return 0;
+        memcpy(id, known.id, sizeof id);
+    } else {
+        ulid_make(clock_now_usec(), id);
+    }
+    r = record_object(t, id, said, err);
+    return r != 0 ? r : place_around(job->keep->intake, t, said->container, said->kind, said->recording, err);
+}
+
+int bodyworn_keep_object(const struct bodyworn_keep *k, const struct bodyworn_object_said *said,
+                         struct error *err)
+{
+    struct object_job job = {k, said};
+
+    return writer_run(k->writer, false, run_object, &job, err);
+}
+
+struct metadata_job {
+    const struct bodyworn_keep *keep;
+    const char *container, *name;
+    const json_t *metadata;
+};
+
+static int run_metadata(struct txn *t, void *userdata, struct error *err)
+{
+    const struct metadata_job *job = userdata;
+    _cleanup_(bodyworn_object_done) struct bodyworn_object known = {0};
+    struct bodyworn_object_said said;
+    int r = bodyworn_object_find(txn_db(t), job->container, job->name, &known, err);
+
+    if (r != 0 || json_equal(known.metadata, job->metadata))
+        return r;
+    said = (struct bodyworn_object_said){.container = known.container,
+                                         .name = known.name,
+                                         .kind = known.kind,
+                                         .recording = *known.recording ? known.recording : NULL,
+                                         .etag = known.etag,
+                                         .type = known.type,
+                                         .content = known.content,
+                                         .bytes = known.bytes,
+                                         .metadata = job->metadata,
+                                         .detail = known.detail};
+    r = record_object(t, known.id, &said, err);
+    return r != 0 ? r : place_around(job->keep->intake, t, known.container, known.kind, known.recording, err);
+}
+
+int bodyworn_keep_metadata(const struct bodyworn_keep *k, const char *container, const char *name,
+                           const json_t *metadata, struct error *err)
+{
+    struct metadata_job job = {k, container, name, metadata};
+
+    return writer_run(k->writer, false, run_metadata, &job, err);
+}
