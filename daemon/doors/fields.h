@@ -11,7 +11,8 @@
  *   clock_offset       camera's clock minus ours, µs
  *
  * Texts are kept word for word; what is no clean UTF-8 is kept percent-encoded, so that nothing of what was said is lost. Names of files
- * keep their bytes; what leads anywhere ("..", a drive) goes from their paths (http/params.h). Only what cannot be kept is refused. Pure: a struct fields belongs to one request.
+ * keep their bytes; what leads anywhere ("..", a drive) goes from their paths (http/params.h). Only what cannot be kept is refused.
+ * Pure: a struct fields belongs to one request.
  */
 #ifndef LIUHEN_DOORS_FIELDS_H
 #define LIUHEN_DOORS_FIELDS_H
