@@ -167,6 +167,12 @@ static const struct config_row rows[] = {
     {.path = "folders[].settle", .type = CONFIG_DURATION, .offset = IN(settings_folder, settle_usec),
      .min = 0, .max = USEC_PER_HOUR, .fallback = "2 s",
      .help = "How long a file must not change before it is taken, where the system cannot say that nobody writes it."},
+    {.path = "folders[].quiet", .type = CONFIG_DURATION, .offset = IN(settings_folder, quiet_usec), .min = 0,
+     .max = USEC_PER_DAY, .fallback = "0 s",
+     .help = "How long a file must not change before it is taken, also when nobody has it open: time for a client to go on\n"
+             "with an upload that broke off. 1 min is right for FTP and SFTP; 0 s where nothing is resumed."},
+    {.path = "folders[].per_device", .type = CONFIG_BOOL, .offset = IN(settings_folder, per_device), .fallback = "false",
+     .help = "Each folder directly below this one belongs to the device with that serial number (FTP, SFTP, SMB)."},
     {.path = "folders[].complete", .type = CONFIG_STRING, .offset = IN(settings_folder, complete), .max = 100,
      .fallback = "\"\"", .check = check_suffix,
      .help = "Sentinel that says a file is whole. A suffix such as .done: clip.mp4 waits for clip.mp4.done. A name such as\n"

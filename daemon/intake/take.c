@@ -138,9 +138,9 @@ bool take_lease_holds(const struct item *item)
     return item->upload || fcntl(item->source_fd, F_GETLEASE) == F_RDLCK;
 }
 
-/* Without a lease: the file must have stood still for the settle time while we watched. Its own times say nothing: the clock of
- * a file server, or ours, may be anywhere. */
-static bool stands_still(struct item *item)
+/* The file must have stood still for so long while we watched. Its own times say nothing: the clock of a file server, or ours, may
+ * be anywhere. */
+static bool stands_still(struct item *item, int64_t usec)
 {
     int64_t now = clock_monotonic_usec();
     struct source_stat is;
@@ -150,7 +150,16 @@ static bool stands_still(struct item *item)
         item->seen = is;
         item->seen_usec = now;
     }
-    return now - item->seen_usec >= item->folder->settle_usec;
+    return now - item->seen_usec >= usec;
+}
+
+/* Without a lease nobody says whether it is still being written; an empty file may be one that is only being begun; and where uploads
+ * are resumed, one that broke off must not be taken for whole. */
+static int64_t must_stand_usec(const struct item *item, bool leased)
+{
+    int64_t settle = leased && item->st.st_size > 0 ? 0 : item->folder->settle_usec;
+
+    return MAX(settle, item->folder->quiet_usec);
 }
 
 static bool same_as_before(const struct item *item)
@@ -252,6 +261,19 @@ static int set_if(json_t *o, const char *key, const char *value)
     return value && *value ? json_set_string(o, key, value) : 0;
 }
 
+/* The device: the folder's own, or whom its first sub-folder belongs to. */
+static int add_device(const struct item *item, json_t *arrival)
+{
+    const struct settings_folder *f = item->folder;
+    size_t n = strcspn(item->path, "/");
+    _cleanup_free_ char *serial = NULL;
+
+    if (!f->per_device || !item->path[n])
+        return set_if(arrival, "device", f->device);
+    serial = encode_percent(item->path, n);
+    return serial ? json_set_string(arrival, "device", serial) : -ENOMEM;
+}
+
 static int build_arrival(struct item *item, json_t **ret)
 {
     const struct settings_folder *f = item->folder;
@@ -270,7 +292,7 @@ static int build_arrival(struct item *item, json_t **ret)
     r = r < 0 ? r : json_set_integer(a, "bytes", item->st.st_size);
     r = r < 0 ? r : json_set_integer(a, "mtime", source_mtime_usec(&item->st));
     r = r < 0 ? r : json_set_string(a, "zone", zone_name(f->zone));
-    r = r < 0 ? r : set_if(a, "device", f->device);
+    r = r < 0 ? r : add_device(item, a);
     r = r < 0 ? r : set_if(a, "officer", f->officer);
     r = r < 0 ? r : set_if(a, "unit", f->unit);
     r = r < 0 ? r : sidecar_add(item, a);
@@ -451,8 +473,7 @@ void take_item(struct item *item)
     }
     leased = lease(item);
     item->leased = leased == 0;
-    if (leased == -EAGAIN || (leased == 1 && !stands_still(item)) ||
-        (item->st.st_size == 0 && !stands_still(item))) {
+    if (leased == -EAGAIN || !stands_still(item, must_stand_usec(item, leased == 0))) {
         error_set(&item->err, -EAGAIN, item->path, "is still being written");
         end(item, OUTCOME_LATER);
         return;
