@@ -36,6 +36,9 @@ install: programs man
 	$(call into,$(LIBEXECDIR),0755,$(BUILD)/liuhen-media)
 	$(call into,$(DATADIR)/policies,0644,$(wildcard policies/*.yaml policies/README.md))
 	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md retention.yaml.sample)
+	for r in vsftpd sshd samba nginx; do \
+	    $(INSTALL) -d "$(DESTDIR)$(DOCDIR)/$$r" && for f in contrib/$$r/*; do \
+	        m=0644; [ ! -x "$$f" ] || m=0755; $(INSTALL) -m $$m "$$f" "$(DESTDIR)$(DOCDIR)/$$r/" || exit 1; done; done
 	for p in $(MANPAGES); do \
 	    $(INSTALL) -D -m 0644 "$$p" "$(DESTDIR)$(MANDIR)/man$${p##*.}/$${p##*/}" || exit 1; done
 	ln -sf liuhen-settings.5 "$(DESTDIR)$(MANDIR)/man5/retention.yaml.5"

@@ -39,9 +39,9 @@ struct settings_folder {
     struct zone *zone;             /* derived, never NULL */
     int after;                     /* enum folder_after */
     int64_t settle_usec;           /* how long size and mtime must stand still where no lease can be had */
-    int64_t quiet_usec;            /* and how long in any case: an upload that broke off may be gone on with */
-    bool per_device;               /* the first folder of a path is the serial number of a device */
-    char *complete; /* ".done" (a suffix) or "COMPLETE" (a file name in the folder); "" = none */
+    int64_t quiet_usec; /* and how long in any case: an upload that broke off may be gone on with */
+    bool per_device;    /* the first folder of a path is the serial number of a device */
+    char *complete;     /* ".done" (a suffix) or "COMPLETE" (a file name in the folder); "" = none */
     struct config_strings ignore; /* shell patterns over the last name component */
     bool recursive;
     char *sidecar; /* suffix of a sidecar ("" = none): clip.mp4 + clip.mp4.json or clip.json */

@@ -318,7 +318,7 @@ static void test_sample(void **state)
     examples = with_examples(text);
     if (parse(examples, &full) < 0)
         fail_msg("%s", list.text);
-    assert_int_equal(full->n_folders, 2);
+    assert_int_equal(full->n_folders, 3);
     assert_int_equal(full->n_place, 3);
     assert_int_equal(full->n_people, 4);
 }
