@@ -7,9 +7,6 @@
 
 #include "doors/doors-internal.h"
 
-#define RETRY_SECONDS                                                                                        \
-    10 /* after a paused intake or a busy catalogue: long enough not to press, short enough for a dock in use */
-
 unsigned doors_status_of(int code, unsigned checksum_status)
 {
     static const struct {
@@ -33,6 +30,7 @@ unsigned doors_status_of(int code, unsigned checksum_status)
         {-EOPNOTSUPP, 400},
         {-EFBIG, 413},
         {-EMSGSIZE, 413},
+        {-E2BIG, 413},
         {-ENAMETOOLONG, 414},
         {-ENOENT, 404},
         {-EPERM, 403},
@@ -82,7 +80,7 @@ void doors_fail(struct http_answer *answer, int code, unsigned checksum_status, 
         (void)http_answer_header(answer, "WWW-Authenticate",
                                  "Basic realm=\"liuhen\", Bearer realm=\"liuhen\"");
     if (status == 503)
-        (void)http_answer_header(answer, "Retry-After", "%d", RETRY_SECONDS);
+        (void)http_answer_header(answer, "Retry-After", "%d", DOORS_RETRY_SECONDS);
 }
 
 json_t *doors_receipt_json(const struct upload_result *result)

@@ -8,6 +8,9 @@
 
 #include "doors/door.h"
 
+/* Retry-After of a paused intake or a busy catalogue: long enough not to press, short enough for a dock in use. */
+#define DOORS_RETRY_SECONDS 10
+
 /* ---- alarm.c ------------------------------------------------------------------------------------------------------------ */
 
 struct denials;

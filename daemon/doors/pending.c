@@ -15,8 +15,6 @@ static void not_yet(struct knock *k, struct http_answer *answer)
     answer->status = 501;
 }
 
-const struct door door_post = {.name = "post", .finish = not_yet};
-
 extern const struct door door_tus_pending; /* until resumable uploads can be linked: api/routes.c says so */
 const struct door door_tus_pending = {.name = "tus", .finish = not_yet};
 
