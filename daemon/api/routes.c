@@ -68,15 +68,18 @@ const struct route api_routes[] = {
     DOOR("DELETE", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "204", "ends it; its bytes go"),
     DOOR("GET", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "200 Receipt", "the receipt of one that is sealed"),
     DOOR("GET", "/auth/v1.0", ROUTE_OPEN, door_sign_in, "200", "signs a body-worn system in (Swift)"),
+    DOOR("HEAD", "/v1/AUTH_{account}", 0, door_container, "204", "how much there is (Swift)"),
+    DOOR("GET", "/v1/AUTH_{account}", 0, door_container, "200 text", "the containers of a body-worn system (Swift)"),
     DOOR("PUT", "/v1/AUTH_{account}/{container}", 0, door_container, "201", "makes a container (Swift)"),
     DOOR("POST", "/v1/AUTH_{account}/{container}", 0, door_container, "204", "sets its metadata"),
     DOOR("GET", "/v1/AUTH_{account}/{container}", 0, door_container, "200 text", "what is in it"),
     DOOR("HEAD", "/v1/AUTH_{account}/{container}", 0, door_container, "204", "its metadata"),
+    DOOR("DELETE", "/v1/AUTH_{account}/{container}", 0, door_container, "403", "nothing is deleted"),
     DOOR("PUT", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "201", "delivers an object (Swift)"),
     DOOR("POST", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "202", "replaces its metadata"),
     DOOR("GET", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "200 bytes", "the object"),
     DOOR("HEAD", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "200", "its metadata"),
-    DOOR("DELETE", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "204", "takes it from the container"),
+    DOOR("DELETE", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "403", "nothing is deleted"),
 };
 /* clang-format on */
 

@@ -40,6 +40,7 @@
     X(API_FAILED,          ERROR,   "ACT REASON",             "{ACT} failed: {REASON}") \
     X(DEVICE_DENIED,       WARNING, "ADDRESS DEVICE REASON",  "a device was refused (from {ADDRESS}, device {DEVICE}): {REASON}") \
     X(DEVICE_ALARM,        ERROR,   "WHO COUNT",              "{COUNT} sign-ins of {WHO} were refused in a short time; see whether its token is old or somebody is trying") \
+    X(BODYWORN_LATE,       NOTICE,  "DEVICE CONTAINER OBJECT", "{DEVICE} brought {OBJECT} for {CONTAINER}, which it had called complete; taken") \
     X(SUPPRESSED,          NOTICE,  "EVENT COUNT",            "{COUNT} more of {EVENT} in the last minute")
 /* clang-format on */
 

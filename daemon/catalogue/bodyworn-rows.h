@@ -11,7 +11,7 @@
 #include "catalogue/db.h"
 
 enum {
-    BODYWORN_E_NONE = 1501, /* no such container or object */
+    BODYWORN_E_NONE = 1601, /* no such container or object */
 };
 
 struct bodyworn_container {

@@ -17,9 +17,3 @@ static void not_yet(struct knock *k, struct http_answer *answer)
 
 extern const struct door door_tus_pending; /* until resumable uploads can be linked: api/routes.c says so */
 const struct door door_tus_pending = {.name = "tus", .finish = not_yet};
-
-const struct door door_sign_in = {.name = "bodyworn", .finish = not_yet};
-
-const struct door door_container = {.name = "bodyworn", .finish = not_yet};
-
-const struct door door_object = {.name = "bodyworn", .finish = not_yet};

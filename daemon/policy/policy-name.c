@@ -175,6 +175,11 @@ size_t policy_disposal_approvals(const struct policy *p, enum role ret_roles[ROL
     return p->n_approvals;
 }
 
+const char *policy_class_name(const struct policy *p, size_t i)
+{
+    return i < p->n_classes ? p->classes[i].name : NULL;
+}
+
 size_t policy_n_requirements(const struct policy *p)
 {
     return p->n_requirements;

@@ -114,6 +114,8 @@ const char *
 policy_version(const struct policy *p); /* "<effective date>-<first 8 hex of the text's SHA-256>" */
 const struct zone *policy_zone(const struct policy *p);
 
+const char *policy_class_name(const struct policy *p, size_t i); /* NULL past the end */
+
 const char *policy_note(const struct policy *p); /* "" when none */
 int64_t
 policy_effective_usec(const struct policy *p); /* midnight of the effective date in the policy's zone */
