@@ -106,7 +106,7 @@ $(BUILD)/obj/%.o: daemon/%.c $(BUILD)/flags
 $(WORKEROBJ): CFLAGS_ALL += $(MEDIAFLAGS)
 # Sources that embed files (EMBED(name, "path"), .incbin) are compiled anew when any such file changes.
 EMBEDS    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(shell grep -lw '^EMBED' $(LIBSRC) $(wildcard daemon/*.c) /dev/null))
-$(EMBEDS): $(wildcard daemon/*/*.sql daemon/*/*/*.sql policies/*.yaml retention.yaml.sample)
+$(EMBEDS): $(wildcard daemon/*/*.sql daemon/*/*/*.sql daemon/api/*.yaml policies/*.yaml retention.yaml.sample)
 
 $(LIB): $(LIBOBJ)
 	@rm -f $@

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "api/openapi.h"
 #include "base/clock.h"
 #include "base/feed.h"
 #include "base/log.h"
@@ -351,8 +352,16 @@ static int start_all(struct daemon *d, struct error *err)
     r = r != 0 ? r : open_doors(d, err);
     if (r != 0)
         return r;
-    api = (struct api_context){d->writer,  d->ledger, d->store,         d->policy,     d->feed,
-                               d->readers, d->doors,  current_settings, daemon_status, d};
+    api = (struct api_context){.writer = d->writer,
+                               .ledger = d->ledger,
+                               .store = d->store,
+                               .policy = d->policy,
+                               .feed = d->feed,
+                               .readers = d->readers,
+                               .doors = d->doors,
+                               .settings = current_settings,
+                               .status = daemon_status,
+                               .userdata = d};
     return open_api(d, &api, err);
 }
 
@@ -498,6 +507,7 @@ static int usage(FILE *out, int status)
           "repeated\n"
           "  --check-config    check the settings, print every fault, and exit (0 good, 78 not)\n"
           "  --dump-config     print every setting with its value and help, and exit\n"
+          "  --dump-openapi    print openapi.yaml, and exit\n"
           "  --dump-man        print the manual page liuhen-settings(5), and exit\n"
           "  --version         print the version\n"
           "  --help            print this\n\n"
@@ -543,11 +553,15 @@ static int start_as(struct daemon *d, enum mode mode)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 's'},
-        {"check-config", no_argument, NULL, 'k'}, {"dump-config", no_argument, NULL, 'd'},
-        {"dump-man", no_argument, NULL, 'm'},     {"version", no_argument, NULL, 'v'},
-        {"help", no_argument, NULL, 'h'},         {0}};
+    static const struct option options[] = {{"config", required_argument, NULL, 'c'},
+                                            {"set", required_argument, NULL, 's'},
+                                            {"check-config", no_argument, NULL, 'k'},
+                                            {"dump-config", no_argument, NULL, 'd'},
+                                            {"dump-man", no_argument, NULL, 'm'},
+                                            {"dump-openapi", no_argument, NULL, 'o'},
+                                            {"version", no_argument, NULL, 'v'},
+                                            {"help", no_argument, NULL, 'h'},
+                                            {0}};
     static struct daemon d;
     enum mode mode = MODE_RUN;
     char *text = NULL;
@@ -573,6 +587,9 @@ int main(int argc, char **argv)
             break;
         case 'm':
             r = settings_man(&text);
+            return print_text(r, text);
+        case 'o':
+            r = openapi_text(&text);
             return print_text(r, text);
         case 'v':
             puts("liuhend " LIUHEN_VERSION);

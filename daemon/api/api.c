@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/listeners.h"
+#include "api/views.h"
 #include "api/visit.h"
 
 struct api {
@@ -28,8 +29,10 @@ int api_new(const struct api_context *context, const struct api_handed *handed, 
     if (!a)
         return -ENOMEM;
     a->context = *context;
+    a->context.views = NULL;
     service = visit_service(&a->context);
-    r = listeners_open(&a->listeners, s, handed, n_handed, err);
+    r = views_new(&a->context.views);
+    r = r != 0 ? r : listeners_open(&a->listeners, s, handed, n_handed, err);
     if (r != 0)
         return r;
     options = (struct http_options){
@@ -57,6 +60,7 @@ struct api *api_free(struct api *a)
     listeners_unlink(&a->listeners);
     http_server_free(a->server);
     listeners_done(&a->listeners);
+    views_free(a->context.views);
     free(a);
     return NULL;
 }

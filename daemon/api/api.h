@@ -18,6 +18,8 @@
 
 struct api;
 
+struct views;
+
 struct api_context {
     struct writer *writer;
     struct ledger *ledger; /* thread-safe for reading */
@@ -26,6 +28,7 @@ struct api_context {
     struct feed *feed;
     struct readers *readers;
     struct doors *doors;
+    struct views *views; /* of the API itself */
     const struct settings *(*settings)(
         void *userdata); /* the settings in force; valid until the daemon ends */
     json_t *(*status)(

@@ -19,6 +19,9 @@ int handle_case(struct call *c);
 int handle_holds(struct call *c);
 int handle_quarantine(struct call *c);
 int handle_key(struct call *c);
+int handle_content(struct call *c);
+int handle_receipt_of_bytes(struct call *c);
+int handle_openapi(struct call *c);
 int handle_watch(struct call *c);
 
 int handle_case_add(struct call *c);

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "ledger/authority.h"
 
 #define PEM_MAX (256u * 1024)
 
@@ -137,20 +138,35 @@ static int read_pem(const char *path, const char *setting, char **ret, struct er
     return 0;
 }
 
+/* What the settings do not name comes from the site's own authority, which is made at first need. */
+static int ask_authority(struct listeners *l, const struct settings *s, struct error *err)
+{
+    _cleanup_(authority_freep) struct authority *a = NULL;
+    int r = authority_open(s->archive.path, &a, err);
+
+    if (r == 0 && !l->certificate)
+        r = authority_server_certificate(a, (const char *const *)s->http.names.items, s->http.names.n,
+                                         &l->certificate, &l->key, err);
+    if (r == 0 && !l->client_ca) {
+        l->client_ca = strdup(authority_ca_pem(a));
+        r = l->client_ca ? 0 : -ENOMEM;
+    }
+    return r;
+}
+
 static int read_tls(struct listeners *l, const struct settings *s, struct error *err)
 {
     int r = 0;
 
     if (!has(l, HTTP_TLS))
         return 0;
-    if (!*s->http.certificate)
-        return error_set(err, -EINVAL, "http.certificate",
-                         "is not set; name the server's certificate and key");
-    r = read_pem(s->http.certificate, "http.certificate", &l->certificate, err);
-    r = r != 0 ? r : read_pem(s->http.key, "http.key", &l->key, err);
+    if (*s->http.certificate)
+        r = read_pem(s->http.certificate, "http.certificate", &l->certificate, err);
+    if (r == 0 && *s->http.certificate)
+        r = read_pem(s->http.key, "http.key", &l->key, err);
     if (r == 0 && *s->http.client_ca)
         r = read_pem(s->http.client_ca, "http.client_ca", &l->client_ca, err);
-    return r;
+    return r == 0 && !(l->certificate && l->client_ca) ? ask_authority(l, s, err) : r;
 }
 
 int listeners_open(struct listeners *l, const struct settings *s, const struct api_handed *handed,

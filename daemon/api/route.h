@@ -60,7 +60,9 @@ struct route {
     int (*handle)(struct call *c);
     const char *help;
     const struct door *door; /* instead of handle */
-    const char *answer;      /* for openapi.yaml: the status and schema of what it answers, "200 Recording" */
+    /* For openapi.yaml: status and schema of what it answers, "200 Recording", or one of text, lines, bytes, yaml; which members the
+     * body must have, at a door the type of its body. */
+    const char *answer, *takes;
 };
 
 extern const struct route api_routes[];

@@ -15,11 +15,12 @@ extern const struct door door_tus_pending;
 
 /* clang-format off */
 #define ASK(path, act, flags, params, handle, answer, help) \
-    {"GET", path, act, flags, params, handle, help, NULL, answer}
-#define DO(method, path, act, params, handle, answer, help) \
-    {method, path, act, ROUTE_BODY, params, handle, help, NULL, answer}
-#define DOOR(method, path, flags, door, answer, help) \
-    {method, path, "upload", flags, "", NULL, help, &door, answer}
+    {"GET", path, act, flags, params, handle, help, NULL, answer, NULL}
+#define DO(method, path, act, params, takes, handle, answer, help) \
+    {method, path, act, ROUTE_BODY, params, handle, help, NULL, answer, takes}
+#define BYTES "application/octet-stream"
+#define DOOR(method, path, flags, takes, door, answer, help) \
+    {method, path, "upload", flags, "", NULL, help, &door, answer, takes}
 
 const struct route api_routes[] = {
     ASK("/v1/status", "status", ROUTE_READS, "", handle_status, "200 Status", "state of the daemon, counts, troubles"),
@@ -33,53 +34,59 @@ const struct route api_routes[] = {
         "receipt of its seal, .tlog-proof"),
     ASK("/v1/recordings/{recording}/history", "history", ROUTE_READS, "limit after", handle_history, "200 History",
         "acts about it"),
+    ASK("/v1/recordings/{recording}/content", "view", ROUTE_READS, "", handle_content, "200 bytes",
+        "the original; ranges are answered, each view is recorded in the ledger"),
+    ASK("/v1/receipts/{sha256}", "receipt", ROUTE_READS | ROUTE_DEVICES, "", handle_receipt_of_bytes, "200 Receipt",
+        "whether these bytes are here, and their receipt"),
     ASK("/v1/cases", "case.read", ROUTE_READS, "state procedure limit after", handle_cases, "200 Cases",
         "a page of cases"),
-    DO("POST", "/v1/cases", "case.write", "number title procedure opened", handle_case_add, "201 Case",
+    DO("POST", "/v1/cases", "case.write", "number title procedure opened", "number", handle_case_add, "201 Case",
        "a new case"),
     ASK("/v1/cases/{case}", "case.read", ROUTE_READS, "", handle_case, "200 Case", "one case by number or id"),
-    DO("PATCH", "/v1/cases/{case}", "case.write", "number title procedure opened", handle_case_set, "200 Case",
+    DO("PATCH", "/v1/cases/{case}", "case.write", "number title procedure opened", "", handle_case_set, "200 Case",
        "corrects a case"),
-    DO("POST", "/v1/cases/{case}/end", "case.write", "date", handle_case_end, "200 Case",
+    DO("POST", "/v1/cases/{case}/end", "case.write", "date", "", handle_case_end, "200 Case",
        "the enforcement act has ended"),
-    DO("POST", "/v1/cases/{case}/file", "case.write", "date", handle_case_file, "200 Case",
+    DO("POST", "/v1/cases/{case}/file", "case.write", "date", "", handle_case_file, "200 Case",
        "the case has been filed"),
-    DO("POST", "/v1/cases/{case}/reopen", "case.write", "", handle_case_reopen, "200 Case", "an ended case goes on"),
-    DO("POST", "/v1/links", "link.write", "recording case role step", handle_link, "200 Recording",
+    DO("POST", "/v1/cases/{case}/reopen", "case.write", "", "", handle_case_reopen, "200 Case", "an ended case goes on"),
+    DO("POST", "/v1/links", "link.write", "recording case role step", "recording case", handle_link, "200 Recording",
        "ties a recording to a case"),
-    DO("DELETE", "/v1/links", "link.write", "recording case", handle_unlink, "200 Recording",
+    DO("DELETE", "/v1/links", "link.write", "recording case", "recording case", handle_unlink, "200 Recording",
        "takes it from a case"),
     ASK("/v1/holds", "hold.read", ROUTE_READS, "recording case lifted limit after", handle_holds, "200 Holds",
         "a page of holds that stand, or all"),
-    DO("POST", "/v1/holds", "hold.add", "recording case ground matter reason", handle_hold_add, "201 Hold",
+    DO("POST", "/v1/holds", "hold.add", "recording case ground matter reason", "ground", handle_hold_add, "201 Hold",
        "a new hold"),
-    DO("POST", "/v1/holds/{hold}/lift", "hold.lift", "reason", handle_hold_lift, "200 Hold", "lifts a hold"),
+    DO("POST", "/v1/holds/{hold}/lift", "hold.lift", "reason", "", handle_hold_lift, "200 Hold", "lifts a hold"),
     ASK("/v1/quarantine", "watch", 0, "", handle_quarantine, "200 Quarantine", "what could not be taken in"),
     ASK("/v1/ledger/key", "key", ROUTE_OPEN, "", handle_key, "200 Key", "the ledger's public key"),
     ASK("/v1/watch", "watch", 0, "", handle_watch, "200 lines", "what happens from now on, JSON lines without end"),
 
-    DOOR("PUT", "/upload/{name...}", 0, door_put, "201 Receipt", "delivers one file"),
-    DOOR("POST", "/upload", 0, door_post, "201 Receipts", "delivers files as multipart/form-data"),
-    DOOR("OPTIONS", "/tus", ROUTE_OPEN | ROUTE_OVERRIDE, door_tus_new, "204", "what tus 1.0.0 can do here"),
-    DOOR("POST", "/tus", ROUTE_OVERRIDE, door_tus_new, "201", "begins a resumable upload"),
-    DOOR("OPTIONS", "/tus/{upload}", ROUTE_OPEN | ROUTE_OVERRIDE, door_tus, "204", "what tus 1.0.0 can do here"),
-    DOOR("HEAD", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "200", "how far a resumable upload has come"),
-    DOOR("PATCH", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "204", "goes on with it"),
-    DOOR("DELETE", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "204", "ends it; its bytes go"),
-    DOOR("GET", "/tus/{upload}", ROUTE_OVERRIDE, door_tus, "200 Receipt", "the receipt of one that is sealed"),
-    DOOR("GET", "/auth/v1.0", ROUTE_OPEN, door_sign_in, "200", "signs a body-worn system in (Swift)"),
-    DOOR("HEAD", "/v1/AUTH_{account}", 0, door_container, "204", "how much there is (Swift)"),
-    DOOR("GET", "/v1/AUTH_{account}", 0, door_container, "200 text", "the containers of a body-worn system (Swift)"),
-    DOOR("PUT", "/v1/AUTH_{account}/{container}", 0, door_container, "201", "makes a container (Swift)"),
-    DOOR("POST", "/v1/AUTH_{account}/{container}", 0, door_container, "204", "sets its metadata"),
-    DOOR("GET", "/v1/AUTH_{account}/{container}", 0, door_container, "200 text", "what is in it"),
-    DOOR("HEAD", "/v1/AUTH_{account}/{container}", 0, door_container, "204", "its metadata"),
-    DOOR("DELETE", "/v1/AUTH_{account}/{container}", 0, door_container, "403", "nothing is deleted"),
-    DOOR("PUT", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "201", "delivers an object (Swift)"),
-    DOOR("POST", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "202", "replaces its metadata"),
-    DOOR("GET", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "200 bytes", "the object"),
-    DOOR("HEAD", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "200", "its metadata"),
-    DOOR("DELETE", "/v1/AUTH_{account}/{container}/{object...}", 0, door_object, "403", "nothing is deleted"),
+    ASK("/openapi.yaml", "status", ROUTE_OPEN, "", handle_openapi, "200 yaml", "this description"),
+
+    DOOR("PUT", "/upload/{name...}", 0, BYTES, door_put, "201 Receipt", "delivers one file"),
+    DOOR("POST", "/upload", 0, "multipart/form-data", door_post, "201 Receipts", "delivers files as multipart/form-data"),
+    DOOR("OPTIONS", "/tus", ROUTE_OPEN | ROUTE_OVERRIDE, NULL, door_tus_new, "204", "what tus 1.0.0 can do here"),
+    DOOR("POST", "/tus", ROUTE_OVERRIDE, NULL, door_tus_new, "201", "begins a resumable upload"),
+    DOOR("OPTIONS", "/tus/{upload}", ROUTE_OPEN | ROUTE_OVERRIDE, NULL, door_tus, "204", "what tus 1.0.0 can do here"),
+    DOOR("HEAD", "/tus/{upload}", ROUTE_OVERRIDE, NULL, door_tus, "200", "how far a resumable upload has come"),
+    DOOR("PATCH", "/tus/{upload}", ROUTE_OVERRIDE, "application/offset+octet-stream", door_tus, "204", "goes on with it"),
+    DOOR("DELETE", "/tus/{upload}", ROUTE_OVERRIDE, NULL, door_tus, "204", "ends it; its bytes go"),
+    DOOR("GET", "/tus/{upload}", ROUTE_OVERRIDE, NULL, door_tus, "200 Receipt", "the receipt of one that is sealed"),
+    DOOR("GET", "/auth/v1.0", ROUTE_OPEN, NULL, door_sign_in, "200", "signs a body-worn system in (Swift)"),
+    DOOR("HEAD", "/v1/AUTH_{account}", 0, NULL, door_container, "204", "how much there is (Swift)"),
+    DOOR("GET", "/v1/AUTH_{account}", 0, NULL, door_container, "200 text", "the containers of a body-worn system (Swift)"),
+    DOOR("PUT", "/v1/AUTH_{account}/{container}", 0, NULL, door_container, "201", "makes a container (Swift)"),
+    DOOR("POST", "/v1/AUTH_{account}/{container}", 0, NULL, door_container, "204", "sets its metadata"),
+    DOOR("GET", "/v1/AUTH_{account}/{container}", 0, NULL, door_container, "200 text", "what is in it"),
+    DOOR("HEAD", "/v1/AUTH_{account}/{container}", 0, NULL, door_container, "204", "its metadata"),
+    DOOR("DELETE", "/v1/AUTH_{account}/{container}", 0, NULL, door_container, "403", "nothing is deleted"),
+    DOOR("PUT", "/v1/AUTH_{account}/{container}/{object...}", 0, BYTES, door_object, "201", "delivers an object (Swift)"),
+    DOOR("POST", "/v1/AUTH_{account}/{container}/{object...}", 0, NULL, door_object, "202", "replaces its metadata"),
+    DOOR("GET", "/v1/AUTH_{account}/{container}/{object...}", 0, NULL, door_object, "200 bytes", "the object"),
+    DOOR("HEAD", "/v1/AUTH_{account}/{container}/{object...}", 0, NULL, door_object, "200", "its metadata"),
+    DOOR("DELETE", "/v1/AUTH_{account}/{container}/{object...}", 0, NULL, door_object, "403", "nothing is deleted"),
 };
 /* clang-format on */
 

@@ -20,6 +20,7 @@ static const struct {
      "{place.started.value@}]"},
     {"recording.decided",
      "decided: class {class}, ending {ending}[, kept until {until@}], by policy version {version}"},
+    {"recording.viewed", "the recording was looked at"},
     {"case.added", "case {number} was opened[: {title}]"},
     {"case.set", "the case was corrected[: number {number}][, title {title}][, procedure "
                  "{procedure}][, opened {opened@}]"},

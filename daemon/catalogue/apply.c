@@ -424,6 +424,7 @@ static const struct apply_handler handlers[] = {
     {"recording.examined", apply_examined, NULL},
     {"recording.placed", apply_placed, NULL},
     {"recording.decided", apply_decided, NULL},
+    {"recording.viewed", apply_nothing, NULL},
     {"policy.adopted", apply_policy, NULL},
     {"case.added", apply_case_added, NULL},
     {"case.set", apply_case_set, NULL},

@@ -276,8 +276,16 @@ static void make_settings(struct house *h)
 
 static struct api_context context_of(struct house *h)
 {
-    return (struct api_context){h->writer,  h->ledger, h->store,    h->policy, h->feed,
-                                h->readers, h->doors,  settings_of, status_of, h};
+    return (struct api_context){.writer = h->writer,
+                                .ledger = h->ledger,
+                                .store = h->store,
+                                .policy = h->policy,
+                                .feed = h->feed,
+                                .readers = h->readers,
+                                .doors = h->doors,
+                                .settings = settings_of,
+                                .status = status_of,
+                                .userdata = h};
 }
 
 static int setup(void **state)
