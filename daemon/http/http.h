@@ -105,7 +105,7 @@ struct http_service {
      * none; of others a little is read and thrown away so that they see the answer), and the connection ends if there was a body. */
     bool (*begin)(void *userdata, const struct http_request *request, void **ret_state,
                   struct http_answer *answer);
-    /* A piece of the body. Return: true to go on; false when the answer is filled, as with begin. */
+    /* A piece of the body. Return: true to go on; false when the answer is filled, as with begin (a text, no file or stream). */
     bool (*take)(void *userdata, void *state, const void *data, size_t size, struct http_answer *answer);
     /* The body is whole: fills the answer. */
     void (*finish)(void *userdata, void *state, struct http_answer *answer);
@@ -123,12 +123,16 @@ struct http_listener {
 };
 
 struct http_options {
-    unsigned connections;             /* at most, a listener */
-    unsigned connections_per_address; /* at most, for TCP */
-    int64_t header_usec;              /* headers must be whole within this time after their first byte */
-    uint64_t rate_bytes;           /* a body must bring at least so many bytes a second, measured over 30 s */
+    /* At most, a listener; and of these from one TCP address. Beyond, the connection that has asked for nothing for the longest time
+     * is cut for the new one; where all are busy the new one is answered with 503. */
+    unsigned connections;
+    unsigned connections_per_address;
+    int64_t header_usec; /* headers must be whole within this time after their first byte; TCP only */
+    uint64_t
+        rate_bytes; /* a body must bring at least so many bytes a second of the client's time; TCP only */
+    int64_t window_usec;           /* over which that is measured; 0: 30 s */
     const char *certificate, *key; /* PEM texts, for HTTP_TLS */
-    const char *client_ca;         /* PEM text of whoever signs client certificates */
+    const char *client_ca; /* PEM text of whoever signs client certificates; NULL: none is asked for */
 };
 
 struct http_server;

@@ -14,6 +14,8 @@
 #include "http/http.h"
 
 #define SERVER_IDLE_SECONDS 60u /* a connection that says nothing; ticks only while it exists */
+#define SERVER_SPARE_CONNECTIONS                                                                             \
+    16u /* beyond the limit, while older ones are being cut for them or to be told so */
 
 /* Whose time passes on a connection. */
 enum phase {
@@ -40,21 +42,22 @@ struct connection {
         received; /* what the socket had received when the phase began; headers begin with the next byte */
     int64_t headers_usec; /* when headers were first seen to have begun; 0: not yet */
     bool cut;
+
+    bool surplus; /* over the limit: answered with 503; set before its thread begins */
 };
 
 struct listener {
     struct http_server *server;
     struct MHD_Daemon *daemon;
     enum http_kind kind;
-    unsigned connections; /* under server->lock */
 };
 
 struct http_server {
     struct listener *listeners;
     size_t n_listeners;
     struct http_service service;
-    unsigned connections_max;
-    int64_t header_usec;
+    unsigned connections_max, address_max;
+    int64_t header_usec, window_usec;
     uint64_t rate_bytes;
     atomic_bool stopping;
     atomic_uint streams;
@@ -92,7 +95,7 @@ enum MHD_Result server_send_early(struct exchange *x, struct http_answer *answer
 
 /* ---- server-watch.c */
 
-/* Return: now, as clock_monotonic_usec(). */
+/* Notes whose time begins. Return: now, as clock_monotonic_usec(). */
 int64_t connection_phase(struct connection *c, enum phase phase);
 int64_t connection_took(struct connection *c, size_t bytes); /* and back to PHASE_BODY */
 void server_on_connection(void *cls, struct MHD_Connection *mhd, void **context,

@@ -17,8 +17,7 @@
 #include "base/clock.h"
 #include "http/server-internal.h"
 
-#define WINDOW_USEC (30 * USEC_PER_SEC)
-#define TICK_USEC   USEC_PER_SEC
+#define TICK_USEC USEC_PER_SEC
 
 static uint64_t bytes_received(const struct connection *c)
 {
@@ -70,28 +69,52 @@ static void cut(struct connection *c)
     shutdown(c->fd, SHUT_RDWR);
 }
 
-/* Cuts the connection of this listener that has asked for nothing for the longest time: who is new comes with a request more
- * likely than who has sat there. Called with the server's lock. */
-static void make_room(struct listener *l)
-{
-    struct connection *oldest = NULL;
-    int64_t since = INT64_MAX;
+/* How many connections count against the newcomer's limit, and which of them has asked for nothing for the longest time. */
+struct rivals {
+    unsigned n;
+    struct connection *oldest;
+    int64_t since_usec;
+};
 
-    for (struct connection *c = l->server->connections; c; c = c->next) {
-        if (c->listener != l)
-            continue;
-        pthread_mutex_lock(&c->lock);
-        if (c->phase == PHASE_HEADERS && !c->cut && c->since_usec < since) {
-            oldest = c;
-            since = c->since_usec;
-        }
-        pthread_mutex_unlock(&c->lock);
+static void count_rival(struct connection *c, struct rivals *r)
+{
+    pthread_mutex_lock(&c->lock);
+    r->n += !c->cut;
+    if (c->phase == PHASE_HEADERS && !c->cut && c->since_usec < r->since_usec) {
+        r->oldest = c;
+        r->since_usec = c->since_usec;
     }
-    if (!oldest)
+    pthread_mutex_unlock(&c->lock);
+}
+
+/* Where a limit is reached, the oldest connection that asks for nothing goes: who is new comes with a request more likely than who
+ * has sat there. Where all are busy, the newcomer is one too many. Called with the server's lock, before c is in the list. */
+static void make_room(struct connection *c)
+{
+    struct rivals all = {0, NULL, INT64_MAX}, near = {0, NULL, INT64_MAX}, *full;
+    struct http_server *s = c->server;
+
+    for (struct connection *other = s->connections; other; other = other->next) {
+        if (other->listener != c->listener)
+            continue;
+        count_rival(other, &all);
+        if (*c->peer.address && strcmp(other->peer.address, c->peer.address) == 0)
+            count_rival(other, &near);
+    }
+    full = near.n >= s->address_max ? &near : all.n >= s->connections_max ? &all : NULL;
+    if (!full)
         return;
-    pthread_mutex_lock(&oldest->lock);
-    cut(oldest);
-    pthread_mutex_unlock(&oldest->lock);
+    c->surplus = !full->oldest;
+    if (c->surplus &&
+        full->n >= (full == &near ? s->address_max : s->connections_max) + SERVER_SPARE_CONNECTIONS) {
+        c->cut = true;
+        shutdown(c->fd, SHUT_RDWR);
+    }
+    if (full->oldest) {
+        pthread_mutex_lock(&full->oldest->lock);
+        cut(full->oldest);
+        pthread_mutex_unlock(&full->oldest->lock);
+    }
 }
 
 static void add(struct connection *c)
@@ -99,8 +122,7 @@ static void add(struct connection *c)
     struct http_server *s = c->server;
 
     pthread_mutex_lock(&s->lock);
-    if (++c->listener->connections > s->connections_max)
-        make_room(c->listener);
+    make_room(c);
     c->next = s->connections;
     if (c->next)
         c->next->prev = c;
@@ -116,7 +138,6 @@ static void drop(struct connection *c)
     struct http_server *s = c->server;
 
     pthread_mutex_lock(&s->lock);
-    c->listener->connections--;
     if (c->prev)
         c->prev->next = c->next;
     else
@@ -200,9 +221,9 @@ static bool body_is_slow(struct connection *c, int64_t now)
     int64_t took = c->client_usec + now - c->since_usec;
     bool slow;
 
-    if (took < WINDOW_USEC)
+    if (took < c->server->window_usec)
         return false;
-    slow = c->bytes < c->server->rate_bytes * (uint64_t)(took / USEC_PER_SEC);
+    slow = c->bytes < c->server->rate_bytes * (uint64_t)(took / USEC_PER_MSEC) / 1000;
     c->client_usec = 0;
     c->since_usec = now;
     c->bytes = 0;

@@ -21,11 +21,10 @@
 
 #define THREAD_STACK      (256u * 1024)
 #define CONNECTION_MEMORY (512u * 1024)
-#define SPARE_CONNECTIONS                                                                                    \
-    16 /* that the library takes beyond the limit while older ones are being cut for them */
 #define HEADERS_BYTES_MAX (32u * 1024)
 #define HEADERS_COUNT_MAX 128u
 #define REFRESH_USEC      (5 * USEC_PER_SEC)
+#define WINDOW_USEC       (30 * USEC_PER_SEC)
 #define FINISH_MSEC       2000
 
 static void *on_target(void *cls, const char *uri, struct MHD_Connection *mhd)
@@ -224,6 +223,10 @@ static enum MHD_Result begin(struct http_server *s, struct exchange *x, const ch
     x->request.method = method;
     x->request.target = x->target;
     x->request.impl = x;
+    if (x->connection->surplus) {
+        error_set(&err, -EBUSY, "", "there are too many connections; try again later");
+        return refuse(s, x, MHD_HTTP_SERVICE_UNAVAILABLE, &err);
+    }
     status = check_framing(x, version, &err);
     if (status)
         return refuse(s, x, status, &err);
@@ -314,8 +317,7 @@ static int start_listener(struct listener *l, int fd, const struct http_options 
         flags | (tls ? MHD_USE_TLS : 0), 0, on_accept, l, on_request, s, MHD_OPTION_LISTEN_SOCKET, fd,
         MHD_OPTION_URI_LOG_CALLBACK, on_target, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s,
         MHD_OPTION_NOTIFY_CONNECTION, server_on_connection, l, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_CONNECTION_LIMIT, options->connections + SPARE_CONNECTIONS,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, l->kind == HTTP_UNIX ? 0u : options->connections_per_address,
+        MHD_OPTION_CONNECTION_LIMIT, options->connections + SERVER_SPARE_CONNECTIONS,
         MHD_OPTION_CONNECTION_TIMEOUT, SERVER_IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         (size_t)CONNECTION_MEMORY, MHD_OPTION_THREAD_STACK_SIZE, (size_t)THREAD_STACK, MHD_OPTION_ARRAY,
         tls ? tls_items : none, MHD_OPTION_END);
@@ -333,7 +335,9 @@ static int server_init(struct http_server *s, const struct http_options *options
     if (!s->listeners)
         return -ENOMEM;
     s->connections_max = options->connections;
+    s->address_max = options->connections_per_address;
     s->header_usec = options->header_usec;
+    s->window_usec = options->window_usec ? options->window_usec : WINDOW_USEC;
     s->rate_bytes = options->rate_bytes;
     pthread_mutex_init(&s->lock, NULL);
     pthread_condattr_init(&monotonic);

@@ -8,6 +8,7 @@
  *   /head/N          an answer to HEAD that says it would have N bytes
  *   /stream          lines until the client goes
  *   /wait            finish waits until the test lets it go on
+ *   /hold            take waits at its first piece until the test lets it go on; then as /sink
  *   /who             kind, address, uid, certificate and fault
  *   /headers/prefix  how many headers begin so, and the first's value
  */
@@ -125,12 +126,23 @@ static inline bool fixture_begin(void *userdata, const struct http_request *requ
     return false;
 }
 
+static inline void fixture_wait(struct fixture *f)
+{
+    fixture_count(f, &f->waiting);
+    pthread_mutex_lock(&f->lock);
+    while (!f->go_on)
+        pthread_cond_wait(&f->changed, &f->lock);
+    pthread_mutex_unlock(&f->lock);
+}
+
 static inline bool fixture_take(void *userdata, void *state, const void *data, size_t size,
                                 struct http_answer *answer)
 {
     struct fixture *f = userdata;
     struct visit *v = state;
 
+    if (fixture_is(v, "/hold") && v->bytes == 0)
+        fixture_wait(f);
     v->bytes += size;
     for (size_t i = 0; i < size; i++)
         v->sum = v->sum * 31 + ((const unsigned char *)data)[i];
@@ -158,15 +170,6 @@ static inline void fixture_stream_closed(void *userdata)
     struct fixture *f = userdata;
 
     fixture_count(f, &f->streams_closed);
-}
-
-static inline void fixture_wait(struct fixture *f)
-{
-    fixture_count(f, &f->waiting);
-    pthread_mutex_lock(&f->lock);
-    while (!f->go_on)
-        pthread_cond_wait(&f->changed, &f->lock);
-    pthread_mutex_unlock(&f->lock);
 }
 
 static inline void fixture_first(void *userdata, const char *name, const char *value)
@@ -301,8 +304,11 @@ static inline _unused_ void fixture_free(struct fixture *f)
     free(f);
 }
 
-static inline _unused_ int fixture_dial(const struct fixture *f, enum http_kind kind)
+/* From an address of this machine (127.0.0.1 and the like; TCP only). */
+static inline _unused_ int fixture_dial_from(const struct fixture *f, enum http_kind kind, const char *from)
 {
+    struct sockaddr_in source = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(from)};
+
     struct sockaddr_in tcp = {.sin_family = AF_INET,
                               .sin_port = htons(kind == HTTP_TLS ? f->tls_port : f->port),
                               .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -313,11 +319,18 @@ static inline _unused_ int fixture_dial(const struct fixture *f, enum http_kind 
     strcpy(local.sun_path, f->path);
     setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
     setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (kind == HTTP_UNIX)
+    if (kind == HTTP_UNIX) {
         assert_int_equal(connect(fd, (struct sockaddr *)&local, sizeof local), 0);
-    else
-        assert_int_equal(connect(fd, (struct sockaddr *)&tcp, sizeof tcp), 0);
+        return fd;
+    }
+    assert_int_equal(bind(fd, (struct sockaddr *)&source, sizeof source), 0);
+    assert_int_equal(connect(fd, (struct sockaddr *)&tcp, sizeof tcp), 0);
     return fd;
+}
+
+static inline _unused_ int fixture_dial(const struct fixture *f, enum http_kind kind)
+{
+    return fixture_dial_from(f, kind, "127.0.0.1");
 }
 
 static inline _unused_ void fixture_put(int fd, const char *text)

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Connections that are too slow or too many. Nothing here measures a speed: slow clients go on until they are cut, and what must
+ * not be cut is waited for.
+ */
+#include "http-fixture.h"
+
+#define DRIPS_MAX                                                                                            \
+    200 /* of DRIP_MSEC: far beyond what is allowed, and each starts the library's own time-out anew */
+#define DRIP_MSEC 100
+
+static struct fixture *start(unsigned connections, unsigned per_address)
+{
+    struct http_options options = fixture_options();
+
+    options.connections = connections;
+    options.connections_per_address = per_address;
+    options.header_usec = USEC_PER_SEC;
+    options.rate_bytes = 1000;
+    options.window_usec = USEC_PER_SEC;
+    return fixture_new(&options);
+}
+
+static void nap(int msec)
+{
+    struct timespec ts = {msec / 1000, msec % 1000 * 1000000};
+
+    nanosleep(&ts, NULL);
+}
+
+static bool drip(int fd, const char *text)
+{
+    for (int i = 0; i < DRIPS_MAX; i++) {
+        struct pollfd p = {.fd = fd, .events = POLLIN | POLLRDHUP};
+
+        if (send(fd, text + i % strlen(text), 1, MSG_NOSIGNAL) < 0 || poll(&p, 1, DRIP_MSEC) > 0)
+            return true;
+    }
+    return false;
+}
+
+static void dripping_headers_are_cut(void **state)
+{
+    struct fixture *f = start(8, 8);
+    int fd = fixture_dial(f, HTTP_LOOPBACK), again = fixture_dial(f, HTTP_LOOPBACK);
+    struct reply r;
+
+    fixture_put(fd, "GET /sink HTTP/1.1\r\nHost: x\r\nX: ");
+    assert_true(drip(fd, "aaaa"));
+    close(fd);
+    /* the same after a first request; idleness before it is no fault */
+    fixture_put(again, "GET /sink HTTP/1.1\r\nHost: x\r\n\r\n");
+    fixture_get(again, false, &r);
+    assert_int_equal(r.status, 200);
+    reply_done(&r);
+    nap(2500);
+    fixture_put(again, "GET /sink HTTP/1.1\r\nHost: x\r\n\r\n");
+    fixture_get(again, false, &r);
+    assert_int_equal(r.status, 200);
+    reply_done(&r);
+    fixture_put(again, "GET /sink HTTP/1.1\r\nHost: x\r\nX: ");
+    assert_true(drip(again, "aaaa"));
+    close(again);
+    assert_int_equal(f->begun, 2);
+    fixture_free(f);
+}
+
+static void dripping_bodies_are_cut(void **state)
+{
+    struct fixture *f = start(8, 8);
+    int fd = fixture_dial(f, HTTP_LOOPBACK);
+
+    fixture_put(fd, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+    assert_true(drip(fd, "aaaa"));
+    fixture_await(f, &f->closed_cut, 1);
+    close(fd);
+    fixture_free(f);
+}
+
+static void stalled_bodies_are_cut(void **state)
+{
+    struct fixture *f = start(8, 8);
+    int fd = fixture_dial(f, HTTP_LOOPBACK);
+
+    fixture_put(fd, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc");
+    assert_true(fixture_ended(fd));
+    fixture_await(f, &f->closed_cut, 1);
+    close(fd);
+    fixture_free(f);
+}
+
+/* Our own slowness is not the client's. */
+static void the_service_may_take_its_time(void **state)
+{
+    struct fixture *f = start(8, 8);
+    int fd = fixture_dial(f, HTTP_LOOPBACK);
+    struct reply r;
+
+    fixture_put(fd, "PUT /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab");
+    fixture_await(f, &f->waiting, 1);
+    nap(3500);
+    fixture_let_go_on(f);
+    fixture_put(fd, "cd");
+    fixture_get(fd, false, &r);
+    assert_int_equal(r.status, 200);
+    reply_done(&r);
+    close(fd);
+    fixture_free(f);
+}
+
+/* A local peer may be a proxy that buffers; it is not watched. */
+static void the_unix_socket_is_not_watched(void **state)
+{
+    struct fixture *f = start(8, 8);
+    int fd = fixture_dial(f, HTTP_UNIX), tcp = fixture_dial(f, HTTP_LOOPBACK);
+    struct reply r;
+
+    fixture_put(fd, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na");
+    nap(3500);
+    fixture_put(fd, "b");
+    fixture_get(fd, false, &r);
+    assert_int_equal(r.status, 200);
+    reply_done(&r);
+    close(fd);
+    close(tcp);
+    fixture_free(f);
+}
+
+static int ask_from(const struct fixture *f, const char *from)
+{
+    int fd = fixture_dial_from(f, HTTP_LOOPBACK, from), status;
+    struct reply r;
+
+    fixture_put(fd, "GET /sink HTTP/1.1\r\nHost: x\r\n\r\n");
+    fixture_get(fd, false, &r);
+    status = r.status;
+    reply_done(&r);
+    close(fd);
+    return status;
+}
+
+/* Idle connections make room; the longest idle first; one that is busy is never cut. */
+static void idle_ones_make_room(void **state)
+{
+    struct fixture *f = start(4, 100);
+    int busy = fixture_dial(f, HTTP_LOOPBACK), idle[3];
+    struct reply r;
+
+    fixture_put(busy, "PUT /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\na");
+    fixture_await(f, &f->waiting, 1);
+    for (int i = 0; i < 3; i++)
+        idle[i] = fixture_dial(f, HTTP_LOOPBACK);
+    assert_int_equal(ask_from(f, "127.0.0.1"), 200);
+    assert_true(fixture_ended(idle[0]));
+    fixture_let_go_on(f);
+    fixture_put(busy, "b");
+    fixture_get(busy, false, &r);
+    assert_int_equal(r.status, 200);
+    reply_done(&r);
+    close(busy);
+    for (int i = 0; i < 3; i++)
+        close(idle[i]);
+    fixture_free(f);
+}
+
+/* Where all are busy, who is one too many is told so; other addresses have room. */
+static void busy_ones_do_not(void **state)
+{
+    struct fixture *f = start(100, 3);
+    int busy[3];
+
+    for (unsigned i = 0; i < 3; i++) {
+        busy[i] = fixture_dial(f, HTTP_LOOPBACK);
+        fixture_put(busy[i], "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n");
+        fixture_await(f, &f->begun, i + 1);
+    }
+    assert_int_equal(ask_from(f, "127.0.0.1"), 503);
+    assert_int_equal(ask_from(f, "127.0.0.2"), 200);
+    for (int i = 0; i < 3; i++)
+        close(busy[i]);
+    fixture_await(f, &f->closed_cut, 3);
+    fixture_free(f);
+}
+
+/* With many open, an answer ends its connection: a kept one costs the library's whole buffer. */
+static void many_connections_are_not_kept(void **state)
+{
+    struct fixture *f = start(200, 200);
+    int fds[100];
+    struct reply r;
+
+    for (int i = 0; i < 100; i++)
+        fds[i] = fixture_dial(f, HTTP_LOOPBACK);
+    fixture_put(fds[99], "GET /sink HTTP/1.1\r\nHost: x\r\n\r\n");
+    fixture_get(fds[99], false, &r);
+    assert_string_equal(reply_header(&r, "Connection"), "close");
+    reply_done(&r);
+    for (int i = 0; i < 100; i++)
+        close(fds[i]);
+    fixture_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(dripping_headers_are_cut),
+        cmocka_unit_test(dripping_bodies_are_cut),
+        cmocka_unit_test(stalled_bodies_are_cut),
+        cmocka_unit_test(the_service_may_take_its_time),
+        cmocka_unit_test(the_unix_socket_is_not_watched),
+        cmocka_unit_test(idle_ones_make_room),
+        cmocka_unit_test(busy_ones_do_not),
+        cmocka_unit_test(many_connections_are_not_kept),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
