@@ -4,10 +4,8 @@
  */
 #include "api/listeners.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -41,17 +39,6 @@ static int add(struct listeners *l, int fd, enum http_kind kind, struct error *e
 
 /* ---- handed over -------------------------------------------------------------------------------------------------------- */
 
-static bool is_loopback(const struct sockaddr_storage *a)
-{
-    const struct in6_addr *six = &((const struct sockaddr_in6 *)a)->sin6_addr;
-
-    if (a->ss_family == AF_INET)
-        return ntohl(((const struct sockaddr_in *)a)->sin_addr.s_addr) >> 24 == 127;
-    if (IN6_IS_ADDR_V4MAPPED(six))
-        return six->s6_addr[12] == 127;
-    return IN6_IS_ADDR_LOOPBACK(six);
-}
-
 /* By its name, else by family and address: what does not stay on this machine must be TLS. */
 static int kind_of(const struct api_handed *h, enum http_kind *ret, struct error *err)
 {
@@ -72,7 +59,10 @@ static int kind_of(const struct api_handed *h, enum http_kind *ret, struct error
         return error_set(err, -EINVAL, object,
                          "is of a family that nothing is served on; use unix, IPv4 or IPv6");
     else
-        *ret = is_loopback(&address) && !(h->name && strcmp(h->name, "tls") == 0) ? HTTP_LOOPBACK : HTTP_TLS;
+        *ret =
+            http_is_loopback((const struct sockaddr *)&address) && !(h->name && strcmp(h->name, "tls") == 0)
+                ? HTTP_LOOPBACK
+                : HTTP_TLS;
     for (size_t i = 0; h->name && i < ARRAY_SIZE(kind_names); i++)
         if (strcmp(h->name, kind_names[i]) == 0 && *ret != (enum http_kind)i)
             return error_set(err, -EINVAL, object,
@@ -160,6 +150,9 @@ static int read_tls(struct listeners *l, const struct settings *s, struct error 
 
     if (!has(l, HTTP_TLS))
         return 0;
+    if (!*s->http.certificate != !*s->http.key)
+        return error_set(err, -EINVAL, *s->http.key ? "http.key" : "http.certificate",
+                         "is given without the other of certificate and key; give both, or none");
     if (*s->http.certificate)
         r = read_pem(s->http.certificate, "http.certificate", &l->certificate, err);
     if (r == 0 && *s->http.certificate)

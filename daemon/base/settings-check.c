@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Rules between settings (see settings-table.h): a drop folder inside another would deliver each file twice, one inside the
- * archive would take in the archive itself, and records name folders and people, so their names must be unique.
+ * archive would take in the archive itself, records name folders and people, so their names must be unique, and what is not encrypted
+ * must not leave the machine.
  */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/un.h>
 
@@ -85,6 +89,61 @@ static void check_people(const struct settings *s, const struct yaml_node *root,
                            s->people[i].user);
 }
 
+/* Reads "address:port" ("[address]:port" for IPv6), both numbers. */
+static int read_address(const char *text, bool *ret_loopback)
+{
+    const char *colon = strrchr(text, ':'), *from = text, *to = colon;
+    size_t digits = colon ? strlen(colon + 1) : 0;
+    char host[64];
+    struct in_addr four;
+    struct in6_addr six;
+    bool bracketed = *text == '[';
+
+    if (!colon || digits < 1 || digits > 5 || strspn(colon + 1, "0123456789") != digits ||
+        strtoul(colon + 1, NULL, 10) > 65535)
+        return -EINVAL;
+    if (bracketed && (to - from < 2 || *--to != ']'))
+        return -EINVAL;
+    from += bracketed;
+    if ((size_t)(to - from) >= sizeof host)
+        return -EINVAL;
+    memcpy(host, from, (size_t)(to - from));
+    host[to - from] = '\0';
+    if (bracketed ? inet_pton(AF_INET6, host, &six) != 1 : inet_pton(AF_INET, host, &four) != 1)
+        return -EINVAL;
+    *ret_loopback = !bracketed ? ntohl(four.s_addr) >> 24 == IN_LOOPBACKNET
+                               : IN6_IS_ADDR_LOOPBACK(&six) ||
+                                     (IN6_IS_ADDR_V4MAPPED(&six) && six.s6_addr[12] == IN_LOOPBACKNET);
+    return 0;
+}
+
+static void check_http(const struct settings *s, const struct yaml_node *root, struct yaml_faults *faults)
+{
+    const struct yaml_node *http = root ? yaml_get(root, "http") : NULL;
+    const struct yaml_node *loopback = http ? yaml_get(http, "loopback") : NULL;
+    bool stays = true;
+
+    if (*s->http.loopback && read_address(s->http.loopback, &stays) < 0)
+        yaml_fault(faults, loopback,
+                   "http.loopback: '%s' is not an address and a port; write for example 127.0.0.1:8480",
+                   s->http.loopback);
+    if (!stays)
+        yaml_fault(
+            faults, loopback,
+            "http.loopback: %s is reached from other machines, and what is sent there is not encrypted; "
+            "use 127.0.0.1 or [::1], and http.tls for the network",
+            s->http.loopback);
+    if (*s->http.tls && read_address(s->http.tls, &stays) < 0)
+        yaml_fault(faults, http ? yaml_get(http, "tls") : NULL,
+                   "http.tls: '%s' is not an address and a port; write for example [::]:8443", s->http.tls);
+    /* on the command line they come one after the other */
+    if (http && !*s->http.certificate != !*s->http.key)
+        yaml_fault(
+            faults, yaml_get(http, *s->http.key ? "key" : "certificate"),
+            "http.%s: is given without http.%s; give both, or none to let the site's own authority make them",
+            *s->http.key ? "key" : "certificate", *s->http.key ? "certificate" : "key");
+}
+
 void settings_check(const struct settings *s, const struct yaml_node *root, struct yaml_faults *faults)
 {
     size_t socket_max = sizeof((struct sockaddr_un *)0)->sun_path - 1;
@@ -93,6 +152,7 @@ void settings_check(const struct settings *s, const struct yaml_node *root, stru
         yaml_fault(faults, root ? yaml_get(root, "socket") : NULL,
                    "socket.path: %s is too long for a socket (%zu bytes at most); set a shorter one",
                    s->socket.path, socket_max);
+    check_http(s, root, faults);
     check_folders(s, root, faults);
     check_places(s, root, faults);
     check_people(s, root, faults);

@@ -95,7 +95,8 @@ static const struct config_row rows[] = {
      .help = "Its mode. People are told apart by their user names, so 0666 is safe where all users may look."},
 
     {.path = "http", .type = CONFIG_SECTION,
-     .help = "Uploads over the network: HTTP with PUT, POST, tus, and what body-worn camera systems speak."},
+     .help = "Uploads over the network: HTTP with PUT, POST, tus, and what body-worn camera systems speak. Changes here take effect at a\n"
+             "restart (but for http.origins): a reload does not touch what listens."},
     {.path = "http.loopback", .type = CONFIG_STRING, .offset = AT(http.loopback), .max = 100, .fallback = "\"\"",
      .help = "Address and port for plain HTTP, a loopback one such as 127.0.0.1:8480 (for a proxy in front, or programs on this\n"
              "machine). Empty: none."},
@@ -140,7 +141,7 @@ static const struct config_row rows[] = {
     {.path = "devices.clock", .type = CONFIG_DURATION, .offset = AT(devices.clock_usec), .min = 0, .max = 3660 * USEC_PER_DAY,
      .fallback = "2 min", .reloadable = true,
      .help = "How far a camera's clock may be off; beyond it the device is reported and its times count as doubtful."},
-    {.path = "devices.denials", .type = CONFIG_INTEGER, .offset = AT(devices.denials), .min = 1, .max = 1000000, .fallback = "5",
+    {.path = "devices.denials", .type = CONFIG_INTEGER, .offset = AT(devices.denials), .min = 1, .max = 1000, .fallback = "5",
      .reloadable = true, .help = "So many refused sign-ins of one device or address within devices.denials_within raise an alarm."},
     {.path = "devices.denials_within", .type = CONFIG_DURATION, .offset = AT(devices.denials_usec), .min = USEC_PER_SEC,
      .max = 366 * USEC_PER_DAY, .fallback = "10 min", .reloadable = true, .help = "The time for devices.denials."},

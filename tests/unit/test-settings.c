@@ -146,6 +146,21 @@ static const struct {
     {"store: { immutable: maybe }", "store.immutable: 'maybe' is unknown; write one of: auto, yes, no"},
     {"intake: { threads: 0 }", "intake.threads: 0 is out of range; write a number from 1 to 64"},
     {"log: { level: inof }", "log.level: 'inof' is unknown; did you mean 'info'?"},
+    {"http: { loopback: '8480' }", "r.yaml:1:19: http.loopback: '8480' is not an address and a port"},
+    {"http: { loopback: 'localhost:8480' }",
+     "is not an address and a port; write for example 127.0.0.1:8480"},
+    {"http: { loopback: '127.0.0.1:65536' }", "http.loopback: '127.0.0.1:65536' is not"},
+    {"http: { loopback: '127.0.0.1:' }", "http.loopback: '127.0.0.1:' is not"},
+    {"http: { loopback: '::1:8480' }", "http.loopback: '::1:8480' is not"},
+    {"http: { loopback: '[::1:8480' }", "http.loopback: '[::1:8480' is not"},
+    {"http: { loopback: '[:8480' }", "http.loopback: '[:8480' is not"},
+    {"http: { loopback: '[127.0.0.1]:8480' }", "http.loopback: '[127.0.0.1]:8480' is not"},
+    {"http: { loopback: '0.0.0.0:8480' }",
+     "r.yaml:1:19: http.loopback: 0.0.0.0:8480 is reached from other machines"},
+    {"http: { loopback: '[::]:8480' }", "http.loopback: [::]:8480 is reached from other machines"},
+    {"http: { tls: '8443' }", "r.yaml:1:14: http.tls: '8443' is not an address and a port"},
+    {"http: { certificate: /c.pem }", "r.yaml:1:22: http.certificate: is given without http.key"},
+    {"http: { key: /k.pem }", "r.yaml:1:14: http.key: is given without http.certificate"},
     {"a: &x 1", "r.yaml:1:4: anchor"},
     {"\tarchive: 1", "r.yaml:1:1: a tab character in the indentation"},
 };
@@ -168,6 +183,20 @@ static void test_neighbours_are_apart(void **state)
 
     assert_int_equal(
         parse("folders: [{ path: /var/lib/liuhen-in }, { path: /srv/a }, { path: /srv/ab }]", &s), 0);
+}
+
+static void test_addresses(void **state)
+{
+    static const char *const good[] = {"127.0.0.1:8480", "127.9.9.9:0", "[::1]:8480", "[::ffff:127.0.0.1]:1"};
+    char text[200];
+
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        _cleanup_(settings_freep) struct settings *s = NULL;
+
+        snprintf(text, sizeof text, "http: { loopback: '%s', tls: '[::]:8443', certificate: /c, key: /k }",
+                 good[i]);
+        assert_int_equal(parse(text, &s), 0);
+    }
 }
 
 static void test_long_socket(void **state)
@@ -416,6 +445,7 @@ int main(void)
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_faults),
         cmocka_unit_test(test_neighbours_are_apart),
+        cmocka_unit_test(test_addresses),
         cmocka_unit_test(test_long_socket),
         cmocka_unit_test(test_override),
         cmocka_unit_test(test_dump),
