@@ -27,6 +27,7 @@
 #include "base/log.h"
 #include "base/notify.h"
 #include "base/settings.h"
+#include "cases/device-watch.h"
 #include "cases/place.h"
 #include "cases/policy-keeper.h"
 #include "catalogue/readers.h"
@@ -64,6 +65,7 @@ struct daemon {
     struct intake *intake;
     struct readers *readers;
     struct doors *doors;
+    struct device_watch *devices;
     struct api *api;
     int64_t started_usec;
 
@@ -336,6 +338,13 @@ static int open_doors(struct daemon *d, struct error *err)
     return doors_new(&doors, &d->doors, err);
 }
 
+static int watch_devices(struct daemon *d)
+{
+    struct device_watch_context watch = {d->readers, d->feed, current_settings, d};
+
+    return device_watch_new(&watch, &d->devices);
+}
+
 static int start_all(struct daemon *d, struct error *err)
 {
     const struct generation *g = d->generations;
@@ -362,7 +371,8 @@ static int start_all(struct daemon *d, struct error *err)
                                .settings = current_settings,
                                .status = daemon_status,
                                .userdata = d};
-    return open_api(d, &api, err);
+    r = open_api(d, &api, err);
+    return r != 0 ? r : watch_devices(d);
 }
 
 /* The seal in hand is finished, but nobody waits for a catalogue or a disk that takes no writes. */
@@ -377,6 +387,7 @@ static void stop_all(struct daemon *d)
     api_free(d->api);
     if (d->reloading_started)
         pthread_join(d->reloader, NULL);
+    device_watch_free(d->devices);
     doors_free(d->doors);
     intake_free(d->intake);
     readers_free(d->readers);

@@ -21,8 +21,7 @@ struct change {
     json_t *after; /* the thing as it is after the change, inside the transaction */
 };
 
-/* A member that must be a string. Return: 0 (*ret NULL when absent or null), -EINVAL. */
-static int member(struct call *c, const char *name, const char **ret)
+int read_member(struct call *c, const char *name, const char **ret)
 {
     const json_t *value = json_object_get(c->body, name);
 
@@ -37,13 +36,12 @@ static int member(struct call *c, const char *name, const char **ret)
     return 0;
 }
 
-/* Reads members by name into texts; the first `needed` of them must be there. */
-static int members(struct call *c, const char *const *names, size_t n, size_t needed, const char **texts)
+int read_members(struct call *c, const char *const *names, size_t n, size_t needed, const char **texts)
 {
     int r = 0;
 
     for (size_t i = 0; i < n && r == 0; i++) {
-        r = member(c, names[i], &texts[i]);
+        r = read_member(c, names[i], &texts[i]);
         if (r == 0 && i < needed && (!texts[i] || !*texts[i]))
             r = error_set(&c->err, -EINVAL, names[i], "is missing; give \"%s\" as a text", names[i]);
     }
@@ -105,7 +103,7 @@ static int run_case_add(struct change *x, struct txn *t, struct error *err)
 int handle_case_add(struct call *c)
 {
     struct change x = {.run = run_case_add};
-    int r = members(c, case_members, ARRAY_SIZE(case_members), 1, x.text);
+    int r = read_members(c, case_members, ARRAY_SIZE(case_members), 1, x.text);
 
     return r != 0 ? r : carry_out(c, &x, 201);
 }
@@ -122,7 +120,7 @@ static int run_case_set(struct change *x, struct txn *t, struct error *err)
 int handle_case_set(struct call *c)
 {
     struct change x = {.run = run_case_set};
-    int r = members(c, case_members, ARRAY_SIZE(case_members), 0, x.text);
+    int r = read_members(c, case_members, ARRAY_SIZE(case_members), 0, x.text);
 
     return r != 0 ? r : carry_out(c, &x, 200);
 }
@@ -155,7 +153,7 @@ static int run_case_reopen(struct change *x, struct txn *t, struct error *err)
 static int change_state(struct call *c, int (*run)(struct change *x, struct txn *t, struct error *err))
 {
     struct change x = {.run = run};
-    int r = member(c, "date", &x.text[0]);
+    int r = read_member(c, "date", &x.text[0]);
 
     return r != 0 ? r : carry_out(c, &x, 200);
 }
@@ -209,7 +207,7 @@ int handle_link(struct call *c)
 {
     static const char *const names[] = {"recording", "case", "role", "step"};
     struct change x = {.run = run_link};
-    int r = members(c, names, ARRAY_SIZE(names), 2, x.text);
+    int r = read_members(c, names, ARRAY_SIZE(names), 2, x.text);
 
     return r != 0 ? r : carry_out(c, &x, 200);
 }
@@ -225,7 +223,7 @@ int handle_unlink(struct call *c)
 {
     static const char *const names[] = {"recording", "case"};
     struct change x = {.run = run_unlink};
-    int r = members(c, names, ARRAY_SIZE(names), 2, x.text);
+    int r = read_members(c, names, ARRAY_SIZE(names), 2, x.text);
 
     return r != 0 ? r : carry_out(c, &x, 200);
 }
@@ -262,7 +260,7 @@ int handle_hold_add(struct call *c)
 {
     static const char *const names[] = {"ground", "recording", "case", "matter", "reason"};
     struct change x = {.run = run_hold_add};
-    int r = members(c, names, ARRAY_SIZE(names), 1, x.text);
+    int r = read_members(c, names, ARRAY_SIZE(names), 1, x.text);
 
     return r != 0 ? r : carry_out(c, &x, 201);
 }
@@ -282,7 +280,7 @@ int handle_hold_lift(struct call *c)
 {
     static const char *const names[] = {"reason"};
     struct change x = {.run = run_hold_lift};
-    int r = members(c, names, ARRAY_SIZE(names), 0, x.text);
+    int r = read_members(c, names, ARRAY_SIZE(names), 0, x.text);
 
     return r != 0 ? r : carry_out(c, &x, 200);
 }

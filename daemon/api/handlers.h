@@ -34,6 +34,30 @@ int handle_unlink(struct call *c);
 int handle_hold_add(struct call *c);
 int handle_hold_lift(struct call *c);
 
+int handle_devices(struct call *c);
+int handle_device(struct call *c);
+int handle_device_gaps(struct call *c);
+int handle_device_add(struct call *c);
+int handle_device_set(struct call *c);
+int handle_device_assign(struct call *c);
+int handle_device_unassign(struct call *c);
+int handle_device_token(struct call *c);
+int handle_device_certificate(struct call *c);
+int handle_device_revoke(struct call *c);
+int handle_device_retire(struct call *c);
+int handle_device_return(struct call *c);
+
+/* Puts "devices" into c->answer: {silent, clock: serials; gaps: [{device, missing}] of late}; and what of that a person should look at,
+ * in words, into troubles. */
+int add_device_overview(struct call *c);
+int add_device_troubles(const json_t *overview, json_t *troubles);
+
+/* A member of the body that must be a string. Return: 0 (*ret NULL when absent or null; borrowed), -EINVAL. */
+int read_member(struct call *c, const char *name, const char **ret);
+
+/* Reads members by name into texts; the first `needed` of them must be there and not empty. */
+int read_members(struct call *c, const char *const *names, size_t n, size_t needed, const char **texts);
+
 /* Puts "zone" into c->answer, which was just made. Return: 0 or -ENOMEM. */
 int answer_zone(struct call *c);
 

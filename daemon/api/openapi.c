@@ -53,7 +53,7 @@ static const struct word {
     {"device", TEXT, "a device's serial or id"},
     {"key", TEXT, "a key's id"},
     {"sha256", "{ type: string, pattern: \"^[0-9a-fA-F]{64}$\" }", "SHA-256 of the bytes"},
-    {"name", TEXT, "the file's name; folders may stand before it"},
+    {"name", TEXT, "the file's name, folders may stand before it; of a device: what people call it"},
     {"upload", TEXT, "a resumable upload's id"},
     {"account", TEXT, "the account, as the sign-in said it"},
     {"container", TEXT, "the container"},
@@ -86,6 +86,17 @@ static const struct word {
     {"ground", TEXT, "the ground of the hold"},
     {"matter", TEXT, "the matter it is about"},
     {"reason", TEXT, "why"},
+    {"serial", TEXT, "what stands on the device; recordings name it"},
+    {"timezone", TEXT, "the time zone of its clock, an IANA name"},
+    {"quota", TEXT, "bytes a day, as in 20 GiB; empty: no limit"},
+    {"rate", TEXT, "requests a minute; empty: no limit"},
+    {"until", TEXT, "up to this time; a date alone means its end"},
+    {"since", TEXT, "from this time on"},
+    {"label", TEXT, "what people call the key"},
+    {"expires", TEXT, "the last day or the time from which on it is not good"},
+    {"request", TEXT, "a certificate request (PKCS #10, PEM)"},
+    {"days", TEXT, "for how many days the certificate is good"},
+    {"fingerprint", TEXT, "SHA-256 of the certificate's DER form in hex"},
 #undef TEXT
 #undef SWITCH
 };

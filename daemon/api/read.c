@@ -417,6 +417,10 @@ static int add_troubles(json_t *answer)
         json_array_append_new(list, json_sprintf("%lld sign-ins of %s were refused",
                                                  (long long)json_get_integer(alarm, "denials", 0),
                                                  json_get_string(alarm, "who")));
+    if (add_device_troubles(json_get_object(answer, "devices"), list) < 0) {
+        json_decref(list);
+        return -ENOMEM;
+    }
     return json_set_take(answer, "troubles", list);
 }
 
@@ -469,6 +473,7 @@ int handle_status(struct call *c)
     r = json_set_take(c->answer, "counts", counts);
     r = r != 0 ? r : add_space(c, c->answer);
     r = r != 0 ? r : add_you(c, c->answer);
+    r = r != 0 ? r : add_device_overview(c);
     r = r != 0 ? r : add_troubles(c->answer);
     r = r != 0 ? r : json_set_bool(c->answer, "idle", is_idle(c->answer));
     r = r != 0 ? r : json_set_integer(c->answer, "now", clock_now_usec());

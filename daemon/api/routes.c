@@ -13,6 +13,8 @@ extern const struct door door_tus_pending;
 #define door_tus     door_tus_pending
 #define door_tus_new door_tus_pending
 
+#define DEVICE_MEMBERS "serial name kind unit timezone quota rate"
+
 /* clang-format off */
 #define ASK(path, act, flags, params, handle, answer, help) \
     {"GET", path, act, flags, params, handle, help, NULL, answer, NULL}
@@ -62,6 +64,30 @@ const struct route api_routes[] = {
     ASK("/v1/quarantine", "watch", 0, "", handle_quarantine, "200 Quarantine", "what could not be taken in"),
     ASK("/v1/ledger/key", "key", ROUTE_OPEN, "", handle_key, "200 Key", "the ledger's public key"),
     ASK("/v1/watch", "watch", 0, "", handle_watch, "200 lines", "what happens from now on, JSON lines without end"),
+
+    ASK("/v1/devices", "device.read", ROUTE_READS, "", handle_devices, "200 Devices", "all devices"),
+    DO("POST", "/v1/devices", "device.write", DEVICE_MEMBERS, "serial", handle_device_add, "201 Device", "registers a device"),
+    ASK("/v1/devices/{device}", "device.read", ROUTE_READS, "", handle_device, "200 Device",
+        "one device by serial or id, with assignments and keys"),
+    DO("PATCH", "/v1/devices/{device}", "device.write", DEVICE_MEMBERS, "", handle_device_set, "200 Device",
+       "changes what is given"),
+    ASK("/v1/devices/{device}/gaps", "device.read", ROUTE_READS, "since", handle_device_gaps, "200 Gaps",
+        "numbers that are missing in what it delivered"),
+    DO("POST", "/v1/devices/{device}/assign", "device.write", "officer from until", "officer", handle_device_assign, "200 Device",
+       "who has it from then on"),
+    DO("POST", "/v1/devices/{device}/unassign", "device.write", "from", "from", handle_device_unassign, "200 Device",
+       "takes an assignment back"),
+    DO("POST", "/v1/devices/{device}/token", "device.write", "label expires", "", handle_device_token, "201 Token",
+       "a new token, shown this once"),
+    {"POST", "/v1/devices/{device}/certificate", "device.write", ROUTE_BODY | ROUTE_READS,
+     "request days fingerprint expires label",
+       handle_device_certificate, "signs a request, or notes the certificate of another authority", NULL, "201 Certificate", ""},
+    DO("POST", "/v1/devices/{device}/revoke", "device.write", "key reason", "key", handle_device_revoke, "200 Device",
+       "revokes a token or certificate"),
+    DO("POST", "/v1/devices/{device}/retire", "device.write", "reason", "", handle_device_retire, "200 Device",
+       "takes it out of use"),
+    DO("POST", "/v1/devices/{device}/return", "device.write", "", "", handle_device_return, "200 Device",
+       "takes it back into use"),
 
     ASK("/openapi.yaml", "status", ROUTE_OPEN, "", handle_openapi, "200 yaml", "this description"),
 

@@ -41,6 +41,9 @@
     X(DEVICE_DENIED,       WARNING, "ADDRESS DEVICE REASON",  "a device was refused (from {ADDRESS}, device {DEVICE}): {REASON}") \
     X(DEVICE_ALARM,        ERROR,   "WHO COUNT",              "{COUNT} sign-ins of {WHO} were refused in a short time; see whether its token is old or somebody is trying") \
     X(BODYWORN_LATE,       NOTICE,  "DEVICE CONTAINER OBJECT", "{DEVICE} brought {OBJECT} for {CONTAINER}, which it had called complete; taken") \
+    X(DEVICE_SILENT,       WARNING, "DEVICE SINCE",           "nothing has been heard of device {DEVICE} since {SINCE}") \
+    X(DEVICE_RETURNED,     NOTICE,  "DEVICE SINCE",           "device {DEVICE} is back, heard of at {SINCE}") \
+    X(DEVICE_CLOCK,        WARNING, "DEVICE SECONDS",         "the clock of device {DEVICE} is off by {SECONDS} s; set it right") \
     X(SUPPRESSED,          NOTICE,  "EVENT COUNT",            "{COUNT} more of {EVENT} in the last minute")
 /* clang-format on */
 

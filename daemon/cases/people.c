@@ -35,6 +35,8 @@ const struct people_act people_acts[] = {
     {"hold.read",   READERS, 0},
     {"hold.add",    RECORDS, 0},
     {"hold.lift",   RECORDS, 0},
+    {"device.read", READERS, 0},
+    {"device.write", ADMIN,  0},
     {"policy.read", READERS, 0},
     {"fsck",        RECORDS | LEGAL | ADMIN, 0},
     {"admin",       ADMIN,   0},

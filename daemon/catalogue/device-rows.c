@@ -25,7 +25,7 @@ static const struct row_column device_columns[] = {{"id", 't'},
                                                    {"name", 't'},
                                                    {"kind", 't'},
                                                    {"unit", 't'},
-                                                   {"zone", 't'},
+                                                   {"timezone", 't'},
                                                    {"quota", 'i'},
                                                    {"rate", 'i'},
                                                    {"added", 'i'},
@@ -147,6 +147,22 @@ int device_row_read(struct db *db, const char *id, struct device_row *ret, struc
 int device_row_by_serial(struct db *db, const char *serial, struct device_row *ret, struct error *err)
 {
     return read_one(db, "SELECT " COLUMNS " FROM devices d WHERE d.serial = $1", serial, ret, err);
+}
+
+int device_rows_each(struct db *db, int (*on_row)(void *userdata, const struct device_row *row),
+                     void *userdata, struct error *err)
+{
+    _cleanup_stmt_ struct db_stmt *st = NULL;
+    struct device_row d;
+    bool row;
+    int r = sql_query(db, &st, &row, err, "SELECT " COLUMNS " FROM devices d ORDER BY d.serial", "");
+
+    while (r == 0 && row) {
+        read_row(st, &d);
+        r = on_row(userdata, &d);
+        r = r != 0 ? r : db_step(st, &row, err);
+    }
+    return r;
 }
 
 static int none(const char *text, struct error *err)
@@ -292,4 +308,48 @@ int device_overlap_read(struct db *db, const char *device, int64_t from_usec, in
     if (row)
         copy_text(st, 0, ret_officer, DEVICE_TEXT);
     return 0;
+}
+
+static int hand_number(struct db_stmt *st, int (*on_number)(void *userdata, const struct device_number *n),
+                       void *userdata, struct error *err)
+{
+    _cleanup_json_ json_t *place = NULL;
+    struct device_number n = {.device = db_text(st, 0), .sort_usec = db_integer(st, 1)};
+    const char *text = db_text(st, 2);
+    int r = json_parse(text, strlen(text), "place", &place, err);
+
+    if (r < 0)
+        return r;
+    n.seq = json_get_string(json_get_object(place, "seq"), "value");
+    n.channel = json_get_string(json_get_object(place, "channel"), "value");
+    n.seq = n.seq ? n.seq : "";
+    n.channel = n.channel ? n.channel : "";
+    return on_number(userdata, &n);
+}
+
+/* Recordings that were disposed of have been here: what is missing never came. */
+int device_numbers_read(struct db *db, const char *serial, int64_t since_usec, int64_t limit,
+                        int (*on_number)(void *userdata, const struct device_number *n), void *userdata,
+                        struct error *err)
+{
+    static const char of_one[] =
+        "SELECT n.device, n.sort_usec, f.place FROM (SELECT device, sort_usec, id FROM recordings WHERE "
+        "device = "
+        "$1 AND sort_usec >= $2 ORDER BY sort_usec DESC, id DESC LIMIT $3) n JOIN recording_facts f ON "
+        "f.recording = n.id WHERE f.place LIKE '%\"seq\":%' ORDER BY n.sort_usec, n.id";
+    static const char of_all[] =
+        "SELECT n.device, n.sort_usec, f.place FROM (SELECT r.device, r.sort_usec, r.id FROM recordings r "
+        "JOIN "
+        "devices d ON d.serial = r.device WHERE CAST($1 AS TEXT) IS NULL AND r.sort_usec >= $2 ORDER BY "
+        "r.sort_usec DESC, r.id DESC LIMIT $3) n JOIN recording_facts f ON f.recording = n.id WHERE f.place "
+        "LIKE '%\"seq\":%' ORDER BY n.device, n.sort_usec, n.id";
+    _cleanup_stmt_ struct db_stmt *st = NULL;
+    bool row;
+    int r = sql_query(db, &st, &row, err, serial ? of_one : of_all, "tii", serial, since_usec, limit);
+
+    while (r == 0 && row) {
+        r = hand_number(st, on_number, userdata, err);
+        r = r != 0 ? r : db_step(st, &row, err);
+    }
+    return r;
 }

@@ -32,7 +32,7 @@ struct device_key_row {
     int64_t expires_usec, revoked_usec; /* 0 = does not, was not */
 };
 
-/* All devices by serial: array of {id, serial, name?, kind, unit?, zone?, quota?, rate?, added, retired?, arrivals, last_arrival?,
+/* All devices by serial: array of {id, serial, name?, kind, unit?, timezone?, quota?, rate?, added, retired?, arrivals, last_arrival?,
  * clock_offset?, clock_measured?, officer?, good_keys}; officer: at now_usec; good_keys: how many are good at now_usec. */
 int devices_list(struct db *db, int64_t now_usec, json_t **ret, struct error *err);
 
@@ -42,6 +42,10 @@ int device_show(struct db *db, const char *id, int64_t now_usec, json_t **ret, s
 
 /* A device by its serial, its id or the beginning of that (at least 4 characters). */
 int device_resolve(struct db *db, const char *text, struct device_row *ret, struct error *err);
+
+/* Every device, by serial. on_row: 0, or what is returned; it may not use db. */
+int device_rows_each(struct db *db, int (*on_row)(void *userdata, const struct device_row *row),
+                     void *userdata, struct error *err);
 
 /* Return: 0, DEVICE_ROWS_E_NONE (err untouched), others. */
 int device_row_read(struct db *db, const char *id, struct device_row *ret, struct error *err);
@@ -56,6 +60,16 @@ int device_key_resolve(struct db *db, const char *device, const char *text, char
 
 /* The officer of a device at a time; "" = nobody. */
 int device_officer_read(struct db *db, const char *device, int64_t usec, char ret[DEVICE_TEXT],
+                        struct error *err);
+
+/* The numbers that files of a device carry, as placed: in the order of device and recorded time; "" = none.
+ * serial NULL = of all that are registered. Not older than since_usec, and of those the newest limit. on_number: 0, or what is returned. */
+struct device_number {
+    const char *device, *seq, *channel; /* borrowed */
+    int64_t sort_usec;
+};
+int device_numbers_read(struct db *db, const char *serial, int64_t since_usec, int64_t limit,
+                        int (*on_number)(void *userdata, const struct device_number *n), void *userdata,
                         struct error *err);
 
 /* The assignment of a device that takes in some of [from, until) and is not one that is open since before `from` (that one would end

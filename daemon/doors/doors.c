@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "cases/device-watch.h"
 #include "catalogue/arrivals.h"
 #include "doors/doors-internal.h"
 #include "http/headers.h"
@@ -124,6 +125,8 @@ static int look_up(struct doors *d, const char *token, const char *certificate, 
     r = token ? device_by_token(db, token, clock_now_usec(), ret, err)
               : device_by_certificate(db, certificate, clock_now_usec(), ret, err);
     readers_give(d->context.readers, db, r < 0);
+    if (r == 0)
+        devices_seen(ret->id, clock_now_usec());
     if (r == 0 && serial && strcmp(serial, ret->serial) != 0) {
         *ret = (struct device){.id = ""};
         return error_set(err, DEVICES_E_UNKNOWN, serial,
