@@ -82,11 +82,12 @@ static void test_named(void **state)
 static const struct {
     const char *act, *may;
 } wanted[] = {
-    {"status", "yyyy"},    {"ls", "oyyy"},         {"show", "oyyy"},        {"explain", "oyyy"},
-    {"history", "oyyy"},   {"receipt", "oyyy"},    {"watch", "-yyy"},       {"key", "yyyy"},
-    {"case.read", "-yyy"}, {"case.write", "-y--"}, {"link.write", "-y--"},  {"hold.read", "-yyy"},
-    {"hold.add", "-y--"},  {"hold.lift", "-y--"},  {"policy.read", "-yyy"}, {"fsck", "-yyy"},
-    {"admin", "---y"},     {"view", "oyyy"},       {"upload", "yy-y"},
+    {"status", "yyyy"},       {"ls", "oyyy"},         {"show", "oyyy"},        {"explain", "oyyy"},
+    {"history", "oyyy"},      {"receipt", "oyyy"},    {"watch", "-yyy"},       {"key", "yyyy"},
+    {"case.read", "-yyy"},    {"case.write", "-y--"}, {"link.write", "-y--"},  {"hold.read", "-yyy"},
+    {"hold.add", "-y--"},     {"hold.lift", "-y--"},  {"policy.read", "-yyy"}, {"fsck", "-yyy"},
+    {"admin", "---y"},        {"view", "oyyy"},       {"upload", "yy-y"},      {"device.read", "-yyy"},
+    {"device.write", "---y"},
 };
 
 static void test_table(void **state)
