@@ -95,7 +95,22 @@ static const struct option_row watch_options[] = {
     {"until-idle", NULL, "end when nothing is waiting, being sealed or examined any more"},
     {NULL, NULL, NULL},
 };
-
+static const struct option_row dock_options[] = {
+    {"server", "SERVER", "https://host:8443, or the path of the daemon's socket on this machine"},
+    {"token-file", "FILE", "this station's token, in a file that only its owner may read"},
+    {"certificate", "FILE", "this station's certificate instead: PEM, or the .p12 that `liuhen device enrol` made"},
+    {"key", "FILE", "its private key, if that is not in the same file"},
+    {"ca", "FILE", "who signs the server's certificate (default: the authorities that this machine trusts)"},
+    {"key-file", "FILE", "the site's public key for receipts (default: pinned at the first use)"},
+    {"state", "DIR", "what must be remembered: uploads under way, receipts (default: /var/lib/liuhen-dock)"},
+    {"config", "FILE", "settings (default: /etc/liuhen/dock.yaml, where it is there)"},
+    {"jobs", "N", "so many files at the same time (default 4)"},
+    {"serial", "SERIAL", "the camera's serial number (default: from the card, udev, or the USB device)"},
+    {"wipe", NULL, "remove from the card what is sealed, file by file, where the site allows it"},
+    {"once", NULL, "do not wait for a server that is away or busy; go on at the next run"},
+    {"show-config", NULL, "print all settings in force with their help, and do nothing"},
+    {NULL, NULL, NULL},
+};
 static const struct option_row fsck_options[] = {
     {"archive", "DIR", "the archive's folder (needed)"},
     {"catalogue", "DSN", "its catalogue, if not DIR/catalogue.db: a file or postgresql://…"},
@@ -150,6 +165,15 @@ const struct command cli_commands[] = {
     {"key", "", 0, 0, output_options, "the ledger's public key, for verify", "", cli_key},
     {"quarantine ls", "", 0, 0, NONE, "what could not be taken in, and why", "", cli_quarantine_ls},
     {"watch", "", 0, 0, watch_options, "follow what arrives, live", "", cli_watch},
+    {"dock", "[CARD...]", 0, -1, dock_options,
+     "send all new files of cameras' cards to the site, and keep the receipts",
+     "CARD is a folder where a card is mounted, or a block device: that is mounted for this run alone, read-only.\n"
+     "Each new file is sent by tus, resumably, and its receipt verified offline; what the site has already is not\n"
+     "sent. What was interrupted, also by unplugging, goes on at the next run where it stopped. With --wipe a file\n"
+     "is removed only after it was read again and is proved by its receipt. Exit 0 when everything on the cards is\n"
+     "sealed, 1 when some file failed, 3 when a card is gone, 4 when the site does not let this station in, 5 or 7\n"
+     "when it could not be reached or was busy.",
+     cli_dock},
     {"fsck", "", 0, 0, fsck_options, "prove that an archive holds together, and name what does not",
      "Works on the folder itself, with or without a running daemon, and changes nothing. Exit 1 when there "
      "are faults.",
