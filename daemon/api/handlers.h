@@ -22,6 +22,7 @@ int handle_key(struct call *c);
 int handle_content(struct call *c);
 int handle_receipt_of_bytes(struct call *c);
 int handle_openapi(struct call *c);
+int handle_dock_policy(struct call *c);
 int handle_watch(struct call *c);
 
 int handle_case_add(struct call *c);

@@ -63,6 +63,8 @@ const struct route api_routes[] = {
     DO("POST", "/v1/holds/{hold}/lift", "hold.lift", "reason", "", handle_hold_lift, "200 Hold", "lifts a hold"),
     ASK("/v1/quarantine", "watch", 0, "", handle_quarantine, "200 Quarantine", "what could not be taken in"),
     ASK("/v1/ledger/key", "key", ROUTE_OPEN, "", handle_key, "200 Key", "the ledger's public key"),
+    ASK("/v1/dock-policy", "upload", ROUTE_DEVICES, "", handle_dock_policy, "200 DockPolicy",
+        "what a docking station must know: may it wipe cards, the cameras' zone, the time"),
     ASK("/v1/watch", "watch", 0, "", handle_watch, "200 lines", "what happens from now on, JSON lines without end"),
 
     ASK("/v1/devices", "device.read", ROUTE_READS, "", handle_devices, "200 Devices", "all devices"),

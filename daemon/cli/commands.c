@@ -98,7 +98,8 @@ static const struct option_row watch_options[] = {
 static const struct option_row dock_options[] = {
     {"server", "SERVER", "https://host:8443, or the path of the daemon's socket on this machine"},
     {"token-file", "FILE", "this station's token, in a file that only its owner may read"},
-    {"certificate", "FILE", "this station's certificate instead: PEM, or the .p12 that `liuhen device enrol` made"},
+    {"certificate", "FILE",
+     "this station's certificate instead: PEM, or the .p12 that `liuhen device enrol` made"},
     {"key", "FILE", "its private key, if that is not in the same file"},
     {"ca", "FILE", "who signs the server's certificate (default: the authorities that this machine trusts)"},
     {"key-file", "FILE", "the site's public key for receipts (default: pinned at the first use)"},
@@ -167,11 +168,16 @@ const struct command cli_commands[] = {
     {"watch", "", 0, 0, watch_options, "follow what arrives, live", "", cli_watch},
     {"dock", "[CARD...]", 0, -1, dock_options,
      "send all new files of cameras' cards to the site, and keep the receipts",
-     "CARD is a folder where a card is mounted, or a block device: that is mounted for this run alone, read-only.\n"
-     "Each new file is sent by tus, resumably, and its receipt verified offline; what the site has already is not\n"
-     "sent. What was interrupted, also by unplugging, goes on at the next run where it stopped. With --wipe a file\n"
-     "is removed only after it was read again and is proved by its receipt. Exit 0 when everything on the cards is\n"
-     "sealed, 1 when some file failed, 3 when a card is gone, 4 when the site does not let this station in, 5 or 7\n"
+     "CARD is a folder where a card is mounted, or a block device: that is mounted for this run alone, "
+     "read-only.\n"
+     "Each new file is sent by tus, resumably, and its receipt verified offline; what the site has already "
+     "is not\n"
+     "sent. What was interrupted, also by unplugging, goes on at the next run where it stopped. With --wipe "
+     "a file\n"
+     "is removed only after it was read again and is proved by its receipt. Exit 0 when everything on the "
+     "cards is\n"
+     "sealed, 1 when some file failed, 3 when a card is gone, 4 when the site does not let this station in, "
+     "5 or 7\n"
      "when it could not be reached or was busy.",
      cli_dock},
     {"fsck", "", 0, 0, fsck_options, "prove that an archive holds together, and name what does not",

@@ -18,10 +18,10 @@
 #include "base/encode.h"
 #include "base/fd.h"
 
-#define SERIAL_MAX     200
-#define BOOT_BYTES     512
-#define FUTURE_USEC    (3 * USEC_PER_SEC) /* FAT counts time in two seconds */
-#define LOCKED_ATTRS   (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
+#define SERIAL_MAX   200
+#define BOOT_BYTES   512
+#define FUTURE_USEC  (3 * USEC_PER_SEC) /* FAT counts time in two seconds */
+#define LOCKED_ATTRS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC)
 
 void dock_card_done(struct dock_card *c)
 {
@@ -44,7 +44,8 @@ static void set_options(int fs, const char *type, const struct zone *zone)
 
     if (strcmp(type, "vfat") == 0) {
         (void)fsconfig(fs, FSCONFIG_SET_STRING, "utf8", "1", 0);
-        (void)fsconfig(fs, FSCONFIG_SET_STRING, "tz", "UTC", 0); /* wall clock as if it were UTC: dock_card_usec knows */
+        (void)fsconfig(fs, FSCONFIG_SET_STRING, "tz", "UTC",
+                       0); /* wall clock as if it were UTC: dock_card_usec knows */
     } else if (strcmp(type, "exfat") == 0 && zone) {
         /* for files whose entry does not say its own zone */
         snprintf(minutes, sizeof minutes, "%d", calendar_offset_minutes(zone, clock_now_usec()));
@@ -60,7 +61,8 @@ static int mount_as(const char *device, const char *type, const struct zone *zon
 
     if (fs < 0)
         return -errno;
-    if (fsconfig(fs, FSCONFIG_SET_STRING, "source", device, 0) < 0 || fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
+    if (fsconfig(fs, FSCONFIG_SET_STRING, "source", device, 0) < 0 ||
+        fsconfig(fs, FSCONFIG_SET_FLAG, "ro", NULL, 0) < 0)
         return -errno;
     set_options(fs, type, zone);
     if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) < 0)
@@ -83,10 +85,12 @@ static int mount_fault(int r, const char *device, const struct dock_config *conf
     switch (r) {
     case -EPERM:
     case -EACCES:
-        return error_set(err, -EPERM, device, "mounting a device takes root; mount it yourself and give its folder");
+        return error_set(err, -EPERM, device,
+                         "mounting a device takes root; mount it yourself and give its folder");
     case -EBUSY:
-        return error_set(err, -EBUSY, device,
-                         "somebody has mounted it for writing already; unmount it, or give its folder instead");
+        return error_set(
+            err, -EBUSY, device,
+            "somebody has mounted it for writing already; unmount it, or give its folder instead");
     case -ENOMEDIUM:
     case -ENXIO:
     case -EIO:
@@ -96,8 +100,8 @@ static int mount_fault(int r, const char *device, const struct dock_config *conf
                                       : "it cannot be read; is the card plugged in? (looking for %s)",
                          types);
     default:
-        return error_set(err, -EMEDIUMTYPE, device, "there is none of the file systems of card.filesystems on it (%s)",
-                         types);
+        return error_set(err, -EMEDIUMTYPE, device,
+                         "there is none of the file systems of card.filesystems on it (%s)", types);
     }
 }
 
@@ -123,7 +127,8 @@ static int mount_device(struct dock_card *c, const struct dock_config *config, s
 
 int dock_card_writable(const struct dock_card *c, bool writable, struct error *err)
 {
-    struct mount_attr attr = {.attr_set = writable ? 0 : MOUNT_ATTR_RDONLY, .attr_clr = writable ? MOUNT_ATTR_RDONLY : 0};
+    struct mount_attr attr = {.attr_set = writable ? 0 : MOUNT_ATTR_RDONLY,
+                              .attr_clr = writable ? MOUNT_ATTR_RDONLY : 0};
     _cleanup_close_ int fs = -1;
 
     if (!c->mounted)
@@ -162,8 +167,9 @@ static char *clean_serial(char *text)
 static int read_line(int dirfd, const char *path, char **ret)
 {
     char buffer[SERIAL_MAX + 2] = "";
-    _cleanup_close_ int fd = dirfd == AT_FDCWD ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
-                                               : fd_open_beneath(dirfd, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
+    _cleanup_close_ int fd = dirfd == AT_FDCWD
+                                 ? open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)
+                                 : fd_open_beneath(dirfd, path, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
     ssize_t n = fd < 0 ? fd : fd_read_full(fd, buffer, sizeof buffer - 1);
 
     if (n < 0)
@@ -270,9 +276,9 @@ static int identify(struct dock_card *c, const char *given, const char *zone, de
         r = asprintf(&c->id, "folder %s %s", c->serial, realpath(c->source, real) ? real : c->source);
     if (r < 0)
         return -ENOMEM;
-    r = set_zone(c, camera && *camera->timezone  ? camera->timezone
-                    : *config->card.timezone ? config->card.timezone
-                                             : zone);
+    r = set_zone(c, camera && *camera->timezone ? camera->timezone
+                    : *config->card.timezone    ? config->card.timezone
+                                                : zone);
     return r == -EINVAL ? 0 : r; /* the server names a zone that this machine does not know: UTC then */
 }
 
@@ -284,13 +290,13 @@ static int check_folder(const struct dock_card *c, const struct dock_config *con
     if (!*config->card.folder || fstatat(c->fd, config->card.folder, &st, AT_SYMLINK_NOFOLLOW) == 0)
         return 0;
     if (errno == ENOENT || errno == ENOTDIR)
-        return error_set(err, -EMEDIUMTYPE, c->source, "it is no camera's card: it has no folder %s (card.folder)",
-                         config->card.folder);
+        return error_set(err, -EMEDIUMTYPE, c->source,
+                         "it is no camera's card: it has no folder %s (card.folder)", config->card.folder);
     return error_errno(err, -errno, c->source, "it cannot be read");
 }
 
-static int open_source(struct dock_card *c, dev_t *ret_device, const char *zone, const struct dock_config *config,
-                       struct error *err)
+static int open_source(struct dock_card *c, dev_t *ret_device, const char *zone,
+                       const struct dock_config *config, struct error *err)
 {
     struct stat st;
     int r;
@@ -311,8 +317,8 @@ static int open_source(struct dock_card *c, dev_t *ret_device, const char *zone,
     return c->fd < 0 ? error_errno(err, -errno, c->source, "cannot be opened") : 0;
 }
 
-int dock_card_open(const char *source, const char *serial, const char *zone,
-                   const struct dock_config *config, struct dock_card *ret, struct error *err)
+int dock_card_open(const char *source, const char *serial, const char *zone, const struct dock_config *config,
+                   struct dock_card *ret, struct error *err)
 {
     _cleanup_(dock_card_done) struct dock_card c = DOCK_CARD_INIT;
     dev_t device = 0;
@@ -353,7 +359,8 @@ struct dock_clock dock_clock_measure(const struct dock_clock_facts *f)
 
 bool dock_is_clock_file(const struct dock_config *config, const char *path)
 {
-    return *config->card.clock_file && fnmatch(config->card.clock_file, path, FNM_PATHNAME | FNM_CASEFOLD) == 0;
+    return *config->card.clock_file &&
+           fnmatch(config->card.clock_file, path, FNM_PATHNAME | FNM_CASEFOLD) == 0;
 }
 
 const char *dock_clock_name(enum dock_clock_how how)

@@ -12,13 +12,13 @@
 #include "cli/dock-config.h"
 
 struct dock_card {
-    char *source;  /* as it was given */
-    int fd;        /* its top folder */
-    bool mounted;  /* by us: read-only until dock_card_writable */
-    bool wall;     /* its times are the camera's wall clock, as FAT keeps them */
-    char *serial;  /* of the camera; "" = not known */
-    char *device;  /* serial under which the site knows it; "" = not known */
-    char *id;      /* what the station's memory calls the card */
+    char *source;      /* as it was given */
+    int fd;            /* its top folder */
+    bool mounted;      /* by us: read-only until dock_card_writable */
+    bool wall;         /* its times are the camera's wall clock, as FAT keeps them */
+    char *serial;      /* of the camera; "" = not known */
+    char *device;      /* serial under which the site knows it; "" = not known */
+    char *id;          /* what the station's memory calls the card */
     struct zone *zone; /* of the camera's clock; NULL = UTC */
 };
 #define DOCK_CARD_INIT                                                                                       \
@@ -29,8 +29,8 @@ struct dock_card {
 /* Opens a folder or device. serial: given by hand, NULL = to be found out. zone: name of the site's; NULL = not known. Return: 0,
  * -ENOENT (there is no such thing), -ENODEV (unplugged), -ENOTDIR (no folder and no device), -EMEDIUMTYPE (no card: no file system
  * that we mount, or it lacks card.folder), -EPERM (mounting takes root), -EBUSY (mounted by somebody else), other negative errno. */
-int dock_card_open(const char *source, const char *serial, const char *zone,
-                   const struct dock_config *config, struct dock_card *ret, struct error *err);
+int dock_card_open(const char *source, const char *serial, const char *zone, const struct dock_config *config,
+                   struct dock_card *ret, struct error *err);
 void dock_card_done(struct dock_card *c);
 
 /* Makes what we have mounted writable, or read-only again after everything is on the card. A folder is as it is. */

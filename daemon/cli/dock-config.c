@@ -24,7 +24,8 @@ static const char *check_server(const char *value)
 static const char *check_inside(const char *value)
 {
     bool outside = value[0] == '/' || strcmp(value, "..") == 0 || strncmp(value, "../", 3) == 0 ||
-                   strstr(value, "/../") || (strlen(value) > 2 && strcmp(value + strlen(value) - 3, "/..") == 0);
+                   strstr(value, "/../") ||
+                   (strlen(value) > 2 && strcmp(value + strlen(value) - 3, "/..") == 0);
 
     return outside ? "write a path below the card's own top folder, such as DCIM" : NULL;
 }

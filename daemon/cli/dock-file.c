@@ -196,7 +196,8 @@ int dock_scan(int cardfd, const struct config_strings *ignore,
     if (r == 0 || r == -ECANCELED)
         return r;
     if (r == -E2BIG)
-        return error_set(err, r, "", "there are more than %d files on it; the card may be damaged", DOCK_FILES_MAX);
+        return error_set(err, r, "", "there are more than %d files on it; the card may be damaged",
+                         DOCK_FILES_MAX);
     if (r == -ENODEV || dock_is_unplugged(cardfd, r))
         return error_set(err, -ENODEV, "", "it was unplugged, or cannot be read any more");
     return error_errno(err, r, "", "it cannot be looked through");

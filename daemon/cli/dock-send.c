@@ -161,7 +161,7 @@ static int wait_for_server(struct sending *s, int exit_code, int64_t asked, cons
     }
     pthread_mutex_lock(&d->lock);
     s->job->slot->phase = PHASE_PAUSING;
-    snprintf(s->job->slot->why, sizeof s->job->slot->why, "%s", err->text);
+    snprintf(s->job->slot->why, sizeof s->job->slot->why, "%.190s", err->text);
     utf8_repair(s->job->slot->why, sizeof s->job->slot->why);
     pthread_mutex_unlock(&d->lock);
     if (s->waits == 0)
@@ -182,15 +182,17 @@ static void said(const struct transfer_answer *a, const char *server, struct err
     what = json_get_string(e, "what");
     right = json_get_string(e, "right");
     if (what)
-        error_set(err, (int)a->status, server, "%s%s%s (status %u)", what, right && *right ? "; " : "", right ? right : "",
-                  a->status);
+        error_set(err, (int)a->status, server, "%s%s%s (status %u)", what, right && *right ? "; " : "",
+                  right ? right : "", a->status);
     else
         error_set(err, (int)a->status, server, "it answers with status %u", a->status);
 }
 
 static int exit_code_of(unsigned status)
 {
-    return status == 401 || status == 403 ? CLI_DENIED : status == 404 || status == 405 ? CLI_REFUSED : CLI_BUSY;
+    return status == 401 || status == 403   ? CLI_DENIED
+           : status == 404 || status == 405 ? CLI_REFUSED
+                                            : CLI_BUSY;
 }
 
 static int retry_anew(struct sending *s)
@@ -218,7 +220,8 @@ static int go_on(struct sending *s, enum dock_next next, const struct transfer_a
         return ++s->damaged > DAMAGED_MAX ? ended_by(s, DOCK_FAILED, &err) : 0;
     case NEXT_AGAIN:
         s->offset = -1;
-        return ++s->damaged > DAMAGED_MAX ? ended(s, DOCK_FAILED, "its bytes arrive damaged again and again") : 0;
+        return ++s->damaged > DAMAGED_MAX ? ended(s, DOCK_FAILED, "its bytes arrive damaged again and again")
+                                          : 0;
     case NEXT_WAIT:
         return wait_for_server(s, exit_code_of(a->status), a->retry_seconds, &err);
     case NEXT_STOP:
@@ -372,7 +375,8 @@ static int receipt_in(struct sending *s, const struct transfer_answer *a)
 
     if (json_parse(a->text, a->size, "answer", &o, NULL) < 0 || !(receipt = json_get_string(o, "receipt")))
         return 0;
-    return take_receipt(s, receipt, strlen(receipt), json_get_bool(o, "again", false) ? DOCK_KNOWN : DOCK_SEALED);
+    return take_receipt(s, receipt, strlen(receipt),
+                        json_get_bool(o, "again", false) ? DOCK_KNOWN : DOCK_SEALED);
 }
 
 static void account(struct sending *s, size_t bytes)
@@ -447,7 +451,8 @@ static int create(struct sending *s)
         struct transfer_request q = {
             .method = "POST",
             .target = "/tus",
-            .headers = {TUS, c.length, c.line, whole ? "Content-Type: application/offset+octet-stream" : NULL, checksum},
+            .headers = {TUS, c.length, c.line, whole ? "Content-Type: application/offset+octet-stream" : NULL,
+                        checksum},
             .body = s->job->chunk,
             .size = size,
             .on_sent = on_sent,

@@ -58,7 +58,8 @@ static char *fit(const char *text, unsigned columns)
         bytes += n;
     for (tail = safe + bytes; used + 1 + print_width(tail) > columns; tail += n)
         print_character_width(tail, &n);
-    if (asprintf(&out, "%.*s…%s%*s", (int)bytes, safe, tail, (int)(columns - used - 1 - print_width(tail)), "") < 0)
+    if (asprintf(&out, "%.*s…%s%*s", (int)bytes, safe, tail, (int)(columns - used - 1 - print_width(tail)),
+                 "") < 0)
         out = NULL;
     return print_must(out);
 }
@@ -66,14 +67,17 @@ static char *fit(const char *text, unsigned columns)
 char *dock_bar_line(const char *name, uint64_t done, uint64_t total, const char *rest, unsigned columns)
 {
     unsigned percent = total ? (unsigned)(MIN(done, total) * 100.0 / (double)total) : 0,
-             cells = columns >= 60 ? BAR_CELLS : columns >= 40 ? 10 : 0, filled = cells * percent / 100;
+             cells = columns >= 60   ? BAR_CELLS
+                     : columns >= 40 ? 10
+                                     : 0,
+             filled = cells * percent / 100;
     char tail[80], *line;
     unsigned taken;
     _cleanup_free_ char *label = NULL, *text = fit(rest, (unsigned)MIN(print_width(rest), columns / 3));
 
     if (cells)
-        snprintf(tail, sizeof tail, " [%.*s%.*s] %3u%% ", (int)filled, "####################", (int)(cells - filled),
-                 "....................", percent);
+        snprintf(tail, sizeof tail, " [%.*s%.*s] %3u%% ", (int)filled, "####################",
+                 (int)(cells - filled), "....................", percent);
     else
         snprintf(tail, sizeof tail, " %3u%% ", percent);
     taken = (unsigned)strlen(tail) + print_width(text);
@@ -100,7 +104,8 @@ static uint64_t rate_of(uint64_t bytes)
     }
     if (now - screen.samples[0].usec < USEC_PER_SEC)
         return 0;
-    return (uint64_t)((double)(bytes - screen.samples[0].bytes) * USEC_PER_SEC / (double)(now - screen.samples[0].usec));
+    return (uint64_t)((double)(bytes - screen.samples[0].bytes) * USEC_PER_SEC /
+                      (double)(now - screen.samples[0].usec));
 }
 
 static const char *say_duration(int64_t seconds, char out[32])
@@ -119,7 +124,8 @@ static const char *say_duration(int64_t seconds, char out[32])
 static void screen_size(unsigned *ret_columns, unsigned *ret_rows)
 {
     struct winsize w;
-    bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0; /* windows are resized while we run */
+    bool known =
+        ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0; /* windows are resized while we run */
 
     *ret_columns = MAX(known ? w.ws_col : print_columns(), 20);
     *ret_rows = known && w.ws_row > 3 ? w.ws_row : 24;
@@ -178,8 +184,8 @@ static void draw_total(const struct dock *d, unsigned columns)
     char a[PRINT_SIZE_SIZE], b[PRINT_SIZE_SIZE], c[PRINT_SIZE_SIZE], left[32], text[200];
     size_t total, through = count_through(d, &total);
     _cleanup_free_ char *line = NULL;
-    int n = snprintf(text, sizeof text, "%zu of %zu files · %s of %s", through, total, print_size((int64_t)done, a),
-                     print_size((int64_t)d->total_bytes, b));
+    int n = snprintf(text, sizeof text, "%zu of %zu files · %s of %s", through, total,
+                     print_size((int64_t)done, a), print_size((int64_t)d->total_bytes, b));
 
     if (rate > 0)
         snprintf(text + n, sizeof text - (size_t)n, " · %s/s · %s left", print_size((int64_t)rate, c),
@@ -234,8 +240,8 @@ static void progress_json(struct dock *d)
         return;
     screen.json_usec = now;
     put_line(json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "event", "progress", "files", (json_int_t)through, "of",
-                       (json_int_t)total, "bytes", (json_int_t)done, "of_bytes", (json_int_t)d->total_bytes, "rate",
-                       (json_int_t)rate));
+                       (json_int_t)total, "bytes", (json_int_t)done, "of_bytes", (json_int_t)d->total_bytes,
+                       "rate", (json_int_t)rate));
 }
 
 void dock_show_progress(struct dock *d)
@@ -250,7 +256,9 @@ static const char *event_of(const struct dock_file *f)
 {
     static const char *const names[] = {"waiting", "sealed", "known", "empty", "failed"};
 
-    return f->wiped ? "wiped" : f->why && (f->outcome == DOCK_SEALED || f->outcome == DOCK_KNOWN) ? "kept" : names[f->outcome];
+    return f->wiped                                                            ? "wiped"
+           : f->why && (f->outcome == DOCK_SEALED || f->outcome == DOCK_KNOWN) ? "kept"
+                                                                               : names[f->outcome];
 }
 
 static void file_json(const struct dock_file *f)
@@ -278,11 +286,11 @@ void dock_show_file(struct dock *d, const struct dock_file *f)
     if (!on_terminal(d)) {
         file_json(f);
     } else if (f->why && !atomic_load(&d->stop)) {
-        _cleanup_free_ char *path = print_must(encode_percent(f->path, strlen(f->path))), *safe = print_safe(path),
-                            *why = print_safe(f->why);
+        _cleanup_free_ char *path = print_must(encode_percent(f->path, strlen(f->path))),
+                            *safe = print_safe(path), *why = print_safe(f->why);
         dock_show_clear(d);
-        printf("%s%s%s  %s: %s\n", colour_on(f->outcome == DOCK_FAILED ? COLOUR_RED : COLOUR_NONE), event_of(f), colour_off(),
-               safe, why);
+        printf("%s%s%s  %s: %s\n", colour_on(f->outcome == DOCK_FAILED ? COLOUR_RED : COLOUR_NONE),
+               event_of(f), colour_off(), safe, why);
         fflush(stdout);
     }
     pthread_mutex_unlock(&d->lock);
@@ -344,14 +352,17 @@ void dock_show_summary(struct dock *d)
     char size[PRINT_SIZE_SIZE];
 
     if (!on_terminal(d)) {
-        put_line(json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "event", "summary", "sealed", (json_int_t)s.sealed, "known",
-                           (json_int_t)s.known, "failed", (json_int_t)s.failed, "waiting", (json_int_t)s.waiting, "empty",
-                           (json_int_t)s.empty, "wiped", (json_int_t)s.wiped, "kept", (json_int_t)s.kept, "sent_bytes",
+        put_line(json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "event", "summary", "sealed",
+                           (json_int_t)s.sealed, "known", (json_int_t)s.known, "failed", (json_int_t)s.failed,
+                           "waiting", (json_int_t)s.waiting, "empty", (json_int_t)s.empty, "wiped",
+                           (json_int_t)s.wiped, "kept", (json_int_t)s.kept, "sent_bytes",
                            (json_int_t)d->sent_bytes));
         return;
     }
-    printf("%s%zu sealed%s (%s sent) · %zu known already · ", s.failed + s.waiting ? "" : colour_on(COLOUR_GREEN), s.sealed,
-           colour_off(), print_size((int64_t)d->sent_bytes, size), s.known);
-    printf("%s%zu failed%s · %zu not sent yet · %zu empty · %zu wiped · %zu kept\n", s.failed ? colour_on(COLOUR_RED) : "",
-           s.failed, colour_off(), s.waiting, s.empty, s.wiped, s.kept);
+    printf("%s%zu sealed%s (%s sent) · %zu known already · ",
+           s.failed + s.waiting ? "" : colour_on(COLOUR_GREEN), s.sealed, colour_off(),
+           print_size((int64_t)d->sent_bytes, size), s.known);
+    printf("%s%zu failed%s · %zu not sent yet · %zu empty · %zu wiped · %zu kept\n",
+           s.failed ? colour_on(COLOUR_RED) : "", s.failed, colour_off(), s.waiting, s.empty, s.wiped,
+           s.kept);
 }

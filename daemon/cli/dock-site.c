@@ -16,7 +16,8 @@
 #define KEY_FILE_MAX (64u * 1024)
 
 /* One question; *ret is NULL where the server does not know the path. */
-static int ask(struct dock *d, const char *target, json_t **ret, unsigned *ret_status, int64_t *ret_retry, struct error *err)
+static int ask(struct dock *d, const char *target, json_t **ret, unsigned *ret_status, int64_t *ret_retry,
+               struct error *err)
 {
     _cleanup_(transfer_freep) struct transfer *t = NULL;
     _cleanup_(transfer_answer_done) struct transfer_answer a = {0};
@@ -31,7 +32,8 @@ static int ask(struct dock *d, const char *target, json_t **ret, unsigned *ret_s
     *ret_status = a.status;
     *ret_retry = a.retry_seconds;
     if (a.status == 200 && (json_parse(a.text, a.size, target, ret, NULL) < 0 || !json_is_object(*ret)))
-        return error_set(err, -EPROTO, d->site.server, "its answer to %s is not what a Liuhen server says", target);
+        return error_set(err, -EPROTO, d->site.server, "its answer to %s is not what a Liuhen server says",
+                         target);
     return 0;
 }
 
@@ -66,12 +68,14 @@ static int refused(const struct dock *d, const char *target, unsigned status)
 {
     switch (status) {
     case 401:
-        return cli_fail(CLI_DENIED, d->site.server,
-                        "it does not know this station: the token or certificate is wrong or was revoked (status 401)");
+        return cli_fail(
+            CLI_DENIED, d->site.server,
+            "it does not know this station: the token or certificate is wrong or was revoked (status 401)");
     case 403:
         return cli_fail(CLI_DENIED, d->site.server, "it does not let this station in (status 403)");
     default:
-        return cli_fail(CLI_REFUSED, d->site.server, "it answers %s with status %u; is it a Liuhen server?", target, status);
+        return cli_fail(CLI_REFUSED, d->site.server, "it answers %s with status %u; is it a Liuhen server?",
+                        target, status);
     }
 }
 
@@ -81,7 +85,8 @@ static int use_key(struct dock *d, const char *text, const char *object)
 {
     struct error err = ERROR_INIT;
 
-    return verifier_key_parse(text, &d->key, &err) < 0 ? cli_fail(CLI_REFUSED, object, "%s", err.text) : CLI_OK;
+    return verifier_key_parse(text, &d->key, &err) < 0 ? cli_fail(CLI_REFUSED, object, "%s", err.text)
+                                                       : CLI_OK;
 }
 
 static int key_from_file(struct dock *d)
@@ -90,8 +95,8 @@ static int key_from_file(struct dock *d)
     int r = fd_read_file_at(AT_FDCWD, d->config->key_file, KEY_FILE_MAX, &text, NULL);
 
     if (r < 0)
-        return cli_fail(r == -ENOENT ? CLI_MISSING : CLI_REFUSED, d->config->key_file, "cannot be read as a key: %s",
-                        strerror(-r));
+        return cli_fail(r == -ENOENT ? CLI_MISSING : CLI_REFUSED, d->config->key_file,
+                        "cannot be read as a key: %s", strerror(-r));
     text[strcspn(text, "\r\n")] = '\0';
     return use_key(d, text, d->config->key_file);
 }
@@ -105,9 +110,11 @@ static int key_changed(const struct dock *d, const char *server_key)
         strcmp(verifier_key_text(other), verifier_key_text(d->key)) == 0)
         return CLI_OK;
     return cli_fail(CLI_NO, d->site.server,
-                    "the server names another ledger key than %s: nothing is sent and nothing is wiped. If the site really has a "
+                    "the server names another ledger key than %s: nothing is sent and nothing is wiped. If "
+                    "the site really has a "
                     "new key, put it in place of the old one by hand",
-                    *d->config->key_file ? d->config->key_file : "the one that was pinned (site.key in the state folder)");
+                    *d->config->key_file ? d->config->key_file
+                                         : "the one that was pinned (site.key in the state folder)");
 }
 
 static int pin(struct dock *d, const char *server_key)
@@ -118,7 +125,8 @@ static int pin(struct dock *d, const char *server_key)
         return r;
     r = dock_state_pin_key(&d->state, verifier_key_text(d->key));
     if (r == 0)
-        dock_show_note(d, "pinned", d->site.server, "its key is %s from now on; compare it with `liuhen key` there",
+        dock_show_note(d, "pinned", d->site.server,
+                       "its key is %s from now on; compare it with `liuhen key` there",
                        verifier_key_text(d->key));
     if (r == 0 || r == -EEXIST)
         return CLI_OK;
@@ -144,7 +152,8 @@ static int learn_key(struct dock *d, const char *server_key)
         r = dock_state_load_key(&d->state, &pinned);
     }
     if (r < 0)
-        return cli_fail(CLI_BUSY, d->state.path, "the pinned key of the site (site.key) cannot be read: %s", strerror(-r));
+        return cli_fail(CLI_BUSY, d->state.path, "the pinned key of the site (site.key) cannot be read: %s",
+                        strerror(-r));
     r = use_key(d, pinned, "site.key");
     return r == CLI_OK ? key_changed(d, server_key) : r;
 }
@@ -184,6 +193,7 @@ int dock_site_may_wipe(struct dock *d, struct error *err)
     int r = ask(d, "/v1/dock-policy", &policy, &status, &retry, err);
 
     if (r == 0 && status != 200)
-        r = error_set(err, -EPROTO, d->site.server, "it does not say whether cards may be wiped (status %u)", status);
+        r = error_set(err, -EPROTO, d->site.server, "it does not say whether cards may be wiped (status %u)",
+                      status);
     return r != 0 ? r : json_get_bool(policy, "wipe", false);
 }

@@ -51,7 +51,8 @@ void dock_entry_done(struct dock_entry *e);
 int dock_state_read(const struct dock_state *s, const char *card, const char *path, struct dock_entry *ret);
 int dock_state_write(const struct dock_state *s, const char *card, const char *path,
                      const struct dock_entry *entry);
-int dock_state_forget(const struct dock_state *s, const char *card, const char *path); /* 0 also when not there */
+int dock_state_forget(const struct dock_state *s, const char *card,
+                      const char *path); /* 0 also when not there */
 
 /* Forgets what is known of files that the card does not have any more, but for uploads under way. is_there: whether the path is on the
  * card. Return: how many were forgotten, or negative errno. */

@@ -33,7 +33,8 @@ static bool has_inodes(int fd)
 
 static bool is_same(const struct stat *a, const struct stat *b, bool inodes)
 {
-    return a->st_dev == b->st_dev && a->st_size == b->st_size && dock_nsec(a->st_mtim) == dock_nsec(b->st_mtim) &&
+    return a->st_dev == b->st_dev && a->st_size == b->st_size &&
+           dock_nsec(a->st_mtim) == dock_nsec(b->st_mtim) &&
            (!inodes || (a->st_ino == b->st_ino && dock_nsec(a->st_ctim) == dock_nsec(b->st_ctim)));
 }
 
@@ -64,7 +65,8 @@ int dock_wipe_check(const struct dock_state *state, const struct verifier_key *k
     return dock_receipt_check(text, size, key, &now, f->bytes, recording, err);
 }
 
-static int log_line(const struct dock_state *state, const struct dock_file *f, const char *event, const char *why)
+static int log_line(const struct dock_state *state, const struct dock_file *f, const char *event,
+                    const char *why)
 {
     _cleanup_json_ json_t *o = json_object();
     _cleanup_free_ char *path = encode_percent(f->path, strlen(f->path));
@@ -184,7 +186,8 @@ int dock_wipe(struct dock *d)
 
     if (r == 0)
         return cli_fail(CLI_DENIED, d->site.server,
-                        "the site does not allow cards to be wiped (devices.wipe in its retention.yaml); nothing was wiped");
+                        "the site does not allow cards to be wiped (devices.wipe in its retention.yaml); "
+                        "nothing was wiped");
     if (r != 1)
         return cli_fail(CLI_UNREACHABLE, err.object, "%s; nothing was wiped", err.text);
     for (size_t i = 0; i < d->n_cards; i++) {

@@ -8,8 +8,8 @@
 
 #include "cli/dock.h"
 
-int dock_add_file(struct dock *d, struct dock_card *card, const char *path, uint64_t bytes, int64_t mtime_nsec,
-                  enum dock_outcome outcome, const char *why)
+int dock_add_file(struct dock *d, struct dock_card *card, const char *path, uint64_t bytes,
+                  int64_t mtime_nsec, enum dock_outcome outcome, const char *why)
 {
     struct dock_file f = {.card = card, .bytes = bytes, .mtime_nsec = mtime_nsec, .outcome = outcome};
 

@@ -40,9 +40,14 @@ static const struct {
     const char *option, *key;
     bool is_path;
 } overrides[] = {
-    {"server", "server", false}, {"token-file", "token_file", true}, {"certificate", "certificate", true},
-    {"key", "key", true},        {"ca", "ca", true},                 {"key-file", "key_file", true},
-    {"state", "state", true},    {"jobs", "jobs", false},
+    {"server", "server", false},
+    {"token-file", "token_file", true},
+    {"certificate", "certificate", true},
+    {"key", "key", true},
+    {"ca", "ca", true},
+    {"key-file", "key_file", true},
+    {"state", "state", true},
+    {"jobs", "jobs", false},
 };
 
 static int set_option(struct dock_config *config, const char *key, const char *value, bool is_path)
@@ -94,12 +99,14 @@ static int read_secret(const char *path, char **ret)
     ssize_t n = fd < 0 || !text ? -errno : fd_read_full(fd, text, SECRET_MAX);
 
     if (n < 0)
-        return cli_fail(n == -ENOENT ? CLI_MISSING : CLI_REFUSED, path, "cannot be read: %s", strerror((int)-n));
+        return cli_fail(n == -ENOENT ? CLI_MISSING : CLI_REFUSED, path, "cannot be read: %s",
+                        strerror((int)-n));
     if (fstat(fd, &st) == 0 && (st.st_mode & 077))
         return cli_fail(CLI_REFUSED, path, "can be read by others than its owner; chmod 600 it");
     text[strcspn(text, "\r\n")] = '\0';
     if (!*text || strpbrk(text, " \t"))
-        return cli_fail(CLI_REFUSED, path, "holds no single word in its first line; put the token or password there, alone");
+        return cli_fail(CLI_REFUSED, path,
+                        "holds no single word in its first line; put the token or password there, alone");
     *ret = TAKE_PTR(text);
     return CLI_OK;
 }
@@ -178,34 +185,53 @@ static void measure_clock(struct dock *d, struct looking *l)
     if (l->facts.file_usec != INT64_MIN)
         (void)dock_state_save_clock(&d->state, card->id, l->clock_nsec);
     if (clock->how == DOCK_CLOCK_FILE)
-        dock_show_note(d, "clock", card->source, "the camera's clock is off by %+.1f s, by the file it wrote when plugged in",
+        dock_show_note(d, "clock", card->source,
+                       "the camera's clock is off by %+.1f s, by the file it wrote when plugged in",
                        (double)clock->offset_usec / USEC_PER_SEC);
     if (clock->how == DOCK_CLOCK_FUTURE)
-        dock_show_note(d, "clock", card->source, "the camera's clock is ahead by %.1f s at least: it has a file of the future",
+        dock_show_note(d, "clock", card->source,
+                       "the camera's clock is ahead by %.1f s at least: it has a file of the future",
                        (double)clock->offset_usec / USEC_PER_SEC);
 }
 
+/* The paths on a card, in order. */
 struct there {
-    const struct dock *dock;
-    const struct dock_card *card;
-    size_t from;
+    const char **paths;
+    size_t n;
 };
+
+static int by_path(const void *a, const void *b)
+{
+    return strcmp(*(const char *const *)a, *(const char *const *)b);
+}
 
 static bool is_there(void *userdata, const char *path)
 {
     const struct there *t = userdata;
 
-    for (size_t i = t->from; i < t->dock->n_files; i++)
-        if (strcmp(t->dock->files[i].path, path) == 0)
-            return true;
-    return false;
+    return bsearch(&path, t->paths, t->n, sizeof *t->paths, by_path) != NULL;
+}
+
+/* Forgets what the card does not have any more. What cannot be forgotten now is at the next run. */
+static void sweep(struct dock *d, const struct dock_card *card, size_t from)
+{
+    struct there t = {calloc(MAX(d->n_files - from, 1u), sizeof *t.paths), 0};
+
+    for (size_t i = from; t.paths && i < d->n_files; i++)
+        t.paths[t.n++] = d->files[i].path;
+    if (t.paths && t.n > 1)
+        qsort(t.paths, t.n, sizeof *t.paths, by_path);
+    if (t.paths)
+        (void)dock_state_sweep(&d->state, card->id, is_there, &t);
+    free(t.paths);
 }
 
 static int look_through(struct dock *d, size_t n)
 {
     struct dock_card *card = &d->cards[n];
-    struct looking l = {d, n, {.newest_usec = INT64_MIN, .file_usec = INT64_MIN, .before_usec = INT64_MIN}, 0};
-    struct there t = {d, card, d->n_files};
+    struct looking l = {
+        d, n, {.newest_usec = INT64_MIN, .file_usec = INT64_MIN, .before_usec = INT64_MIN}, 0};
+    size_t from = d->n_files;
     struct error err = ERROR_INIT;
     int r = dock_scan(card->fd, &d->config->card.ignore, on_found, &l, &err);
 
@@ -216,7 +242,7 @@ static int look_through(struct dock *d, size_t n)
     if (r < 0)
         return cli_fail(r == -ENODEV ? CLI_MISSING : CLI_REFUSED, card->source, "%s", err.text);
     measure_clock(d, &l);
-    (void)dock_state_sweep(&d->state, card->id, is_there, &t);
+    sweep(d, card, from);
     return CLI_OK;
 }
 
@@ -284,7 +310,8 @@ static int outcome(const struct dock *d)
     for (size_t i = 0; i < d->n_files; i++)
         if (d->files[i].outcome == DOCK_WAITING)
             return dock_is_unplugged(d->files[i].card->fd, -ENOENT)
-                       ? cli_fail(CLI_MISSING, d->files[i].card->source, "it was unplugged before all was sent; plug it in again")
+                       ? cli_fail(CLI_MISSING, d->files[i].card->source,
+                                  "it was unplugged before all was sent; plug it in again")
                        : CLI_BUSY;
     for (size_t i = 0; i < d->n_files; i++)
         if (d->files[i].outcome == DOCK_FAILED)
@@ -292,21 +319,34 @@ static int outcome(const struct dock *d)
     return CLI_OK;
 }
 
+/* All cards that can be used; the others are said and do not hold these up. */
+static int take_cards(struct dock *d, int argc, char **argv, const char *serial)
+{
+    int worst = CLI_OK;
+
+    for (int i = 0; i < argc && !atomic_load(&d->stop); i++) {
+        int r = take_card(d, argv[i], serial);
+        worst = worst == CLI_OK ? r : worst;
+    }
+    return worst;
+}
+
 static int run(struct dock *d, int argc, char **argv, const char *serial)
 {
-    int r = dock_site_open(d), wiped = CLI_OK, end;
+    int r = dock_site_open(d), wiped = CLI_OK, cards;
 
-    for (int i = 0; r == CLI_OK && i < argc; i++)
-        r = take_card(d, argv[i], serial);
     if (r != CLI_OK)
         return r;
+    cards = take_cards(d, argc, argv, serial);
+    if (d->n_cards == 0)
+        return cards;
     if (dock_work(d) < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
     if (d->config->wipe && !atomic_load(&d->stop))
         wiped = dock_wipe(d);
     dock_show_summary(d);
-    end = outcome(d);
-    return end != CLI_OK ? end : wiped;
+    r = outcome(d);
+    return r != CLI_OK ? r : wiped != CLI_OK ? wiped : cards;
 }
 
 static void catch_signals(struct dock *d)

@@ -50,8 +50,8 @@ enum dock_phase { PHASE_IDLE, PHASE_READING, PHASE_ASKING, PHASE_SENDING, PHASE_
 struct dock_slot {
     enum dock_phase phase;
     const struct dock_file *file;
-    uint64_t done;  /* of file->bytes in this phase */
-    char why[200];  /* PHASE_PAUSING */
+    uint64_t done; /* of file->bytes in this phase */
+    char why[200]; /* PHASE_PAUSING */
 };
 #define DOCK_JOBS_MAX 32
 
@@ -60,7 +60,7 @@ struct dock {
     struct transfer_site site;
     struct dock_state state;
     struct verifier_key *key;
-    char *zone; /* the site's; NULL = not told */
+    char *zone;         /* the site's; NULL = not told */
     int64_t ahead_usec; /* the site's clock minus this machine's */
     int64_t plug_usec;  /* when this run began, by the site's clock */
     bool once, json;
@@ -70,9 +70,9 @@ struct dock {
     int *locks;
     size_t n_cards;
 
-    atomic_bool stop;      /* a signal, or giving_up */
+    atomic_bool stop; /* a signal, or giving_up */
     atomic_bool signalled;
-    atomic_int giving_up;  /* enum exit_code: nothing more can be sent */
+    atomic_int giving_up; /* enum exit_code: nothing more can be sent */
     pthread_mutex_t lock;
     struct dock_file *files;
     size_t n_files, room, next;
@@ -133,8 +133,8 @@ char *dock_metadata(const struct dock_file *f, const struct dock_clock *clock);
 /* ---- dock-work.c --------------------------------------------------------------------------------------------------------- */
 
 /* Adds a file to the queue. Return: 0 or -ENOMEM. */
-int dock_add_file(struct dock *d, struct dock_card *card, const char *path, uint64_t bytes, int64_t mtime_nsec,
-                  enum dock_outcome outcome, const char *why);
+int dock_add_file(struct dock *d, struct dock_card *card, const char *path, uint64_t bytes,
+                  int64_t mtime_nsec, enum dock_outcome outcome, const char *why);
 
 /* Sends all that wait, config->jobs at a time; shows progress. Return: 0, -ENOMEM, -EAGAIN. */
 int dock_work(struct dock *d);
@@ -163,7 +163,8 @@ void dock_show_clear(struct dock *d);
 /* A line about a file or a card: an event in JSON, or words for people where there is something to say. May be called by any thread
  * that does not hold dock.lock; _locked by those that do. */
 void dock_show_file(struct dock *d, const struct dock_file *f);
-void dock_show_note(struct dock *d, const char *event, const char *object, const char *format, ...) _printf_(4, 5);
+void dock_show_note(struct dock *d, const char *event, const char *object, const char *format, ...)
+    _printf_(4, 5);
 void dock_show_summary(struct dock *d);
 
 /* One line of the display: "name  [####......]  40 %  rest", at most columns wide. New string. */

@@ -325,7 +325,8 @@ static int failed(const struct exchange *x, CURLcode code, const char *detail, s
     case CURLE_ABORTED_BY_CALLBACK:
         return error_set(err, TRANSFER_E_STOPPED, server, "stopped");
     case CURLE_WRITE_ERROR:
-        return error_set(err, x->fault ? x->fault : -EIO, server, "its answer is larger than any answer should be");
+        return error_set(err, x->fault ? x->fault : -EIO, server,
+                         "its answer is larger than any answer should be");
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_ISSUER_ERROR:

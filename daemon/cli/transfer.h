@@ -14,20 +14,21 @@
 
 /* Why there was no answer. err then says it for people. */
 enum {
-    TRANSFER_E_UNREACHABLE = 1501, /* nobody answers there */
-    TRANSFER_E_BROKEN = 1502,      /* the connection broke off; what was sent may or may not have come */
-    TRANSFER_E_TRUST = 1503,       /* TLS: the server is not who it should be, or our certificate cannot be used */
-    TRANSFER_E_STOPPED = 1504,     /* *stop was set */
+    TRANSFER_E_UNREACHABLE = 1601, /* nobody answers there */
+    TRANSFER_E_BROKEN = 1602,      /* the connection broke off; what was sent may or may not have come */
+    TRANSFER_E_TRUST = 1603, /* TLS: the server is not who it should be, or our certificate cannot be used */
+    TRANSFER_E_STOPPED = 1604, /* *stop was set */
 };
 
 /* Where to, and as whom. Borrowed. */
 struct transfer_site {
     const char *server; /* "https://host:8443", "http://127.0.0.1:8480", or the path of a unix socket */
     const char *token;  /* for Authorization: Bearer; NULL = none */
-    const char *certificate, *key; /* files: PEM, or PKCS#12 when it ends in .p12 or .pfx (key is NULL then); NULL = none */
-    const char *password;          /* of the key or the PKCS#12 file; NULL = none */
-    const char *ca;                /* file: who signs the server's certificate; NULL = the system's authorities */
-    const atomic_bool *stop;       /* ends whatever is going on; NULL = never */
+    const char *certificate,
+        *key; /* files: PEM, or PKCS#12 when it ends in .p12 or .pfx (key is NULL then); NULL = none */
+    const char *password;    /* of the key or the PKCS#12 file; NULL = none */
+    const char *ca;          /* file: who signs the server's certificate; NULL = the system's authorities */
+    const atomic_bool *stop; /* ends whatever is going on; NULL = never */
 };
 
 /* Whether text can be a server. Return: NULL, or what would be right. */
@@ -41,7 +42,7 @@ DEFINE_CLEANUP(struct transfer *, transfer_free)
 
 #define TRANSFER_HEADERS_MAX 8
 struct transfer_request {
-    const char *method, *target; /* the target begins with '/' */
+    const char *method, *target;               /* the target begins with '/' */
     const char *headers[TRANSFER_HEADERS_MAX]; /* "Name: value"; NULL ends them */
     const void *body;                          /* NULL = none */
     size_t size;
