@@ -80,6 +80,9 @@ LIB       := $(BUILD)/libliuhen.a
 WORKERLIB := $(BUILD)/libworker.a
 USEWORKER := $(shell grep -l '"media/worker-' $(wildcard tests/*/*.c) /dev/null)
 CLIOBJ    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(wildcard daemon/cli/*.c))
+# The command line without its main, for the tests that call its parts.
+CLILIB    := $(BUILD)/libcli.a
+USECLI    := $(shell grep -l '"cli/' $(wildcard tests/*/*.c) /dev/null)
 WORKEROBJ := $(WORKER:daemon/%.c=$(BUILD)/obj/%.o)
 PROGRAMS  := $(BUILD)/liuhend $(BUILD)/liuhen $(BUILD)/liuhen-media
 TESTS     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
@@ -116,6 +119,10 @@ $(WORKERLIB): $(filter-out %/worker-main.o,$(WORKEROBJ))
 	@rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
+$(CLILIB): $(filter-out %/liuhen.o,$(CLIOBJ))
+	@rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $^
+
 link       = $(CC) $(OPT) -o $@ $(filter %.o %.a,$^) $(LDHARDEN) $(LDFLAGS)
 $(BUILD)/liuhend: $(BUILD)/obj/liuhend.o $(LIB)
 	$(call say,LD,$@)$(link) $(PKGLIBS)
@@ -125,7 +132,7 @@ $(BUILD)/liuhen-media: $(WORKEROBJ) $(LIB)
 	$(call say,LD,$@)$(link) $(MEDIALIBS) $(PKGLIBS)
 
 # A unit test is one file tests/unit/test-x.c, linked with the whole library and cmocka.
-one        = $(CC) $(CFLAGS_ALL) $(1) -MF $@.d -o $@ $< $(filter $(WORKERLIB),$^) $(LIB) $(LDHARDEN) $(LDFLAGS) $(2) $(PKGLIBS)
+one        = $(CC) $(CFLAGS_ALL) $(1) -MF $@.d -o $@ $< $(filter $(WORKERLIB) $(CLILIB),$^) $(LIB) $(LDHARDEN) $(LDFLAGS) $(2) $(PKGLIBS)
 $(BUILD)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(call one,-Itests/unit,-lcmocka $(WORKERNEEDS))
@@ -138,6 +145,9 @@ USERS     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(filter tests/unit/%,$(
 $(USERS): $(WORKERLIB)
 $(USERS): WORKERNEEDS = $(MEDIALIBS)
 $(USERS): CFLAGS_ALL += $(MEDIAFLAGS)
+CLIUSERS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(filter tests/unit/%,$(USECLI))) \
+             $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(filter tests/fuzz/%,$(USECLI)))
+$(CLIUSERS): $(CLILIB)
 
 clean:
 	rm -rf build

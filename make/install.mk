@@ -35,7 +35,7 @@ install: programs man
 	$(call into,$(SBINDIR),0755,$(BUILD)/liuhend)
 	$(call into,$(LIBEXECDIR),0755,$(BUILD)/liuhen-media)
 	$(call into,$(DATADIR)/policies,0644,$(wildcard policies/*.yaml policies/README.md))
-	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md retention.yaml.sample)
+	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md retention.yaml.sample contrib/dock.yaml.sample)
 	for r in vsftpd sshd samba nginx; do \
 	    $(INSTALL) -d "$(DESTDIR)$(DOCDIR)/$$r" && for f in contrib/$$r/*; do \
 	        m=0644; [ ! -x "$$f" ] || m=0755; $(INSTALL) -m $$m "$$f" "$(DESTDIR)$(DOCDIR)/$$r/" || exit 1; done; done
@@ -45,6 +45,9 @@ install: programs man
 	$(INSTALL) -d "$(DESTDIR)$(UNITDIR)"
 	sed 's,@SBINDIR@,$(SBINDIR),g' contrib/systemd/liuhend.service > "$(DESTDIR)$(UNITDIR)/liuhend.service"
 	chmod 0644 "$(DESTDIR)$(UNITDIR)/liuhend.service"
+	sed 's,@BINDIR@,$(BINDIR),g' contrib/systemd/liuhen-dock@.service > "$(DESTDIR)$(UNITDIR)/liuhen-dock@.service"
+	chmod 0644 "$(DESTDIR)$(UNITDIR)/liuhen-dock@.service"
+	$(call into,$(DATADIR)/udev,0644,contrib/udev/70-liuhen-dock.rules)
 	$(INSTALL) -D -m 0644 contrib/systemd/liuhen.sysusers "$(DESTDIR)$(SYSUSERS)/liuhen.conf"
 	$(INSTALL) -D -m 0644 contrib/systemd/liuhen.tmpfiles "$(DESTDIR)$(TMPFILES)/liuhen.conf"
 	$(INSTALL) -D -m 0644 contrib/completions/liuhen.bash "$(DESTDIR)$(BASHCOMP)/liuhen"

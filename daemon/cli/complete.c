@@ -69,7 +69,7 @@ static void offer_value(struct cli *c, const char *what, const char *begun)
             offer(begun, word);
         }
     } else if (strcmp(what, "FILE") == 0 || strcmp(what, "PATH") == 0 || strcmp(what, "RECEIPT") == 0 ||
-               strcmp(what, "KEY") == 0 || strcmp(what, "DIR") == 0) {
+               strcmp(what, "KEY") == 0 || strcmp(what, "DIR") == 0 || strcmp(what, "CARD") == 0) {
         puts("@file");
     } else if (strcmp(what, "REC") == 0) {
         offer_from_daemon(c, "/v1/recordings?limit=100", "recordings", "id", begun);

@@ -135,7 +135,7 @@ static int read_names(const struct scan *s, int fd, struct names *ret)
 
 static int tell(struct scan *s, const char *path, const struct stat *st, const char *fault)
 {
-    struct dock_found found = {.path = path, .fault = fault};
+    struct dock_found found = {.path = path, .fault = fault, .odd = st && fault};
 
     if (++s->n > DOCK_FILES_MAX)
         return -E2BIG;
@@ -166,7 +166,7 @@ static int scan_name(struct scan *s, int fd, const char *path, const char *name,
     if (S_ISREG(st.st_mode))
         return tell(s, whole, &st, NULL);
     if (!S_ISDIR(st.st_mode))
-        return tell(s, whole, NULL, "it is no file: links, devices and pipes are left alone");
+        return tell(s, whole, &st, "it is no file: links, devices and pipes are left alone");
     if (depth >= DOCK_DEPTH_MAX)
         return tell(s, whole, NULL, "too many folders in folders; the card may be damaged");
     below = fd_open_beneath(fd, name, O_RDONLY | O_DIRECTORY | O_NOCTTY, 0);

@@ -23,6 +23,7 @@ struct dock_found {
     uint64_t bytes;
     struct timespec mtime;
     const char *fault; /* NULL = a file that can be taken; else why this name cannot */
+    bool odd; /* with fault: it is no file at all (a link, a device), and nothing is lost by leaving it */
 };
 
 /* Walks the card in the order of names. on_file: Return 0, or negative errno to stop with it. Return: 0, -ENODEV (the card is gone),

@@ -600,7 +600,7 @@ static int look(struct sending *s)
     f->bytes = (uint64_t)st.st_size; /* it may have grown since the card was looked through */
     f->mtime_nsec = dock_nsec(st.st_mtim);
     if (f->bytes == 0)
-        return ended(s, DOCK_EMPTY, "it holds no bytes");
+        return ended(s, DOCK_LEFT, "it holds no bytes");
     s->entry.bytes = f->bytes;
     s->entry.mtime_nsec = f->mtime_nsec;
     r = dock_sample(s->fd, f->bytes, &s->entry.sample);

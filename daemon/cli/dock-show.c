@@ -174,7 +174,7 @@ static size_t count_through(const struct dock *d, size_t *ret_total)
 {
     *ret_total = 0;
     for (size_t i = 0; i < d->n_files; i++)
-        *ret_total += d->files[i].outcome != DOCK_EMPTY;
+        *ret_total += d->files[i].outcome != DOCK_LEFT;
     return d->n_through;
 }
 
@@ -254,7 +254,7 @@ void dock_show_progress(struct dock *d)
 
 static const char *event_of(const struct dock_file *f)
 {
-    static const char *const names[] = {"waiting", "sealed", "known", "empty", "failed"};
+    static const char *const names[] = {"waiting", "sealed", "known", "left", "failed"};
 
     return f->wiped                                                            ? "wiped"
            : f->why && (f->outcome == DOCK_SEALED || f->outcome == DOCK_KNOWN) ? "kept"
@@ -326,7 +326,7 @@ void dock_show_note(struct dock *d, const char *event, const char *object, const
 /* ---- the end ------------------------------------------------------------------------------------------------------------- */
 
 struct sums {
-    size_t sealed, known, failed, waiting, empty, wiped, kept;
+    size_t sealed, known, failed, waiting, left, wiped, kept;
 };
 
 static struct sums sum_up(const struct dock *d)
@@ -339,7 +339,7 @@ static struct sums sum_up(const struct dock *d)
         s.known += f->outcome == DOCK_KNOWN;
         s.failed += f->outcome == DOCK_FAILED;
         s.waiting += f->outcome == DOCK_WAITING;
-        s.empty += f->outcome == DOCK_EMPTY;
+        s.left += f->outcome == DOCK_LEFT;
         s.wiped += f->wiped;
         s.kept += !f->wiped;
     }
@@ -354,7 +354,7 @@ void dock_show_summary(struct dock *d)
     if (!on_terminal(d)) {
         put_line(json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "event", "summary", "sealed",
                            (json_int_t)s.sealed, "known", (json_int_t)s.known, "failed", (json_int_t)s.failed,
-                           "waiting", (json_int_t)s.waiting, "empty", (json_int_t)s.empty, "wiped",
+                           "waiting", (json_int_t)s.waiting, "left", (json_int_t)s.left, "wiped",
                            (json_int_t)s.wiped, "kept", (json_int_t)s.kept, "sent_bytes",
                            (json_int_t)d->sent_bytes));
         return;
@@ -362,7 +362,6 @@ void dock_show_summary(struct dock *d)
     printf("%s%zu sealed%s (%s sent) · %zu known already · ",
            s.failed + s.waiting ? "" : colour_on(COLOUR_GREEN), s.sealed, colour_off(),
            print_size((int64_t)d->sent_bytes, size), s.known);
-    printf("%s%zu failed%s · %zu not sent yet · %zu empty · %zu wiped · %zu kept\n",
-           s.failed ? colour_on(COLOUR_RED) : "", s.failed, colour_off(), s.waiting, s.empty, s.wiped,
-           s.kept);
+    printf("%s%zu failed%s · %zu not sent yet · %zu left alone · %zu wiped · %zu kept\n",
+           s.failed ? colour_on(COLOUR_RED) : "", s.failed, colour_off(), s.waiting, s.left, s.wiped, s.kept);
 }

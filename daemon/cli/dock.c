@@ -159,9 +159,9 @@ static int on_found(void *userdata, const struct dock_found *found)
     if (atomic_load(&d->stop))
         return -ECANCELED;
     if (found->fault)
-        return dock_add_file(d, card, found->path, 0, 0, DOCK_FAILED, found->fault);
+        return dock_add_file(d, card, found->path, 0, 0, found->odd ? DOCK_LEFT : DOCK_FAILED, found->fault);
     if (found->bytes == 0)
-        return dock_add_file(d, card, found->path, 0, nsec, DOCK_EMPTY, "it holds no bytes");
+        return dock_add_file(d, card, found->path, 0, nsec, DOCK_LEFT, "it holds no bytes");
     usec = dock_card_usec(card, nsec);
     l->facts.newest_usec = MAX(l->facts.newest_usec, usec);
     if (dock_is_clock_file(d->config, found->path) && usec > l->facts.file_usec) {
@@ -248,10 +248,10 @@ static int look_through(struct dock *d, size_t n)
 
 static int card_fault(int r, const struct error *err)
 {
-    int code = r == -ENOENT || r == -ENODEV  ? CLI_MISSING
-               : r == -EPERM || r == -EACCES ? CLI_DENIED
-               : r == -EBUSY || r == -ENOMEM ? CLI_BUSY
-                                             : CLI_REFUSED;
+    int code = r == -ENOENT || r == -ENODEV || r == -EMEDIUMTYPE ? CLI_MISSING
+               : r == -EPERM || r == -EACCES                     ? CLI_DENIED
+               : r == -EBUSY || r == -ENOMEM                     ? CLI_BUSY
+                                                                 : CLI_REFUSED;
 
     return cli_fail(code, err->object, "%s", *err->text ? err->text : strerror(-r));
 }

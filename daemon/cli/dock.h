@@ -28,7 +28,7 @@ enum dock_outcome {
     DOCK_WAITING, /* not done: it goes on at the next run */
     DOCK_SEALED,  /* sent now, and its receipt verified */
     DOCK_KNOWN,   /* the site had these bytes; its receipt verified */
-    DOCK_EMPTY,   /* no bytes: nothing that could be sealed */
+    DOCK_LEFT,    /* no bytes: nothing that could be sealed */
     DOCK_FAILED,  /* see why */
 };
 
