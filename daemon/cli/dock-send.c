@@ -119,7 +119,7 @@ enum dock_next dock_judge(enum dock_request request, unsigned status)
         return NEXT_WAIT;
     if (request != DOCK_RECEIPT)
         return judge_upload(request, status);
-    return status == 404 ? NEXT_NONE : status == 403 ? NEXT_STOP : NEXT_FAIL;
+    return status == 404 || status == 403 ? NEXT_NONE : NEXT_FAIL;
 }
 
 int64_t dock_wait_seconds(unsigned n, int64_t asked)
@@ -277,6 +277,18 @@ static int take_receipt(struct sending *s, const char *text, size_t size, enum d
     return ended(s, outcome, NULL);
 }
 
+/* The answer brings a receipt where the bytes are sealed. Return: 0 = it does not. */
+static int receipt_in(struct sending *s, const struct transfer_answer *a)
+{
+    _cleanup_json_ json_t *o = NULL;
+    const char *receipt;
+
+    if (json_parse(a->text, a->size, "answer", &o, NULL) < 0 || !(receipt = json_get_string(o, "receipt")))
+        return 0;
+    return take_receipt(s, receipt, strlen(receipt),
+                        !s->sent || json_get_bool(o, "again", false) ? DOCK_KNOWN : DOCK_SEALED);
+}
+
 /* Asks whether the site has these bytes already. */
 static int ask_receipt(struct sending *s)
 {
@@ -300,7 +312,9 @@ static int ask_receipt(struct sending *s)
     }
     if (next != NEXT_OK)
         return go_on(s, next, &a);
-    return take_receipt(s, a.text, a.size, s->sent ? DOCK_SEALED : DOCK_KNOWN);
+    r = receipt_in(s, &a);
+    s->asked = true;
+    return r; /* no receipt in it: it is sent, and the end tells */
 }
 
 /* ---- tus ----------------------------------------------------------------------------------------------------------------- */
@@ -367,18 +381,6 @@ static int read_chunk(struct sending *s, size_t *ret_size, char ret_checksum[80]
     return 0;
 }
 
-/* A sealed upload's answer brings the receipt. Return: 0 = it does not. */
-static int receipt_in(struct sending *s, const struct transfer_answer *a)
-{
-    _cleanup_json_ json_t *o = NULL;
-    const char *receipt;
-
-    if (json_parse(a->text, a->size, "answer", &o, NULL) < 0 || !(receipt = json_get_string(o, "receipt")))
-        return 0;
-    return take_receipt(s, receipt, strlen(receipt),
-                        json_get_bool(o, "again", false) ? DOCK_KNOWN : DOCK_SEALED);
-}
-
 static void account(struct sending *s, size_t bytes)
 {
     struct dock *d = s->job->dock;
@@ -422,11 +424,11 @@ static int created(struct sending *s, const struct transfer_answer *a, size_t si
     if (!s->entry.url || !s->entry.server)
         return ended(s, DOCK_WAITING, "out of memory");
     account(s, size);
+    s->sent = true;
     r = receipt_in(s, a);
     if (r != 0)
         return r;
     s->offset = size ? a->offset : 0;
-    s->sent = true;
     r = dock_state_write(&s->job->dock->state, s->file->card->id, s->file->path, &s->entry);
     return r < 0 ? ended_by_state(s, r) : 0;
 }

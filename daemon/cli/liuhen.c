@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "cli/cli.h"
@@ -13,34 +12,12 @@
 
 #define DEFAULT_SOCKET "/run/liuhen/liuhen.sock"
 
-int cli_fail(int code, const char *object, const char *format, ...)
-{
-    _cleanup_free_ char *text = NULL, *safe_object = print_safe(object), *safe_text = NULL;
-    va_list ap;
-
-    va_start(ap, format);
-    if (vasprintf(&text, format, ap) < 0)
-        text = NULL;
-    va_end(ap);
-    safe_text = print_safe(text);
-    fflush(stdout);
-    fprintf(stderr, "liuhen: %s%s%s\n", safe_object, *safe_object ? ": " : "", safe_text);
-    return code;
-}
-
 const char *cli_option(const struct cli *c, const char *name)
 {
     for (size_t i = 0; c->command->options[i].name; i++)
         if (strcmp(c->command->options[i].name, name) == 0)
             return c->values[i];
     return NULL;
-}
-
-int cli_print_json(const json_t *value)
-{
-    json_dumpf(value, stdout, JSON_SORT_KEYS | JSON_COMPACT | JSON_ENCODE_ANY);
-    putchar('\n');
-    return CLI_OK;
 }
 
 int cli_unreachable(int r, const struct error *err)
