@@ -8,6 +8,7 @@
 #include "api/handlers.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "cases/place-bodyworn.h"
 #include "catalogue/case-rows.h"
 #include "catalogue/holds.h"
 #include "catalogue/receipts.h"
@@ -155,6 +156,7 @@ int handle_recording(struct call *c)
     struct recording_id id;
     int r = find_recording(c, &id, &c->answer);
 
+    r = r != 0 ? r : bodyworn_show(c->db, id.text, c->answer, &c->err);
     return r != 0 ? r : answer_zone(c);
 }
 

@@ -20,4 +20,10 @@ int place_bodyworn(struct db *db, const char *recording, json_t *arrival, struct
 int place_bodyworn_sidecar(struct db *db, const struct bodyworn_container *container,
                            const struct bodyworn_object *object, json_t **ret, struct error *err);
 
+/* Adds "bodyworn" to a recording that is shown (bodyworn-show.c): {container, id, status?, object, kind, metadata, object_metadata,
+ * trigger_on?, trigger_off?: {why?, time?, location?}, clips?, keys?: [{name, recording?}], bookmarks?: [{name, recording?, text?,
+ * category?, category_id?, tags?, started?, ended?}], trails?: [{name, recording, points, first, last}]}. Degrees are × 10⁷. Other doors'
+ * recordings stay as they are. Return: 0, DB_E_*, negative errno. */
+int bodyworn_show(struct db *db, const char *recording, json_t *shown, struct error *err);
+
 #endif

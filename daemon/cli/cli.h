@@ -116,4 +116,7 @@ int cli_rebuild(struct cli *c, int argc, char **argv);
 int cli_complete(int argc, char **argv, struct cli *c); /* hidden: `liuhen complete-words WORD…` */
 int cli_man(void);                                      /* hidden: `liuhen man-page`, troff */
 
+/* read-bodyworn.c: what a body-worn system said of a recording that is shown. */
+void print_bodyworn(const struct cli *c, const json_t *shown);
+
 #endif

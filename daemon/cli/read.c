@@ -310,6 +310,9 @@ int cli_show(struct cli *c, int argc, char **argv)
         print_place(c, json_get_object(s, "place"), placed[i]);
     if (json_get_string(s, "take"))
         print_field("take", "%s", print_text(s, "take"));
+    json_array_foreach (json_get_array(json_get_object(s, "place"), "notes"), i, one)
+        print_field("note", "%s", json_string_value(one));
+    print_bodyworn(c, s);
     print_links(c, s);
     print_kept(c, s);
     print_media(json_get_object(s, "media"));
