@@ -19,12 +19,12 @@ struct denied {
     int64_t *times;             /* a ring of n_times */
     size_t n_times, next;
     int64_t last_usec, total;
-    int64_t since_usec; /* of the alarm; 0 = none */
+    int64_t since_usec; /* of the last alarm; 0 = none */
+    bool alarmed;       /* it is on: what follows belongs to it */
 };
 
 struct denials {
     pthread_mutex_t lock;
-    uint64_t total;
     struct denied list[WHO_MAX];
 };
 
@@ -89,9 +89,8 @@ bool denials_count(struct denials *d, const struct settings *s, const char *who,
 
     *ret_n = 0;
     pthread_mutex_lock(&d->lock);
-    d->total++;
     e = find(d, who);
-    raised = e->since_usec && e->last_usec > from;
+    e->alarmed &= e->last_usec > from;
     e->last_usec = now_usec;
     e->total++;
     if (prepare(e, s)) {
@@ -100,7 +99,8 @@ bool denials_count(struct denials *d, const struct settings *s, const char *who,
         for (size_t i = 0; i < e->n_times; i++)
             *ret_n += e->times[i] > from;
     }
-    raised = !raised && *ret_n > 0 && (size_t)*ret_n == e->n_times;
+    raised = !e->alarmed && *ret_n > 0 && (size_t)*ret_n == e->n_times;
+    e->alarmed |= raised;
     if (raised)
         e->since_usec = now_usec;
     pthread_mutex_unlock(&d->lock);
@@ -134,14 +134,4 @@ json_t *denials_alarms(struct denials *d, int64_t now_usec)
             r = add_alarm(list, &d->list[i]);
     pthread_mutex_unlock(&d->lock);
     return list;
-}
-
-uint64_t denials_total(struct denials *d)
-{
-    uint64_t n;
-
-    pthread_mutex_lock(&d->lock);
-    n = d->total;
-    pthread_mutex_unlock(&d->lock);
-    return n;
 }

@@ -6,6 +6,8 @@
 #ifndef LIUHEN_DOORS_DOORS_INTERNAL_H
 #define LIUHEN_DOORS_DOORS_INTERNAL_H
 
+#include <stdatomic.h>
+
 #include "doors/door.h"
 
 /* Retry-After of a paused intake or a busy catalogue: long enough not to press, short enough for a dock in use. */
@@ -25,7 +27,6 @@ bool denials_count(struct denials *d, const struct settings *s, const char *who,
                    int64_t *ret_n);
 /* The alarms of the last day, [{who, denials, since, last}]; new array. */
 json_t *denials_alarms(struct denials *d, int64_t now_usec);
-uint64_t denials_total(struct denials *d);
 
 /* ---- limits.c ----------------------------------------------------------------------------------------------------------- */
 
@@ -75,6 +76,7 @@ int http_date_parse(const char *text, int64_t *ret_usec);
 struct doors {
     struct doors_context context;
     struct denials *denials;
+    atomic_llong denied;
     struct limits *limits;
     struct sessions *sessions;
 };

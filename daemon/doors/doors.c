@@ -48,7 +48,7 @@ json_t *doors_status(struct doors *d)
     int r = o ? 0 : -ENOMEM;
 
     r = r != 0 ? r : json_set_take(o, "alarms", denials_alarms(d->denials, clock_now_usec()));
-    r = r != 0 ? r : json_set_integer(o, "denied", (int64_t)denials_total(d->denials));
+    r = r != 0 ? r : json_set_integer(o, "denied", atomic_load(&d->denied));
     return r == 0 ? TAKE_PTR(o) : NULL;
 }
 
@@ -98,9 +98,14 @@ static bool deny(struct doors *d, const struct http_request *r, int code, const 
     const char *address = *r->peer.address ? r->peer.address : "unix socket";
     char who[sizeof "address " + sizeof r->peer.address], device[DEVICE_TEXT + 8], reason[1100];
 
-    doors_fail(answer, code, 400, err);
-    if (!is_denial(code))
+    if (!is_denial(code)) { /* what fails here is not the sender's fault: it tries again */
+        log_event(EVENT_API_FAILED, "ACT", "identify", "REASON", error_format(err, reason, sizeof reason),
+                  NULL);
+        doors_fail(answer, -EAGAIN, 400, err);
         return false;
+    }
+    doors_fail(answer, code, 400, err);
+    atomic_fetch_add(&d->denied, 1);
     log_event(EVENT_DEVICE_DENIED, "ADDRESS", address, "DEVICE", *name ? name : "-", "REASON",
               error_format(err, reason, sizeof reason), NULL);
     snprintf(who, sizeof who, "address %s", address);
@@ -139,7 +144,7 @@ bool doors_sign_in(struct doors *d, const struct http_request *r, const char *se
                    struct device *ret, struct http_answer *answer)
 {
     struct error err = ERROR_INIT;
-    int code = look_up(d, token, NULL, serial, ret, &err);
+    int code = look_up(d, token ? token : "", NULL, serial, ret, &err);
 
     return code == 0 || deny(d, r, code, *ret->serial ? ret->serial : serial ? serial : "", &err, answer);
 }

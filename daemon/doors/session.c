@@ -87,7 +87,7 @@ int sessions_open(struct sessions *s, const char *serial, const char *token, int
     encode_hex(random, sizeof random, ret + strlen(PREFIX));
     pthread_mutex_lock(&s->lock);
     place = make_room(s, now_usec);
-    memcpy(place->text, ret, sizeof place->text);
+    snprintf(place->text, sizeof place->text, "%s", ret); /* and zeros behind it: the place was cleared */
     place->until_usec = now_usec + lifetime_usec;
     place->serial = TAKE_PTR(own_serial);
     place->token = TAKE_PTR(own_token);

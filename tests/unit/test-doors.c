@@ -1,0 +1,663 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * The doors' core: what is counted and when it is too much, with clocks as arguments; and who knocks, asked over a real server by a
+ * real archive's devices.
+ */
+#include "site.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/encode.h"
+#include "base/fd.h"
+#include "catalogue/arrivals.h"
+#include "catalogue/readers.h"
+#include "doors/doors-internal.h"
+
+#define MIN_USEC USEC_PER_MIN
+
+/* ---- denials ------------------------------------------------------------------------------------------------------------- */
+
+static struct settings *settings_with(const char *text)
+{
+    struct settings *s = NULL;
+
+    assert_int_equal(settings_parse(text, strlen(text), "t.yaml", NULL, NULL, &s), 0);
+    return s;
+}
+
+static bool denied(struct denials *d, const struct settings *s, const char *who, int64_t now, int64_t n)
+{
+    int64_t counted;
+    bool raised = denials_count(d, s, who, now, &counted);
+
+    assert_int_equal(counted, n);
+    return raised;
+}
+
+/* Three within ten minutes, whenever the minutes begin. */
+static void test_denials_within(void **state)
+{
+    _cleanup_(settings_freep) struct settings *s =
+        settings_with("devices: {denials: 3, denials_within: 10 min}");
+    _cleanup_(denials_freep) struct denials *d = NULL;
+    _cleanup_json_ json_t *alarms = NULL, *later = NULL;
+    int64_t t = 1000 * MIN_USEC;
+
+    assert_int_equal(denials_new(&d), 0);
+    assert_false(denied(d, s, "a", t, 1));
+    assert_false(denied(d, s, "a", t + 9 * MIN_USEC, 2));
+    assert_false(denied(d, s, "a", t + 11 * MIN_USEC, 2)); /* the first is too old */
+    assert_false(denied(d, s, "b", t + 11 * MIN_USEC, 1));
+    assert_true(denied(d, s, "a", t + 12 * MIN_USEC, 3));
+    assert_false(denied(d, s, "a", t + 13 * MIN_USEC, 3)); /* said already */
+    assert_false(denied(d, s, "a", t + 40 * MIN_USEC, 1));
+    assert_false(denied(d, s, "a", t + 41 * MIN_USEC, 2));
+    assert_true(denied(d, s, "a", t + 42 * MIN_USEC, 3)); /* again, after it was quiet */
+    alarms = denials_alarms(d, t + 43 * MIN_USEC);
+    assert_int_equal(json_array_size(alarms), 1);
+    assert_string_equal(json_get_string(json_array_get(alarms, 0), "who"), "a");
+    assert_int_equal(json_get_integer(json_array_get(alarms, 0), "denials", 0), 8);
+    later = denials_alarms(d, t + 42 * MIN_USEC + USEC_PER_DAY);
+    assert_int_equal(json_array_size(later), 0);
+}
+
+/* However many there are, those that go on are counted. */
+static void test_denials_of_many(void **state)
+{
+    _cleanup_(settings_freep) struct settings *s =
+        settings_with("devices: {denials: 3, denials_within: 10 min}");
+    _cleanup_(denials_freep) struct denials *d = NULL;
+    _cleanup_json_ json_t *alarms = NULL;
+    int64_t t = 1000 * MIN_USEC;
+    char who[40];
+
+    assert_int_equal(denials_new(&d), 0);
+    for (int64_t i = t; i < t + 5000; i++) {
+        snprintf(who, sizeof who, "address %lld", (long long)i);
+        assert_false(denied(d, s, who, i, 1));
+        if (i % 500 == 0)
+            (void)denials_count(d, s, "persistent", i, &(int64_t){0});
+    }
+    alarms = denials_alarms(d, t + 5000);
+    assert_int_equal(json_array_size(alarms), 1);
+}
+
+/* ---- limits -------------------------------------------------------------------------------------------------------------- */
+
+static void test_requests_a_minute(void **state)
+{
+    _cleanup_(limits_freep) struct limits *l = NULL;
+    int64_t t = 5 * MIN_USEC;
+
+    assert_int_equal(limits_new(&l), 0);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(limits_request(l, "dock", 6, t), 0);
+    assert_int_equal(limits_request(l, "dock", 6, t), 10); /* one every ten seconds comes back */
+    assert_int_equal(limits_request(l, "dock", 6, t + 7 * USEC_PER_SEC), 3);
+    assert_int_equal(limits_request(l, "other", 6, t), 0);
+    assert_int_equal(limits_request(l, "dock", 6, t + 10 * USEC_PER_SEC), 0);
+    assert_int_equal(limits_request(l, "dock", 6, t + 10 * USEC_PER_SEC), 10);
+    for (int i = 0; i < 6; i++) /* never more than a minute's worth */
+        assert_int_equal(limits_request(l, "dock", 6, t + 600 * MIN_USEC), 0);
+    assert_int_not_equal(limits_request(l, "dock", 6, t + 600 * MIN_USEC), 0);
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(limits_request(l, "free", 0, t), 0);
+}
+
+static void test_bytes_of_a_day(void **state)
+{
+    _cleanup_(limits_freep) struct limits *l = NULL;
+    uint64_t bytes, seen;
+
+    assert_int_equal(limits_new(&l), 0);
+    assert_false(limits_used(l, "d", 1, &bytes, &seen));
+    limits_count(l, "d", 1, 10); /* while the catalogue is asked */
+    assert_false(limits_set_used(l, "d", 1, 100, seen));
+    assert_false(limits_used(l, "d", 1, &bytes, &seen));
+    assert_true(limits_set_used(l, "d", 1, 110, seen));
+    limits_count(l, "d", 1, 5);
+    assert_true(limits_used(l, "d", 1, &bytes, &seen));
+    assert_int_equal(bytes, 115);
+    assert_false(limits_used(l, "d", 2, &bytes, &seen)); /* midnight */
+    for (int i = 0; i < 100; i++) {
+        char name[16];
+        snprintf(name, sizeof name, "%d", i);
+        limits_count(l, name, 1, 1);
+    }
+    assert_true(limits_used(l, "d", 1, &bytes, &seen));
+}
+
+/* ---- sessions ------------------------------------------------------------------------------------------------------------ */
+
+static void test_sessions(void **state)
+{
+    _cleanup_(sessions_freep) struct sessions *s = NULL;
+    _cleanup_free_ char *serial = NULL, *token = NULL;
+    char one[DOORS_SESSION_SIZE], other[DOORS_SESSION_SIZE], longest[400];
+
+    assert_int_equal(sessions_new(&s), 0);
+    assert_int_equal(sessions_open(s, "BWS-1", "lh_x", 100, 50, one), 0);
+    assert_true(session_is_formed(one));
+    assert_int_equal(sessions_find(s, one, 149, &serial, &token), 0);
+    assert_string_equal(serial, "BWS-1");
+    assert_string_equal(token, "lh_x");
+    assert_int_equal(sessions_find(s, one, 150, &serial, &token), -ENOENT); /* over */
+    memcpy(other, one, sizeof one);
+    other[20] = other[20] == 'a' ? 'b' : 'a';
+    assert_int_equal(sessions_find(s, other, 120, &serial, &token), -ENOENT);
+    assert_int_equal(sessions_find(s, "", 120, &serial, &token), -ENOENT);
+    memset(longest, 'a', sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    memcpy(longest, one, 7);
+    assert_int_equal(sessions_find(s, longest, 120, &serial, &token), -ENOENT);
+    /* the oldest make room */
+    for (int i = 0; i < 1024; i++)
+        assert_int_equal(sessions_open(s, "BWS-2", "t", 120, 1000 + i, other), 0);
+    assert_int_equal(sessions_find(s, one, 121, &serial, &token), -ENOENT);
+}
+
+/* ---- answers ------------------------------------------------------------------------------------------------------------- */
+
+static const char *header_of(const struct http_answer *a, const char *name)
+{
+    for (size_t i = 0; i < a->n_headers; i++)
+        if (strcasecmp(a->headers[i].name, name) == 0)
+            return a->headers[i].value;
+    return "";
+}
+
+static void test_failures_say_what_to_do(void **state)
+{
+    static const struct {
+        int code;
+        unsigned status;
+        const char *header; /* that must be there */
+    } cases[] = {
+        {UPLOAD_E_NONE, 404, ""},
+        {UPLOAD_E_BUSY, 423, ""},
+        {UPLOAD_E_OFFSET, 409, ""},
+        {UPLOAD_E_CHECKSUM, 460, ""},
+        {UPLOAD_E_EMPTY, 400, ""},
+        {UPLOAD_E_SEALED, 403, ""},
+        {UPLOAD_E_DENIED, 403, ""},
+        {DEVICES_E_UNKNOWN, 401, "WWW-Authenticate"},
+        {DEVICES_E_REVOKED, 403, ""},
+        {DEVICES_E_RETIRED, 403, ""},
+        {DEVICES_E_INPUT, 422, ""},
+        {-ENOSPC, 507, ""},
+        {-EFBIG, 413, ""},
+        {-EAGAIN, 503, "Retry-After"},
+        {-ECANCELED, 503, "Retry-After"},
+        {DB_E_BUSY, 503, "Retry-After"},
+        {-ENOMEM, 503, "Retry-After"},
+        {-EMFILE, 503, "Retry-After"},
+        {-EPROTO, 400, ""},
+        {-EINVAL, 400, ""},
+        {-EBADMSG, 500, ""},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct http_answer a = HTTP_ANSWER_INIT;
+        struct error err = ERROR_INIT;
+        _cleanup_json_ json_t *root = NULL;
+
+        error_set(&err, cases[i].code, "thing", "is wrong; make it right");
+        doors_fail(&a, cases[i].code, 460, &err);
+        if (a.status != cases[i].status)
+            fail_msg("%d: %u, not %u", cases[i].code, a.status, cases[i].status);
+        assert_true(!*cases[i].header || *header_of(&a, cases[i].header));
+        assert_int_equal(json_parse(a.body, a.body_size, "body", &root, NULL), 0);
+        assert_string_equal(json_get_string(json_get_object(root, "error"), "what"), "is wrong");
+        assert_string_equal(json_get_string(json_get_object(root, "error"), "object"), "thing");
+        assert_string_equal(json_get_string(json_get_object(root, "error"), "right"), "make it right");
+        http_answer_done(&a);
+    }
+}
+
+static void test_receipts(void **state)
+{
+    struct upload_result result = {.bytes = 7, .leaf = 3, .receipt = (char *)"c2sp.org/tlog-proof@v1\n"};
+    struct http_answer a = HTTP_ANSWER_INIT;
+    _cleanup_json_ json_t *o = NULL;
+
+    strcpy(result.recording.text, "01JA0000000000000000000001");
+    doors_receipt(&a, 201, &result);
+    assert_int_equal(a.status, 201);
+    assert_string_equal(header_of(&a, "Location"), "/v1/recordings/01JA0000000000000000000001");
+    assert_int_equal(json_parse(a.body, a.body_size, "body", &o, NULL), 0);
+    assert_int_equal(json_get_integer(o, "bytes", 0), 7);
+    assert_int_equal(json_get_integer(o, "leaf", 0), 3);
+    assert_false(json_get_bool(o, "again", true));
+    assert_int_equal(strlen(json_get_string(o, "sha256")), 64);
+    assert_string_equal(json_get_string(o, "receipt"), result.receipt);
+    http_answer_done(&a);
+    result.again = true;
+    doors_receipt(&a, 201, &result);
+    assert_int_equal(a.status, 200);
+    http_answer_done(&a);
+}
+
+static void test_dates(void **state)
+{
+    static const char *const same[] = {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
+                                       "Sun Nov  6 08:49:37 1994"};
+    static const char *const bad[] = {"",
+                                      "yesterday",
+                                      "Sun, 06 Nov 1994 08:49:37",
+                                      "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
+                                      "Sun, 06 Nov 1994 25:49:37 GMT",
+                                      "Sun, 32 Nov 1994 08:49:37 GMT",
+                                      "Sun, 06 Nov 1904 08:49:37 GMT",
+                                      "784111777"};
+    int64_t usec = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+        assert_int_equal(http_date_parse(same[i], &usec), 0);
+        assert_int_equal(usec, INT64_C(784111777) * USEC_PER_SEC);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        if (http_date_parse(bad[i], &usec) != -EINVAL)
+            fail_msg("taken as a date: %s", bad[i]);
+}
+
+/* ---- who knocks ---------------------------------------------------------------------------------------------------------- */
+
+struct house {
+    struct site *s;
+    struct readers *readers;
+    struct doors *doors;
+    struct http_server *server;
+    uint16_t port;
+    char dock[ULID_LENGTH + 1], token[DEVICE_TOKEN_SIZE], key[ULID_LENGTH + 1];
+};
+
+static const struct settings *settings_of(void *userdata)
+{
+    return ((struct house *)userdata)->s->settings;
+}
+
+/* /admit/BYTES, /sign-in, /origin and /session; all after identify, but the second. */
+static bool on_begin(void *userdata, const struct http_request *r, void **state, struct http_answer *answer)
+{
+    struct house *h = userdata;
+    struct device device;
+    bool ok = strcmp(r->target, "/sign-in") == 0
+                  ? doors_sign_in(h->doors, r, http_header(r, "X-Auth-User"), http_header(r, "X-Auth-Key"),
+                                  &device, answer)
+                  : doors_identify(h->doors, r, &device, answer);
+    struct knock k = {.doors = h->doors, .request = r, .device = &device};
+    struct upload_origin origin = {0};
+    char *text = NULL, session[DOORS_SESSION_SIZE];
+
+    if (!ok)
+        return false;
+    snprintf(k.owner, sizeof k.owner, "%s", device.id);
+    if (strncmp(r->target, "/admit/", 7) == 0 &&
+        !doors_admit(h->doors, &device, atoll(r->target + 7), answer))
+        return false;
+    if (strcmp(r->target, "/session") == 0) {
+        assert_int_equal(doors_session_open(h->doors, &device, h->token, USEC_PER_HOUR, session), 0);
+        text = strdup(session);
+    } else if (strcmp(r->target, "/origin") == 0) {
+        assert_int_equal(doors_origin(&k, "put", &origin), 0);
+        assert_string_equal(origin.owner, device.id);
+        assert_int_equal(json_canonical(origin.facts, &text), 0);
+        json_decref(origin.facts);
+    } else {
+        text = strdup(device.serial);
+    }
+    http_answer_text(answer, 200, "text/plain", text);
+    return false;
+}
+
+static void on_close(void *userdata, void *state, bool whole)
+{
+}
+
+static void on_refused(void *userdata, unsigned status, const struct error *err, struct http_answer *answer)
+{
+    http_answer_text(answer, status, "text/plain", NULL);
+}
+
+static int register_devices(struct txn *t, void *userdata, struct error *err)
+{
+    struct house *h = userdata;
+    struct device_context c = {"user:test", h->s->settings->site.zone};
+    struct device_input dock = {.serial = "DOCK-1", .kind = "dock", .quota = "1000 B", .rate = "100"};
+    struct device_input old = {.serial = "OLD-1"};
+    char id[ULID_LENGTH + 1];
+    int r = device_add(t, &c, &dock, h->dock, err);
+
+    r = r != 0 ? r : device_token_add(t, &c, "DOCK-1", "t", NULL, h->key, h->token, err);
+    return r != 0 ? r : device_add(t, &c, &old, id, err);
+}
+
+static int revoke_key(struct txn *t, void *userdata, struct error *err)
+{
+    struct house *h = userdata;
+    struct device_context c = {"user:test", h->s->settings->site.zone};
+
+    return device_key_revoke(t, &c, "DOCK-1", h->key, "lost", err);
+}
+
+static int set_up(void **state)
+{
+    struct house *h = calloc(1, sizeof *h);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t size = sizeof address;
+    struct http_service service = {.begin = on_begin, .close = on_close, .refuse = on_refused, .userdata = h};
+    struct http_options options = {.connections = 20, .connections_per_address = 20, .header_usec = MIN_USEC};
+    struct doors_context context;
+    struct http_listener listener = {-1, HTTP_LOOPBACK};
+    struct site *s;
+
+    assert_int_equal(site_set_up((void **)&h->s), 0);
+    s = h->s;
+    site_use(s, "devices: {denials: 3}\nuploads: {max: 1 MiB}\n");
+    OK(writer_run(s->writer, false, register_devices, h, &s->err));
+    OK(readers_new(s->settings->catalogue.dsn, &h->readers));
+    context = (struct doors_context){s->in, s->writer, s->ledger, s->feed, h->readers, settings_of, h};
+    OK(doors_new(&context, &h->doors, &s->err));
+    listener.fd = http_listen_tcp("127.0.0.1:0", true, &s->err);
+    assert_true(listener.fd >= 0);
+    assert_int_equal(getsockname(listener.fd, (struct sockaddr *)&address, &size), 0);
+    h->port = ntohs(address.sin_port);
+    OK(http_server_new(&listener, 1, &options, &service, &h->server, &s->err));
+    *state = h;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct house *h = *state;
+
+    http_server_free(h->server);
+    doors_free(h->doors);
+    readers_free(h->readers);
+    (void)site_tear_down((void **)&h->s);
+    free(h);
+    return 0;
+}
+
+/* Return: the status; the whole answer goes to out. */
+static int ask(struct house *h, char out[8192], const char *target, const char *headers, ...)
+{
+    struct sockaddr_in address = {
+        .sin_family = AF_INET, .sin_port = htons(h->port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    char extra[2000], text[3000];
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    ssize_t n;
+    va_list ap;
+
+    va_start(ap, headers);
+    vsnprintf(extra, sizeof extra, headers, ap);
+    va_end(ap);
+    assert_int_equal(connect(fd, (struct sockaddr *)&address, sizeof address), 0);
+    n = snprintf(text, sizeof text, "GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n%s\r\n", target,
+                 extra);
+    assert_int_equal(fd_write_full(fd, text, (size_t)n), 0);
+    n = fd_read_full(fd, out, 8191);
+    assert_true(n > 0);
+    out[n] = '\0';
+    close(fd);
+    assert_int_equal(strncmp(out, "HTTP/1.1 ", 9), 0);
+    return atoi(out + 9);
+}
+
+static int64_t total_denied(struct house *h)
+{
+    _cleanup_json_ json_t *o = doors_status(h->doors);
+
+    return json_get_integer(o, "denied", -1);
+}
+
+static char *basic(const char *user, const char *secret)
+{
+    char plain[300], *out;
+    _cleanup_free_ char *encoded = NULL;
+
+    snprintf(plain, sizeof plain, "%s:%s", user, secret);
+    encoded = encode_base64(plain, strlen(plain));
+    assert_true(asprintf(&out, "Authorization: Basic %s\r\n", encoded) > 0);
+    return out;
+}
+
+static void test_identify(void **state)
+{
+    struct house *h = *state;
+    _cleanup_free_ char *good = basic("DOCK-1", h->token), *swapped = basic("OLD-1", h->token),
+                        *wrong = basic("DOCK-1", "lh_no");
+    char out[8192];
+
+    assert_int_equal(ask(h, out, "/", "Authorization: Bearer %s\r\n", h->token), 200);
+    assert_non_null(strstr(out, "\r\n\r\nDOCK-1"));
+    assert_int_equal(ask(h, out, "/", "%s", good), 200);
+    assert_int_equal(ask(h, out, "/sign-in", "X-Auth-User: DOCK-1\r\nX-Auth-Key: %s\r\n", h->token), 200);
+    /* nothing at all is a question, not an attempt */
+    assert_int_equal(ask(h, out, "/", "%s", ""), 401);
+    assert_non_null(strstr(out, "WWW-Authenticate: Basic"));
+    assert_int_equal(total_denied(h), 0);
+    assert_int_equal(ask(h, out, "/", "%s", swapped), 401);
+    assert_non_null(strstr(out, "do not belong together"));
+    assert_int_equal(ask(h, out, "/", "%s", wrong), 401);
+    assert_int_equal(ask(h, out, "/", "Authorization: Bearer\r\n"), 401);
+    assert_int_equal(ask(h, out, "/", "Authorization: Negotiate abc\r\n"), 401);
+    assert_int_equal(ask(h, out, "/", "X-Auth-Token: guess\r\n"), 401);
+    assert_int_equal(ask(h, out, "/sign-in", "X-Auth-User: OLD-1\r\nX-Auth-Key: %s\r\n", h->token), 401);
+    assert_int_equal(ask(h, out, "/sign-in", "%s", ""), 401);
+    assert_int_equal(total_denied(h), 7);
+}
+
+static void test_alarm(void **state)
+{
+    struct house *h = *state;
+    _cleanup_free_ char *wrong = basic("DOCK-1", "lh_no"), *line = NULL;
+    _cleanup_json_ json_t *status = NULL, *event = NULL;
+    uint64_t from = feed_position(h->s->feed), missed;
+    uint64_t logged = log_count(EVENT_DEVICE_ALARM);
+    char out[8192];
+
+    for (int i = 0; i < 4; i++)
+        assert_int_equal(ask(h, out, "/", "%s", wrong), 401);
+    status = doors_status(h->doors);
+    assert_int_equal(json_array_size(json_get_array(status, "alarms")), 2); /* the address and the device */
+    assert_int_equal(log_count(EVENT_DEVICE_ALARM), logged + 2);
+    assert_int_equal(feed_next(h->s->feed, &from, 0, &line, &missed), 1);
+    assert_int_equal(json_parse(line, strlen(line), "line", &event, NULL), 0);
+    assert_string_equal(json_get_string(event, "event"), "alarm");
+    assert_string_equal(json_get_string(event, "who"), "address 127.0.0.1");
+    assert_int_equal(json_get_integer(event, "denials", 0), 3);
+}
+
+static void test_revoked(void **state)
+{
+    struct house *h = *state;
+    struct site *s = h->s;
+    char out[8192], session[DOORS_SESSION_SIZE];
+
+    assert_int_equal(ask(h, out, "/session", "Authorization: Bearer %s\r\n", h->token), 200);
+    snprintf(session, sizeof session, "%s", strstr(out, "\r\n\r\n") + 4);
+    assert_int_equal(ask(h, out, "/", "X-Auth-Token: %s\r\n", session), 200);
+    assert_non_null(strstr(out, "\r\n\r\nDOCK-1"));
+    OK(writer_run(s->writer, false, revoke_key, h, &s->err));
+    assert_int_equal(ask(h, out, "/", "Authorization: Bearer %s\r\n", h->token), 403);
+    assert_int_equal(ask(h, out, "/", "X-Auth-Token: %s\r\n", session), 403); /* and its sessions */
+    assert_int_equal(total_denied(h), 2);
+    /* one of before a restart: signing in again helps, so it is no attack */
+    session[10] = session[10] == 'a' ? 'b' : 'a';
+    assert_int_equal(ask(h, out, "/", "X-Auth-Token: %s\r\n", session), 401);
+    assert_int_equal(total_denied(h), 2);
+}
+
+/* Without a catalogue nobody is turned away for good. */
+static void test_catalogue_gone(void **state)
+{
+    struct house *h = *state;
+    char out[8192];
+    struct doors_context context = *doors_context_of(h->doors);
+    struct readers *broken;
+    struct doors *doors, *whole = h->doors;
+
+    assert_int_equal(readers_new("/nowhere/at/all.db", &broken), 0);
+    context.readers = broken;
+    assert_int_equal(doors_new(&context, &doors, NULL), 0);
+    h->doors = doors;
+    assert_int_equal(ask(h, out, "/", "Authorization: Bearer %s\r\n", h->token), 503);
+    assert_non_null(strstr(out, "Retry-After: "));
+    assert_int_equal(total_denied(h), 0);
+    h->doors = whole;
+    doors_free(doors);
+    readers_free(broken);
+}
+
+static void test_origin(void **state)
+{
+    struct house *h = *state;
+    char out[8192], now[CALENDAR_TEXT_SIZE];
+    _cleanup_json_ json_t *plain = NULL, *exact = NULL, *rough = NULL, *nonsense = NULL;
+
+    assert_int_equal(ask(h, out, "/origin", "Authorization: Bearer %s\r\n", h->token), 200);
+    plain = json_loads(strstr(out, "\r\n\r\n") + 4, 0, NULL);
+    assert_string_equal(json_get_string(plain, "device"), "DOCK-1");
+    assert_string_equal(json_get_string(plain, "device_id"), h->dock);
+    assert_string_equal(json_get_string(plain, "peer"), "127.0.0.1");
+    assert_null(json_object_get(plain, "clock_offset"));
+    calendar_format_utc(clock_now_usec() - 100 * USEC_PER_SEC, now);
+    assert_int_equal(
+        ask(h, out, "/origin",
+            "Authorization: Bearer %s\r\nX-Device-Time: %s\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n",
+            h->token, now),
+        200);
+    exact = json_loads(strstr(out, "\r\n\r\n") + 4, 0, NULL);
+    assert_in_range(-json_get_integer(exact, "clock_offset", 0), 100 * USEC_PER_SEC, 160 * USEC_PER_SEC);
+    assert_int_equal(ask(h, out, "/origin",
+                         "Authorization: Bearer %s\r\nDate: Sun, 06 Nov 1994 08:49:37 GMT\r\n", h->token),
+                     200);
+    rough = json_loads(strstr(out, "\r\n\r\n") + 4, 0, NULL);
+    assert_true(json_get_integer(rough, "clock_offset", 0) < -30 * 365 * USEC_PER_DAY);
+    assert_int_equal(ask(h, out, "/origin",
+                         "Authorization: Bearer %s\r\nX-Device-Time: 2026-11-23 12:00\r\nDate: now\r\n",
+                         h->token),
+                     200);
+    nonsense = json_loads(strstr(out, "\r\n\r\n") + 4, 0, NULL);
+    assert_null(json_object_get(nonsense, "clock_offset"));
+}
+
+static void test_quota(void **state)
+{
+    struct house *h = *state;
+    struct device dock = {.quota_bytes = 1000};
+    char out[8192];
+    const char *wait;
+
+    memcpy(dock.id, h->dock, sizeof dock.id);
+    assert_int_equal(ask(h, out, "/admit/1048577", "Authorization: Bearer %s\r\n", h->token), 413);
+    assert_non_null(strstr(out, "uploads.max"));
+    assert_int_equal(ask(h, out, "/admit/1001", "Authorization: Bearer %s\r\n", h->token), 413);
+    assert_null(strstr(out, "Retry-After"));
+    assert_int_equal(ask(h, out, "/admit/1000", "Authorization: Bearer %s\r\n", h->token), 200);
+    doors_account(h->doors, &dock, 600);
+    assert_int_equal(ask(h, out, "/admit/400", "Authorization: Bearer %s\r\n", h->token), 200);
+    assert_int_equal(ask(h, out, "/admit/401", "Authorization: Bearer %s\r\n", h->token), 429);
+    wait = strstr(out, "Retry-After: ");
+    assert_non_null(wait);
+    assert_in_range(atoi(wait + 13), 1, 86401);
+    doors_account(h->doors, &dock, 400);
+    assert_int_equal(ask(h, out, "/admit/-1", "Authorization: Bearer %s\r\n", h->token), 429);
+}
+
+static void test_rate(void **state)
+{
+    struct house *h = *state;
+    char out[8192];
+    int refused = 0;
+
+    for (int i = 0; i < 104; i++)
+        refused += ask(h, out, "/admit/1", "Authorization: Bearer %s\r\n", h->token) == 429;
+    assert_in_range(refused, 1, 4); /* the minute goes on meanwhile */
+    assert_non_null(strstr(out, "Retry-After: "));
+}
+
+/* ---- what was delivered before ------------------------------------------------------------------------------------------- */
+
+struct seal {
+    const char *id, *device;
+    char fill;
+    int bytes;
+    int64_t time_usec;
+};
+
+static int seal(struct txn *t, void *userdata, struct error *err)
+{
+    struct seal *x = userdata;
+    char digest[DIGEST_HEX_SIZE];
+
+    memset(digest, x->fill, 64);
+    digest[64] = '\0';
+    return txn_act(t, "recording.sealed", "door:put", x->id, x->time_usec,
+                   json_pack("{s:s, s:i, s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:{s:s}}}", "digest", digest,
+                             "bytes", x->bytes, "name", "a.mp4", "content", "a.mp4", "kind", "video",
+                             "arrival", "door", "put", "path", "a.mp4", "zone", "UTC", "device_id", x->device,
+                             "sidecar", "device_id", "01JD0000000000000000000009"),
+                   NULL, err);
+}
+
+/* A file may say what it likes of itself: whose it is is known from who delivered it. */
+static void test_bytes_of_arrivals(void **state)
+{
+    struct house *h = *state;
+    struct site *s = h->s;
+    int64_t now = clock_now_usec();
+    struct seal seals[] = {
+        {"01JA0000000000000000000001", h->dock, 'a', 100, now},
+        {"01JA0000000000000000000002", h->dock, 'b', 20, now + USEC_PER_HOUR},
+        {"01JA0000000000000000000003", "01JD0000000000000000000001", 'c', 3, now + USEC_PER_HOUR},
+        {"01JA0000000000000000000004", h->dock, 'd', 4, now + 2 * USEC_PER_HOUR}};
+    uint64_t bytes;
+    bool has;
+
+    for (size_t i = 0; i < ARRAY_SIZE(seals); i++)
+        OK(writer_run(s->writer, false, seal, &seals[i], &s->err));
+    OK(arrivals_bytes_since(s->db, h->dock, now, &bytes, &s->err));
+    assert_int_equal(bytes, 124);
+    OK(arrivals_bytes_since(s->db, h->dock, now + USEC_PER_HOUR, &bytes, &s->err));
+    assert_int_equal(bytes, 24);
+    OK(arrivals_bytes_since(s->db, h->dock, now + 3 * USEC_PER_HOUR, &bytes, &s->err));
+    assert_int_equal(bytes, 0);
+    OK(arrivals_bytes_since(s->db, "01JD0000000000000000000009", 0, &bytes, &s->err));
+    assert_int_equal(bytes, 0);
+    OK(arrivals_has_device(s->db, seals[0].id, h->dock, &has, &s->err));
+    assert_true(has);
+    OK(arrivals_has_device(s->db, seals[0].id, "01JD0000000000000000000009", &has, &s->err));
+    assert_false(has);
+    OK(arrivals_has_device(s->db, seals[2].id, h->dock, &has, &s->err));
+    assert_false(has);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_denials_within),
+        cmocka_unit_test(test_denials_of_many),
+        cmocka_unit_test(test_requests_a_minute),
+        cmocka_unit_test(test_bytes_of_a_day),
+        cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_failures_say_what_to_do),
+        cmocka_unit_test(test_receipts),
+        cmocka_unit_test(test_dates),
+        cmocka_unit_test_setup_teardown(test_identify, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_alarm, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_revoked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_catalogue_gone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_origin, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_quota, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_rate, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_bytes_of_arrivals, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
