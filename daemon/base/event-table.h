@@ -28,6 +28,8 @@
     X(RECORDING_EXAMINED,  INFO,    "RECORDING STATUS",       "examined {RECORDING}: {STATUS}") \
     X(RECORDING_DAMAGED,   WARNING, "RECORDING REASON",       "{RECORDING} is damaged: {REASON}; kept as it came") \
     X(SOURCE_LEFT,         WARNING, "FILE REASON",            "sealed, but the source {FILE} stays: {REASON}") \
+    X(UPLOAD_EXPIRED,      NOTICE,  "UPLOAD FILE BYTES",      "unfinished upload {UPLOAD} of {FILE} expired with {BYTES} bytes; they are gone") \
+    X(UPLOAD_WAITS,        WARNING, "UPLOAD FILE REASON",     "upload {UPLOAD} of {FILE} waits, it is tried again: {REASON}") \
     X(EXAMINE_FAILED,      ERROR,   "RECORDING REASON",       "{RECORDING} could not be examined, it is tried again later: {REASON}") \
     X(CLOCK_DOUBTFUL,      WARNING, "REASON",                 "the clock is doubtful: {REASON}") \
     X(POLICY_ADOPTED,      NOTICE,  "POLICY VERSION",         "policy {POLICY} version {VERSION} is in force") \

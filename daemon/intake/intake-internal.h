@@ -166,11 +166,15 @@ void source_write_receipt(struct item *item);
 /* recover.c */
 int recover_staging(struct intake *in, struct error *err);
 
-/* upload-table.c: all uploads. */
+/* upload-table.c, upload-keeper.c, upload-recover.c: all uploads. */
 int uploads_new(struct intake *in, struct error *err);
 void uploads_stop(struct intake *in); /* whoever waits for a seal hears -ECANCELED */
 void uploads_free(struct intake *in);
-/* What a former process left: thrown away, or gone on with. After all intents have been carried out. */
+int uploads_keeper_start(struct intake *in);
+void uploads_keeper_stop(struct intake *in);
+void uploads_kick(struct uploads *all); /* settings have changed */
+/* What a former process left: thrown away, or gone on with. After all intents have been carried out. Return: 0, negative errno,
+ * positive: it cannot be understood. */
 int uploads_recover(struct intake *in, struct db *db, const char *id, struct error *err);
 void uploads_status(struct intake *in, json_t *status);
 

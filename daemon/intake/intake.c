@@ -188,6 +188,7 @@ int intake_new(const struct intake_context *context, struct intake **ret, struct
     r = r < 0 ? r : examiner_new(in, &in->examiner, err);
     r = r < 0 ? r : sealer_new(in, &in->sealer, err);
     r = r < 0 ? r : drop_new(in, &in->drop, err);
+    r = r < 0 ? r : uploads_keeper_start(in);
     if (r < 0)
         return r;
     *ret = TAKE_PTR(in);
@@ -205,6 +206,7 @@ struct intake *intake_free(struct intake *in)
     if (!in)
         return NULL;
     intake_hurry(in);
+    uploads_keeper_stop(in);
     drop_stop(in->drop);
     in->pool = pool_free(in->pool);       /* what is being hashed stops at the next block */
     in->sealer = sealer_free(in->sealer); /* what is staged is sealed */
@@ -224,6 +226,7 @@ void intake_reload(struct intake *in, const struct settings *settings, const str
     atomic_store(&in->settings, settings);
     atomic_store(&in->placer, placer);
     drop_reload(in->drop);
+    uploads_kick(in->uploads);
 }
 
 json_t *intake_status(struct intake *in)

@@ -208,6 +208,17 @@ static int recover_intent(struct recovery *rec, const char *name)
     return all ? store_intent_remove(rec->in->store, name, rec->err) : 0;
 }
 
+static int recover_upload(struct recovery *rec, const char *id)
+{
+    char folder[ULID_LENGTH + 16];
+    int r = uploads_recover(rec->in, rec->db, id, rec->err);
+
+    if (r <= 0)
+        return r;
+    snprintf(folder, sizeof folder, "%s" STORE_UPLOAD_SUFFIX, id);
+    return quarantine_entry(rec, folder, "an upload whose info.json cannot be read");
+}
+
 static int on_intent(void *userdata, enum store_staging_kind kind, const char *name)
 {
     return kind == STORE_STAGING_INTENT ? recover_intent(userdata, name) : 0;
@@ -232,7 +243,7 @@ static int on_rest(void *userdata, enum store_staging_kind kind, const char *nam
         rec->undone++;
         return r > 0 ? 0 : r;
     case STORE_STAGING_UPLOAD:
-        return uploads_recover(rec->in, rec->db, name, rec->err);
+        return recover_upload(rec, name);
     case STORE_STAGING_INTENT:
         return 0;
     }

@@ -13,23 +13,48 @@
 
 #define WRITE_OUT_BYTES (8 << 20)
 
-int upload_file_open(struct upload_file *f, int dirfd, const char *path, bool fresh)
+int upload_file_create(struct upload_file *f, int dirfd, const char *path)
 {
-    int flags = O_RDWR | O_NOFOLLOW | O_CLOEXEC | (fresh ? O_CREAT | O_EXCL : 0);
-    struct stat st;
     int fd, r = inject_point("upload.open");
 
     if (r < 0)
         return r;
-    fd = openat(dirfd, path, flags, 0600);
+    fd = openat(dirfd, path, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return -errno;
-    if (fstat(fd, &st) < 0 || lseek(fd, 0, SEEK_END) < 0) {
-        r = -errno;
-        close(fd);
+    *f = (struct upload_file){.fd = fd};
+    return 0;
+}
+
+int upload_file_open(struct upload_file *f, int dirfd, const char *path, int64_t bytes)
+{
+    _cleanup_close_ int fd = -1;
+    struct stat st;
+    int r = inject_point("upload.open");
+
+    if (r < 0)
         return r;
-    }
-    *f = (struct upload_file){fd, st.st_size, st.st_size};
+    fd = openat(dirfd, path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (st.st_size < bytes)
+        return -ENODATA;
+    if ((st.st_size > bytes && ftruncate(fd, bytes) < 0) || lseek(fd, bytes, SEEK_SET) < 0)
+        return -errno;
+    *f = (struct upload_file){TAKE_FD(fd), bytes, bytes};
+    return 0;
+}
+
+int upload_file_cut(struct upload_file *f, int64_t bytes)
+{
+    int r = inject_point("upload.cut");
+
+    if (r < 0)
+        return r;
+    if (ftruncate(f->fd, bytes) < 0 || lseek(f->fd, bytes, SEEK_SET) < 0)
+        return -errno;
+    f->bytes = bytes;
+    f->begun = MIN(f->begun, bytes);
     return 0;
 }
 
@@ -38,14 +63,23 @@ int upload_file_write(struct upload_file *f, const void *data, size_t size)
     int r = inject_point("upload.write");
 
     r = r < 0 ? r : fd_write_full(f->fd, data, size);
-    if (r < 0)
+    if (r < 0) {
+        (void)upload_file_cut(f, f->bytes); /* else upload_file_open does it */
         return r;
+    }
     f->bytes += (int64_t)size;
     if (f->bytes - f->begun >= WRITE_OUT_BYTES) {
         (void)sync_file_range(f->fd, f->begun, f->bytes - f->begun, SYNC_FILE_RANGE_WRITE);
         f->begun = f->bytes;
     }
     return 0;
+}
+
+int upload_file_sync(struct upload_file *f)
+{
+    int r = inject_point("upload.sync");
+
+    return r < 0 ? r : fdatasync(f->fd) < 0 ? -errno : 0;
 }
 
 void upload_file_close(struct upload_file *f)

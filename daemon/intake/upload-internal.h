@@ -10,6 +10,7 @@
 #include "intake/upload.h"
 
 #define UPLOAD_DATA         "data" /* the bytes, in staging/<ULID>.upload */
+#define UPLOAD_INFO         "info.json"
 #define UPLOAD_CHECKS_MAX   4
 #define UPLOAD_PATH_SIZE    (ULID_LENGTH + 32)
 #define UPLOAD_NAME_MAX     1024
@@ -25,9 +26,14 @@ struct upload_file {
     int64_t begun; /* of which the kernel has been told to write them out */
 };
 
-/* path: below staging. fresh: it must not be there. Return: 0 or negative errno. */
-int upload_file_open(struct upload_file *f, int dirfd, const char *path, bool fresh);
+/* Makes the file path below dirfd. Return: 0 or negative errno. */
+int upload_file_create(struct upload_file *f, int dirfd, const char *path);
+/* Opens it again to go on at bytes: what is behind them is cut off. Return: also -ENODATA (it has not even so many). */
+int upload_file_open(struct upload_file *f, int dirfd, const char *path, int64_t bytes);
+/* All of it, or none: on failure the file is as long as before. */
 int upload_file_write(struct upload_file *f, const void *data, size_t size);
+int upload_file_cut(struct upload_file *f, int64_t bytes);
+int upload_file_sync(struct upload_file *f);
 void upload_file_close(struct upload_file *f);
 
 /* ---- one upload -------------------------------------------------------------------------------------------------------- */
@@ -42,8 +48,7 @@ struct upload_check {
 /* How a seal ended, told by the sealer. */
 struct upload_outcome {
     enum outcome outcome;
-    bool committed, again;
-    struct recording_id recording;
+    bool committed;
     uint64_t leaf; /* of a first seal */
     struct error err;
 };
@@ -51,7 +56,7 @@ struct upload_outcome {
 struct upload {
     struct intake *in;
     char id[ULID_LENGTH + 1];
-    unsigned refs; /* of the handle, of the item in the sealer's hands; under uploads.lock */
+    unsigned refs; /* of the table, of the handle, of the item in the sealer's hands; under uploads.lock */
 
     /* where it comes from; owned */
     char *door, *name, *path, *owner, *zone;
@@ -61,30 +66,116 @@ struct upload {
 
     /* the bytes; of whoever holds the handle */
     struct upload_file file;
-    struct hasher *hasher;
+    struct hasher *hasher;      /* NULL: what is on disk has to be digested first */
     struct digest_pair digests; /* when all are there */
+    bool have_digests;
+    bool is_known; /* a former process had them all, and this was their digest */
+    struct digest known;
     struct upload_check checks[UPLOAD_CHECKS_MAX];
     size_t n_checks;
     struct checker *md5;
     char md5_hex[33];
     uint64_t reserved; /* announced, and not here yet */
     int64_t room_at;   /* not announced: room is looked for again when so many bytes are here */
-    bool has_folder;   /* in staging */
-    bool ended;        /* no more bytes */
+    bool has_folder;   /* in staging, and to go with the upload */
+    bool ended;        /* no more bytes, or not in this request */
 
-    /* the seal; under uploads.lock */
-    bool sealing, sealed;
+    /* resumable ones: what is said of them in info.json */
+    bool resumable, partial, final;
+    char *metadata, *concat;
+    char (*parts)[ULID_LENGTH + 1]; /* of which a final one was made; they go when it is sealed */
+    size_t n_parts;
+    int64_t acknowledged; /* so many bytes have been synced and told */
+    bool checked; /* digests were given for pieces: what is not acknowledged was perhaps never compared */
+    /* and of whoever holds the handle */
+    int64_t request_from;          /* where this request began */
+    struct hasher *request_hasher; /* its state then, where digests are to be compared */
+    bool unsynced;                 /* whole, and left to the seal to make durable */
+    bool unwritten;                /* info.json does not say all yet */
+
+    /* under uploads.lock */
+    bool held;    /* by a handle, or by somebody who takes it away */
+    bool listed;  /* in the table */
+    bool sealing; /* in the sealer's hands */
+    bool sealed;
+    bool again;
+    struct recording_id recording;
     struct upload_outcome outcome;
+    int64_t offset;       /* of a resumable one, as others see it */
+    int64_t touched_usec; /* wall clock: when its last byte came, or it was sealed */
+    int64_t retry_usec;   /* monotonic: when it is to be sealed by itself */
+    unsigned tries;
 };
 
 /* "<ULID>.upload/<file>" below staging. */
 const char *upload_file_path(const struct upload *u, const char *file, char out[UPLOAD_PATH_SIZE]);
+
+/* upload.c: an upload in memory, with one reference; id NULL = a new one. */
+int upload_make(struct intake *in, const struct upload_origin *origin, const char *id, struct upload **ret,
+                struct error *err);
+int upload_check_size(const struct upload *u, int64_t bytes, struct error *err);
+int upload_make_file(struct upload *u, struct error *err);
+void upload_forget_checks(struct upload *u);
+
+/* upload-seal.c. The digests that were given, against what came. */
+int upload_compare(struct upload *u, const struct digest_pair *content, struct error *err);
+/* Stages it and gives it to the sealer; whole, its digests known. The outcome comes to upload_sealed. */
+int upload_hand_over(struct upload *u, struct error *err);
+/* What the sender hears of a failure: a short resource, come back later, or the fault itself. */
+int upload_code(int r);
+
+/* upload-resume.c. A resumable one in the table, held, with its room and its file; not durable yet: a crash takes it away. */
+int upload_begin(struct intake *in, const struct upload_origin *origin, const char *metadata, bool partial,
+                 struct upload **ret, struct error *err);
+int upload_register(struct upload *u, struct error *err); /* durable from here on */
+void upload_give_up(struct upload *u);                    /* the other way */
+/* The handle goes; what came is kept. */
+void upload_let_go(struct upload *u);
+/* The state to go back to when the digest of this request's bytes is wrong. */
+int upload_mark_request(struct upload *u);
+/* Digests what is there, for one whose state was lost. */
+int upload_digest_again(struct upload *u, struct error *err);
+/* Ends the digests of a whole one and writes them down. */
+int upload_end_digests(struct upload *u);
+bool upload_all_there(const struct upload *u); /* as many bytes as announced, and no partial one */
+/* Makes what came durable and says so in info.json. On failure it is back at what was acknowledged before. */
+int upload_acknowledge(struct upload *u, struct error *err);
+void upload_show_offset(struct upload *u); /* others may see how far it is */
+/* Opens the bytes to go on at the offset. */
+int upload_open_again(struct upload *u, struct error *err);
+
+/* ---- what is written of resumable ones (upload-info.c) ------------------------------------------------------------------ */
+
+/* info.json: everything but what follows; durable. */
+int upload_info_write(struct upload *u);
+/* Small files beside it that may be lost in a power cut: that pieces are checked, the digest of the whole, what it was sealed as. */
+int upload_info_checked(struct upload *u); /* 0 or negative errno */
+void upload_info_digest(const struct upload *u);
+void upload_info_sealed(const struct upload *u);
+
+/* What a former process wrote. */
+struct upload_info {
+    struct upload *upload; /* with info.json's facts; owned */
+    bool same_boot;        /* no power cut since */
+    bool checked;
+    bool have_digest, sealed;
+    struct digest digest;
+    struct recording_id recording;
+    bool again;
+};
+/* Return: 0, -ENOENT (a plain one), -EINVAL (cannot be understood), other negative errno. */
+int upload_info_read(struct intake *in, const char *id, struct upload_info *ret);
 
 /* ---- all of them (upload-table.c) -------------------------------------------------------------------------------------- */
 
 struct uploads {
     pthread_mutex_t lock;
     pthread_cond_t changed; /* CLOCK_MONOTONIC: a seal has ended, or all is to stop */
+    void *tree;             /* of resumable ones by id */
+    /* the keeper (upload-keeper.c) */
+    pthread_t thread;
+    bool started, kicked;
+    pthread_cond_t work;
 };
 
 /* Whether something may begin now: not stopping, not paused, the catalogue takes writes. Return: 0, -ENOSPC, -EAGAIN, -ECANCELED. */
@@ -93,8 +184,26 @@ int uploads_may_begin(struct intake *in, struct error *err);
 int uploads_reserve(struct upload *u, uint64_t bytes, struct error *err);
 void uploads_unreserve(struct upload *u, uint64_t bytes);
 
+/* The table; all with the lock held. */
+struct upload *uploads_find(struct uploads *all, const char *id);
+/* One of an owner's, that has not expired. Return: 0, UPLOAD_E_NONE, UPLOAD_E_DENIED. */
+int uploads_look_up(struct uploads *all, const char *id, const char *owner, struct upload **ret,
+                    struct error *err);
+bool upload_has_expired(const struct upload *u, int64_t now_usec);
+/* Holds it, with a reference for whoever does. Return: 0, UPLOAD_E_BUSY. */
+int upload_hold(struct upload *u, struct error *err);
+/* After a seal that came to nothing: when it is tried again by itself, ever more slowly. */
+void upload_try_later(struct upload *u);
+int uploads_list(struct uploads *all, struct upload *u); /* takes a reference; 0 or -ENOMEM */
+void uploads_unlist(struct uploads *all, struct upload *u);
+void uploads_each(struct uploads *all, void (*on_upload)(struct upload *u, void *userdata), void *userdata);
+
+/* Takes one away that the caller holds: its folder, and itself out of the table. */
+int uploads_remove(struct upload *u, struct error *err);
+
 struct upload *upload_ref(struct upload *u);
 struct upload *upload_unref(struct upload *u);
+void upload_unhold(struct upload *u); /* takes the lock; the caller's reference goes too */
 DEFINE_CLEANUP(struct upload *, upload_unref)
 
 #endif

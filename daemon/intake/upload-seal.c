@@ -13,6 +13,7 @@
 #include "base/encode.h"
 #include "base/fd.h"
 #include "base/inject.h"
+#include "base/log.h"
 #include "catalogue/receipts.h"
 #include "intake/upload-internal.h"
 
@@ -34,9 +35,19 @@ static bool check_holds(const struct upload_check *c, const struct digest_pair *
     return checker_final(c->checker, out) == c->size && memcmp(c->wanted, out, c->size) == 0;
 }
 
-static int end_bytes(struct upload *u, struct error *err)
+int upload_compare(struct upload *u, const struct digest_pair *content, struct error *err)
+{
+    for (size_t i = 0; i < u->n_checks; i++)
+        if (!check_holds(&u->checks[i], content))
+            return error_set(err, UPLOAD_E_CHECKSUM, u->path,
+                             "the bytes that came are not those whose digest was given; send them again");
+    return 0;
+}
+
+static int end_plain(struct upload *u, struct error *err)
 {
     char ignored[33];
+    int r;
 
     if (u->ended)
         return error_set(err, -EINVAL, u->path, "is being sealed already");
@@ -49,11 +60,25 @@ static int end_bytes(struct upload *u, struct error *err)
     hasher_final(u->hasher, &u->digests);
     u->hasher = hasher_free(u->hasher);
     upload_md5(u, ignored);
-    for (size_t i = 0; i < u->n_checks; i++)
-        if (!check_holds(&u->checks[i], &u->digests))
-            return error_set(err, UPLOAD_E_CHECKSUM, u->path,
-                             "the bytes that came are not those whose digest was given; send them again");
-    return inject_point("upload.data");
+    r = upload_compare(u, &u->digests, err);
+    return r != 0 ? r : inject_point("upload.data");
+}
+
+static int end_resumable(struct upload *u, struct error *err)
+{
+    int r = u->ended ? 0 : upload_pause(u, err);
+
+    if (r != 0)
+        return r;
+    if (!upload_all_there(u))
+        return error_set(err, -EPROTO, u->path, "is not whole yet; send the rest of it");
+    if (u->file.bytes == 0)
+        return error_set(err, UPLOAD_E_EMPTY, u->path, "is empty: nothing was recorded");
+    if (!u->have_digests) {
+        r = upload_digest_again(u, err);
+        r = r < 0 ? r : upload_end_digests(u);
+    }
+    return r < 0 ? r : inject_point("upload.data");
 }
 
 /* ---- the item ----------------------------------------------------------------------------------------------------------- */
@@ -82,6 +107,17 @@ static int build_arrival(const struct upload *u, json_t **ret)
     return r;
 }
 
+/* What is written of a resumable one that has ended, and when it is tried again. */
+static void settle(struct upload *u, const struct item *item)
+{
+    u->sealed = item->committed;
+    u->again = item->known.text[0] != 0;
+    u->recording = item->known.text[0] ? item->known : item->id;
+    u->touched_usec = u->sealed ? clock_now_usec() : u->touched_usec;
+    if (!u->sealed)
+        upload_try_later(u);
+}
+
 /* The sealer's thread: what became of it. */
 static void on_sealed(struct item *item)
 {
@@ -95,16 +131,17 @@ static void on_sealed(struct item *item)
         drop_kick(in->drop); /* it watches over pauses */
     }
     pthread_mutex_lock(&in->uploads->lock);
-    u->outcome = (struct upload_outcome){item->outcome,
-                                         item->committed,
-                                         item->known.text[0] != 0,
-                                         item->known.text[0] ? item->known : item->id,
-                                         item->leaf,
-                                         item->err};
+    u->outcome = (struct upload_outcome){item->outcome, item->committed, item->leaf, item->err};
     u->sealing = false;
-    u->sealed = item->committed;
+    settle(u, item);
     pthread_cond_broadcast(&in->uploads->changed);
     pthread_mutex_unlock(&in->uploads->lock);
+    if (u->resumable && item->committed)
+        upload_info_sealed(u);
+    if (u->resumable && item->outcome == OUTCOME_LEAVE)
+        log_event(EVENT_UPLOAD_WAITS, "UPLOAD", u->id, "FILE", u->path, "REASON", item->err.text, NULL);
+    if (u->resumable)
+        uploads_kick(in->uploads);
     item_free(item);
     upload_unref(u);
 }
@@ -112,9 +149,18 @@ static void on_sealed(struct item *item)
 static struct item *make_item(struct upload *u)
 {
     struct item *item = calloc(1, sizeof *item);
+    char path[UPLOAD_PATH_SIZE];
+    int fd = u->file.fd;
 
-    if (!item)
+    if (fd < 0) /* from an earlier request; what was given back after a seal is read-only */
+        fd = openat(store_staging_fd(u->in->store), upload_file_path(u, UPLOAD_DATA, path),
+                    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    u->file.fd = -1;
+    if (!item || fd < 0) {
+        fd_closep(&fd);
+        free(item);
         return NULL;
+    }
     *item = (struct item){.in = u->in,
                           .folder = &u->folder,
                           .path = strdup(UPLOAD_DATA),
@@ -123,7 +169,7 @@ static struct item *make_item(struct upload *u)
                           .shown = u->path,
                           .on_done = on_sealed,
                           .is_move = true,
-                          .source_fd = TAKE_FD(u->file.fd),
+                          .source_fd = fd,
                           .source_dirfd = -1,
                           .source_name = UPLOAD_DATA,
                           .digests = u->digests,
@@ -143,6 +189,9 @@ static int stage(struct item *item, struct upload *u)
         openat(store_staging_fd(u->in->store), folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (item->source_dirfd < 0 || fstat(item->source_fd, &item->st) < 0)
         return -errno;
+    if (item->st.st_size != u->file.bytes)
+        return error_set(&item->err, -EUCLEAN, u->path, "has %lld bytes in staging, %lld were digested",
+                         (long long)item->st.st_size, (long long)u->file.bytes);
     item->received_usec = clock_now_usec();
     ulid_make(item->received_usec, item->id.text);
     r = store_stage_new(u->in->store, &item->id, STORE_MOVE, u->name, strlen(u->name), &item->staged,
@@ -155,8 +204,7 @@ static int stage(struct item *item, struct upload *u)
     return r < 0 ? r : take_finish_staged(item, u->name, arrival);
 }
 
-/* What the sender hears of a failure: a short resource, come back later, or the fault itself. */
-static int code_for_sender(int r)
+int upload_code(int r)
 {
     if (r == -ENOSPC || r == -EDQUOT)
         return -ENOSPC;
@@ -165,14 +213,14 @@ static int code_for_sender(int r)
     return r > 0 || error_is_resource(r) ? -EAGAIN : r;
 }
 
-static int hand_over(struct upload *u, struct error *err)
+int upload_hand_over(struct upload *u, struct error *err)
 {
     struct item *item = make_item(u);
     struct error ignored;
     int r;
 
     if (!item)
-        return error_errno(err, -ENOMEM, u->path, "cannot be sealed");
+        return error_errno(err, -EAGAIN, u->path, "cannot be sealed");
     r = stage(item, u);
     if (r != 0) {
         *err = item->err;
@@ -181,10 +229,12 @@ static int hand_over(struct upload *u, struct error *err)
         if (item->staged)
             (void)store_stage_abort(item->staged, -1, NULL, &ignored);
         item_free(item);
-        return code_for_sender(r);
+        return upload_code(r);
     }
-    upload_ref(u);
+    pthread_mutex_lock(&u->in->uploads->lock);
+    u->refs++;
     u->sealing = true;
+    pthread_mutex_unlock(&u->in->uploads->lock);
     sealer_add(u->in->sealer, item);
     return 0;
 }
@@ -222,18 +272,18 @@ static int wait_for_seal(struct upload *u, struct error *err)
         "has arrived whole and its seal is carried on by itself; send it again later for its receipt");
 }
 
-static int make_receipt(struct intake *in, struct upload_result *ret, struct error *err)
+static int make_receipt(struct intake *in, bool have_leaf, struct upload_result *ret, struct error *err)
 {
     struct db *db;
     int r = 0;
 
-    if (ret->again) {
+    if (!have_leaf) {
         db = intake_lock_db(in, err);
         r = db ? receipt_leaf(db, &ret->recording, &ret->leaf, err) : -EAGAIN;
         intake_unlock_db(in);
     }
     r = r != 0 ? r : receipt_for_leaf(in->ledger, ret->leaf, ret->recording.text, &ret->receipt, err);
-    return r == 0 ? 0 : code_for_sender(r);
+    return r == 0 ? 0 : upload_code(r);
 }
 
 static int outcome_for_sender(struct upload *u, struct error *err)
@@ -249,7 +299,7 @@ static int outcome_for_sender(struct upload *u, struct error *err)
         error_set(err, -EAGAIN, u->path, "could not be sealed now; send it again later");
     if (o->outcome == OUTCOME_LATER)
         return -EAGAIN;
-    return err->code < 0 ? code_for_sender(err->code) : -EAGAIN;
+    return err->code < 0 ? upload_code(err->code) : -EAGAIN;
 }
 
 int upload_seal(struct upload *u, struct upload_result *ret, struct error *err)
@@ -258,20 +308,44 @@ int upload_seal(struct upload *u, struct upload_result *ret, struct error *err)
     int r;
 
     error_clear(err);
-    r = end_bytes(u, err);
+    r = u->resumable ? end_resumable(u, err) : end_plain(u, err);
     if (r < 0 && !err->text[0])
         error_errno(err, r, u->path, "cannot be sealed");
-    r = r != 0 ? r : hand_over(u, err);
+    r = r != 0 ? r : upload_hand_over(u, err);
     r = r != 0 ? r : wait_for_seal(u, err);
     r = r != 0 ? r : outcome_for_sender(u, err);
     if (r != 0)
         return r;
-    result = (struct upload_result){.recording = u->outcome.recording,
-                                    .again = u->outcome.again,
+    result = (struct upload_result){.recording = u->recording,
+                                    .again = u->again,
                                     .sha256 = u->digests.sha256,
                                     .bytes = (uint64_t)u->file.bytes,
                                     .leaf = u->outcome.leaf};
-    r = make_receipt(u->in, &result, err);
+    r = make_receipt(u->in, !u->again, &result, err);
+    if (r == 0)
+        *ret = result;
+    return r;
+}
+
+int upload_result(struct intake *in, const char *id, const char *owner, struct upload_result *ret,
+                  struct error *err)
+{
+    struct upload_result result = {0};
+    struct upload *u = NULL;
+    int r;
+
+    error_clear(err);
+    pthread_mutex_lock(&in->uploads->lock);
+    r = uploads_look_up(in->uploads, id, owner, &u, err);
+    if (r == 0 && !u->sealed)
+        r = error_set(err, -EAGAIN, id, "is not sealed yet; ask again later");
+    if (r == 0)
+        result = (struct upload_result){.recording = u->recording,
+                                        .again = u->again,
+                                        .sha256 = u->digests.sha256,
+                                        .bytes = (uint64_t)u->offset};
+    pthread_mutex_unlock(&in->uploads->lock);
+    r = r != 0 ? r : make_receipt(in, false, &result, err);
     if (r == 0)
         *ret = result;
     return r;

@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * All uploads together: whether one may begin, the room that they have announced, and the references that keep one alive while the
- * sealer has it.
+ * All uploads together: whether one may begin, the room that they have announced, the table of the resumable ones, and the
+ * references that keep one alive while a request or the sealer has it.
  */
 #include <errno.h>
+#include <search.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "intake/upload-internal.h"
+
+#define RETRY_MIN_USEC (2 * USEC_PER_SEC)
+#define RETRY_DOUBLED  9 /* times: about a quarter of an hour */
 
 int uploads_new(struct intake *in, struct error *err)
 {
@@ -20,6 +25,7 @@ int uploads_new(struct intake *in, struct error *err)
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&all->changed, &attr);
+    pthread_cond_init(&all->work, &attr);
     pthread_condattr_destroy(&attr);
     in->uploads = all;
     return 0;
@@ -32,26 +38,25 @@ void uploads_stop(struct intake *in)
     pthread_mutex_lock(&in->uploads->lock);
     pthread_cond_broadcast(&in->uploads->changed);
     pthread_mutex_unlock(&in->uploads->lock);
+    uploads_kick(in->uploads);
+}
+
+static void unref_node(void *node)
+{
+    upload_unref(node);
 }
 
 void uploads_free(struct intake *in)
 {
-    if (!in->uploads)
+    struct uploads *all = in->uploads;
+
+    if (!all)
         return;
-    pthread_cond_destroy(&in->uploads->changed);
-    pthread_mutex_destroy(&in->uploads->lock);
+    tdestroy(all->tree, unref_node);
+    pthread_cond_destroy(&all->changed);
+    pthread_cond_destroy(&all->work);
+    pthread_mutex_destroy(&all->lock);
     free(TAKE_PTR(in->uploads));
-}
-
-int uploads_recover(struct intake *in, struct db *db, const char *id, struct error *err)
-{
-    int r = store_upload_remove(in->store, id, err); /* nothing of it was acknowledged */
-
-    return r > 0 ? -EIO : r;
-}
-
-void uploads_status(struct intake *in, json_t *status)
-{
 }
 
 /* ---- room --------------------------------------------------------------------------------------------------------------- */
@@ -87,7 +92,7 @@ int uploads_reserve(struct upload *u, uint64_t bytes, struct error *err)
         u->reserved += bytes;
     }
     pthread_mutex_unlock(&all->lock);
-    return room ? 0 : -ENOSPC;
+    return room ? 0 : err->code == -ENOSPC ? -ENOSPC : -EAGAIN;
 }
 
 void uploads_unreserve(struct upload *u, uint64_t bytes)
@@ -95,6 +100,167 @@ void uploads_unreserve(struct upload *u, uint64_t bytes)
     bytes = MIN(bytes, u->reserved);
     u->reserved -= bytes;
     atomic_fetch_sub(&u->in->reserved, bytes);
+}
+
+/* ---- the table ---------------------------------------------------------------------------------------------------------- */
+
+static int compare_ids(const void *a, const void *b)
+{
+    return strcmp(((const struct upload *)a)->id, ((const struct upload *)b)->id);
+}
+
+struct upload *uploads_find(struct uploads *all, const char *id)
+{
+    struct upload key;
+    struct upload **found;
+
+    if (!ulid_is_valid(id))
+        return NULL;
+    memcpy(key.id, id, sizeof key.id);
+    found = tfind(&key, &all->tree, compare_ids);
+    return found ? *found : NULL;
+}
+
+int uploads_list(struct uploads *all, struct upload *u)
+{
+    if (!tsearch(u, &all->tree, compare_ids))
+        return -ENOMEM;
+    u->refs++;
+    u->listed = true;
+    return 0;
+}
+
+void uploads_unlist(struct uploads *all, struct upload *u)
+{
+    if (!u->listed)
+        return;
+    tdelete(u, &all->tree, compare_ids);
+    u->listed = false;
+    u->refs--; /* whoever holds it has one more */
+}
+
+struct walk {
+    void (*on_upload)(struct upload *u, void *userdata);
+    void *userdata;
+};
+
+static void on_node(const void *node, VISIT visit, void *closure)
+{
+    const struct walk *w = closure;
+
+    if (visit == postorder || visit == leaf)
+        w->on_upload(*(struct upload *const *)node, w->userdata);
+}
+
+void uploads_each(struct uploads *all, void (*on_upload)(struct upload *u, void *userdata), void *userdata)
+{
+    struct walk w = {on_upload, userdata};
+
+    twalk_r(all->tree, on_node, &w);
+}
+
+bool upload_has_expired(const struct upload *u, int64_t now_usec)
+{
+    return !u->held && !u->sealing &&
+           u->touched_usec + atomic_load(&u->in->settings)->uploads.expire_usec <= now_usec;
+}
+
+int uploads_look_up(struct uploads *all, const char *id, const char *owner, struct upload **ret,
+                    struct error *err)
+{
+    struct upload *u = uploads_find(all, id);
+
+    if (!u || upload_has_expired(u, clock_now_usec()))
+        return error_set(err, UPLOAD_E_NONE, id,
+                         "no such upload; it may have expired or been ended. Begin anew");
+    if (strcmp(u->owner, owner ? owner : "") != 0)
+        return error_set(err, UPLOAD_E_DENIED, id, "is somebody else's upload");
+    *ret = u;
+    return 0;
+}
+
+int upload_hold(struct upload *u, struct error *err)
+{
+    if (u->held || u->sealing)
+        return error_set(err, UPLOAD_E_BUSY, u->id, "%s; try again in a moment",
+                         u->held ? "somebody else is writing to it" : "is being sealed");
+    u->held = true;
+    u->refs++;
+    return 0;
+}
+
+void upload_unhold(struct upload *u)
+{
+    struct uploads *all = u->in->uploads;
+
+    pthread_mutex_lock(&all->lock);
+    u->held = false;
+    pthread_mutex_unlock(&all->lock);
+    upload_unref(u);
+}
+
+void upload_try_later(struct upload *u)
+{
+    u->retry_usec = clock_monotonic_usec() + (RETRY_MIN_USEC << MIN(u->tries, RETRY_DOUBLED));
+    u->tries++;
+}
+
+int uploads_remove(struct upload *u, struct error *err)
+{
+    int r;
+
+    uploads_unreserve(u, u->reserved);
+    upload_file_close(&u->file);
+    pthread_mutex_lock(&u->in->uploads->lock);
+    uploads_unlist(u->in->uploads, u);
+    pthread_mutex_unlock(&u->in->uploads->lock);
+    r = store_upload_remove(u->in->store, u->id, err);
+    return r > 0 ? -EIO : r;
+}
+
+/* ---- what people are told ----------------------------------------------------------------------------------------------- */
+
+struct sums {
+    const char *owner; /* NULL: everybody's */
+    uint64_t bytes, here;
+    unsigned n;
+};
+
+static void add_up(struct upload *u, void *userdata)
+{
+    struct sums *s = userdata;
+
+    if (u->sealed || (s->owner && strcmp(s->owner, u->owner) != 0))
+        return;
+    s->n++;
+    s->here += (uint64_t)u->offset;
+    s->bytes += (uint64_t)MAX(u->announced, u->offset);
+}
+
+void upload_unfinished(struct intake *in, const char *owner, uint64_t *ret_bytes, unsigned *ret_n)
+{
+    struct sums s = {.owner = owner ? owner : ""};
+
+    pthread_mutex_lock(&in->uploads->lock);
+    uploads_each(in->uploads, add_up, &s);
+    pthread_mutex_unlock(&in->uploads->lock);
+    *ret_bytes = s.bytes;
+    *ret_n = s.n;
+}
+
+void uploads_status(struct intake *in, json_t *status)
+{
+    struct sums s = {0};
+    json_t *o = json_object();
+
+    pthread_mutex_lock(&in->uploads->lock);
+    uploads_each(in->uploads, add_up, &s);
+    pthread_mutex_unlock(&in->uploads->lock);
+    if (o && json_set_integer(o, "unfinished", s.n) == 0 &&
+        json_set_integer(o, "bytes", (int64_t)s.here) == 0 &&
+        json_set_integer(o, "reserved", (int64_t)atomic_load(&in->reserved)) == 0)
+        (void)json_set_take(status, "uploads", TAKE_PTR(o));
+    json_decref(o);
 }
 
 /* ---- lives -------------------------------------------------------------------------------------------------------------- */
@@ -114,10 +280,9 @@ static void destroy(struct upload *u)
     uploads_unreserve(u, u->reserved);
     upload_file_close(&u->file);
     hasher_free(u->hasher);
-    for (size_t i = 0; i < u->n_checks; i++)
-        checker_free(u->checks[i].checker);
+    upload_forget_checks(u);
     checker_free(u->md5);
-    if (u->has_folder && store_upload_remove(u->in->store, u->id, &err) != 0)
+    if (u->has_folder && !u->resumable && store_upload_remove(u->in->store, u->id, &err) != 0)
         log_event(EVENT_SOURCE_LEFT, "FILE", err.object, "REASON", err.text, NULL);
     free(u->door);
     free(u->name);
@@ -125,6 +290,9 @@ static void destroy(struct upload *u)
     free(u->owner);
     free(u->zone);
     free(u->folder.path);
+    free(u->metadata);
+    free(u->concat);
+    free(u->parts);
     json_decref(u->facts);
     free(u);
 }

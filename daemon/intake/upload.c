@@ -66,9 +66,8 @@ static int copy_origin(struct upload *u, const struct upload_origin *o, struct e
     return check_facts(u->facts, err);
 }
 
-/* An upload in memory with one reference. */
-static int make_upload(struct intake *in, const struct upload_origin *origin, struct upload **ret,
-                       struct error *err)
+int upload_make(struct intake *in, const struct upload_origin *origin, const char *id, struct upload **ret,
+                struct error *err)
 {
     _cleanup_(upload_unrefp) struct upload *u = calloc(1, sizeof *u);
     int r;
@@ -78,11 +77,13 @@ static int make_upload(struct intake *in, const struct upload_origin *origin, st
     u->in = in;
     u->refs = 1;
     u->file.fd = -1;
-    ulid_make(clock_now_usec(), u->id);
+    if (id)
+        memcpy(u->id, id, sizeof u->id);
+    else
+        ulid_make(clock_now_usec(), u->id);
     r = copy_origin(u, origin, err);
     if (r == 0 && !(u->folder.path = store_upload_path(in->store, u->id)))
         r = -ENOMEM;
-    r = r < 0 ? r : hasher_new(atomic_load(&in->settings)->store.sm3, &u->hasher);
     if (r < 0)
         return err->text[0] ? r : error_errno(err, r, "upload", "cannot be begun");
     u->folder.after = FOLDER_AFTER_REMOVE;
@@ -91,7 +92,7 @@ static int make_upload(struct intake *in, const struct upload_origin *origin, st
     return 0;
 }
 
-static int check_size(const struct upload *u, int64_t bytes, struct error *err)
+int upload_check_size(const struct upload *u, int64_t bytes, struct error *err)
 {
     uint64_t max = atomic_load(&u->in->settings)->uploads.max_bytes;
 
@@ -105,17 +106,16 @@ static int check_size(const struct upload *u, int64_t bytes, struct error *err)
     return 0;
 }
 
-/* Its folder and file in staging. */
-static int make_file(struct upload *u, struct error *err)
+int upload_make_file(struct upload *u, struct error *err)
 {
     char path[UPLOAD_PATH_SIZE];
-    int r = store_upload_new(u->in->store, u->id, err);
+    int r = hasher_new(atomic_load(&u->in->settings)->store.sm3, &u->hasher);
 
+    r = r < 0 ? r : store_upload_new(u->in->store, u->id, err);
     if (r != 0)
         return r > 0 ? -EEXIST : r;
     u->has_folder = true;
-    r = upload_file_open(&u->file, store_staging_fd(u->in->store), upload_file_path(u, UPLOAD_DATA, path),
-                         true);
+    r = upload_file_create(&u->file, store_staging_fd(u->in->store), upload_file_path(u, UPLOAD_DATA, path));
     r = r < 0 ? r : inject_point("upload.created");
     return r < 0 ? error_errno(err, r, u->path, "cannot be written to staging") : 0;
 }
@@ -127,10 +127,10 @@ int upload_new(struct intake *in, const struct upload_origin *origin, struct upl
 
     error_clear(err);
     r = uploads_may_begin(in, err);
-    r = r < 0 ? r : make_upload(in, origin, &u, err);
-    r = r < 0 ? r : check_size(u, u->announced, err);
+    r = r < 0 ? r : upload_make(in, origin, NULL, &u, err);
+    r = r < 0 ? r : upload_check_size(u, u->announced, err);
     r = r < 0 ? r : uploads_reserve(u, (uint64_t)MAX(u->announced, 0), err);
-    r = r < 0 ? r : make_file(u, err);
+    r = r < 0 ? r : upload_make_file(u, err);
     if (r == 0)
         *ret = TAKE_PTR(u);
     return r;
@@ -147,7 +147,11 @@ int upload_may_begin(struct intake *in, uint64_t bytes, struct error *err)
 
 struct upload *upload_free(struct upload *u)
 {
-    return u ? upload_unref(u) : NULL;
+    if (!u)
+        return NULL;
+    if (u->resumable)
+        upload_let_go(u);
+    return upload_unref(u);
 }
 
 /* ---- digests that the sender says --------------------------------------------------------------------------------------- */
@@ -167,9 +171,11 @@ static size_t digest_size(const char *algorithm)
 
 int upload_expect(struct upload *u, const char *algorithm, const void *digest, size_t size, struct error *err)
 {
-    struct upload_check *c = &u->checks[u->n_checks];
+    struct upload_check c = {.size = size};
     size_t right = digest_size(algorithm);
     int r = 0;
+
+    error_clear(err);
 
     if (right == 0)
         return error_set(err, -EOPNOTSUPP, algorithm,
@@ -178,15 +184,24 @@ int upload_expect(struct upload *u, const char *algorithm, const void *digest, s
         return error_set(err, -EINVAL, algorithm, "a digest of it has %zu bytes, not %zu", right, size);
     if (u->n_checks == UPLOAD_CHECKS_MAX)
         return error_set(err, -E2BIG, algorithm, "too many digests are given; %d at most", UPLOAD_CHECKS_MAX);
+    if (u->resumable)
+        r = upload_mark_request(u);
     /* the digest of the whole content is computed anyway */
-    if (strcmp(algorithm, "sha256") != 0 || u->file.bytes > 0)
-        r = checker_new(algorithm, &c->checker);
+    if (r == 0 && (strcmp(algorithm, "sha256") != 0 || u->file.bytes > 0))
+        r = checker_new(algorithm, &c.checker);
     if (r < 0)
         return error_errno(err, r, algorithm, "cannot be computed");
-    memcpy(c->wanted, digest, size);
-    c->size = size;
-    u->n_checks++;
+    memcpy(c.wanted, digest, size);
+    u->checks[u->n_checks++] = c;
     return 0;
+}
+
+void upload_forget_checks(struct upload *u)
+{
+    for (size_t i = 0; i < u->n_checks; i++)
+        checker_free(u->checks[i].checker);
+    u->n_checks = 0;
+    u->request_hasher = hasher_free(u->request_hasher);
 }
 
 int upload_want_md5(struct upload *u)
@@ -228,8 +243,10 @@ static int look_for_room(struct upload *u, struct error *err)
 
 int upload_write(struct upload *u, const void *data, size_t size, struct error *err)
 {
-    int r = size > INT64_MAX / 2 ? -EFBIG : check_size(u, u->file.bytes + (int64_t)size, err);
+    int r;
 
+    error_clear(err);
+    r = size > INT64_MAX / 2 ? -EFBIG : upload_check_size(u, u->file.bytes + (int64_t)size, err);
     if (r == 0 && u->ended)
         return error_set(err, -EINVAL, u->path, "its bytes have ended already");
     if (r == 0 && atomic_load(&u->in->stopping))

@@ -10,9 +10,11 @@
  *
  * Space: the bytes that unfinished uploads still announce are reserved; drop folders and new uploads see them as used.
  *
+ * Every handle must be freed before intake_free; intake_hurry ends waiting.
  * Threads: a struct upload belongs to one thread at a time (upload_resume hands it out once). Everything may block.
  * Return, unless said otherwise: 0, UPLOAD_E_*, or negative errno: -ENOSPC (507), -EAGAIN, -ECANCELED (503: intake is paused, the
- * catalogue is down, the daemon stops), -EFBIG (more than announced or allowed), -ENOMEM. *err then says it for people.
+ * catalogue is down, the daemon stops), -EFBIG (more than announced or allowed), -ENAMETOOLONG, -E2BIG (names or facts), -EUCLEAN (the
+ * stored copy of these bytes is damaged: the sender must keep its own), -ENOMEM. *err then says it for people.
  */
 #ifndef LIUHEN_INTAKE_UPLOAD_H
 #define LIUHEN_INTAKE_UPLOAD_H
@@ -108,7 +110,8 @@ struct upload_state {
 };
 void upload_state_done(struct upload_state *s);
 
-/* Makes a resumable upload, durable when this returns; it is open for writing then, as after upload_resume. Reserves its space. */
+/* Makes a resumable upload, durable when this returns; it is open for writing then, as after upload_resume. Reserves its space.
+ * Return: also -EDQUOT (the owner has uploads.waiting unfinished ones already: 429). */
 int upload_create(struct intake *in, const struct upload_origin *origin, const char *metadata, bool partial,
                   struct upload **ret, struct error *err);
 
@@ -119,7 +122,7 @@ int upload_resume(struct intake *in, const char *id, const char *owner, int64_t 
 const char *upload_id(const struct upload *u);
 int64_t upload_offset(const struct upload *u);
 
-/* Announces the length of one that was deferred. Once only; -EINVAL otherwise. */
+/* Announces the length of one that was deferred. Once only (the same again is nothing); -EINVAL otherwise. */
 int upload_set_bytes(struct upload *u, int64_t bytes, struct error *err);
 
 /* Ends this request's writing: durable, checksum compared (UPLOAD_E_CHECKSUM: back to where this request began). Then free, or
@@ -127,7 +130,8 @@ int upload_set_bytes(struct upload *u, int64_t bytes, struct error *err);
 int upload_pause(struct upload *u, struct error *err);
 bool upload_is_whole(const struct upload *u); /* as many bytes as announced, and no partial one */
 
-/* How it stands, without opening it. Return: also UPLOAD_E_NONE, _DENIED, _BUSY (a writer is at it: the state is still filled). */
+/* How it stands, without opening it. Return: also UPLOAD_E_NONE, _DENIED, _BUSY (a writer is at it, or it is whole and not sealed yet:
+ * a client that saw its full length would take it for done. The state is still filled). */
 int upload_state(struct intake *in, const char *id, const char *owner, struct upload_state *ret,
                  struct error *err);
 
@@ -139,7 +143,8 @@ int upload_result(struct intake *in, const char *id, const char *owner, struct u
 int upload_end(struct intake *in, const char *id, const char *owner, struct error *err);
 
 /* tus concatenation: a new upload from whole partial ones, in this order; its metadata and origin are its own. The parts stay until the
- * final one is sealed. Open like upload_create gives it, whole: call upload_seal. */
+ * final one is sealed. Open like upload_create gives it, whole: call upload_seal. Return: also UPLOAD_E_NONE, _DENIED, _BUSY (or named
+ * twice), _OFFSET (a part is not whole), -EINVAL (not partial, or none named). */
 int upload_concat(struct intake *in, const struct upload_origin *origin, const char *metadata,
                   const char *concat, const char *const *ids, size_t n, struct upload **ret,
                   struct error *err);

@@ -105,7 +105,7 @@ static _unused_ void site_stop(struct site *s)
     s->feed = feed_free(s->feed);
 }
 
-static _unused_ int site_set_up(void **state)
+static _unused_ int site_set_up_only(void **state)
 {
     struct site *s = calloc(1, sizeof *s);
     char *absolute;
@@ -118,8 +118,14 @@ static _unused_ int site_set_up(void **state)
     snprintf(s->archive, sizeof s->archive, "%s/archive", absolute);
     free(absolute);
     site_use(s, "");
-    site_start(s);
     *state = s;
+    return 0;
+}
+
+static _unused_ int site_set_up(void **state)
+{
+    (void)site_set_up_only(state);
+    site_start(*state);
     return 0;
 }
 
@@ -135,7 +141,8 @@ static _unused_ int site_tear_down(void **state)
     return 0;
 }
 
-#define site_test(f) cmocka_unit_test_setup_teardown(f, site_set_up, site_tear_down)
+#define site_test(f)         cmocka_unit_test_setup_teardown(f, site_set_up, site_tear_down)
+#define stopped_site_test(f) cmocka_unit_test_setup_teardown(f, site_set_up_only, site_tear_down)
 
 /* How many entries staging has; their names in names. */
 static _unused_ unsigned staging_entries(struct site *s, char *names, size_t size)
