@@ -50,7 +50,8 @@ static const struct {
     {"jobs", "jobs", false},
 };
 
-static int set_option(struct dock_config *config, const char *key, const char *value, bool is_path)
+static int set_option(struct dock_config *config, const char *option, const char *key, const char *value,
+                      bool is_path)
 {
     _cleanup_free_ char *folder = NULL, *whole = NULL, *quoted = NULL;
     struct error err = ERROR_INIT;
@@ -65,7 +66,7 @@ static int set_option(struct dock_config *config, const char *key, const char *v
     if (!quoted)
         return cli_fail(CLI_BUSY, "", "out of memory");
     if (dock_config_set(config, key, quoted, &err) < 0)
-        return cli_fail(CLI_USAGE, value, "%s", err.text);
+        return cli_fail(CLI_USAGE, option, "%s", err.text);
     return CLI_OK;
 }
 
@@ -80,7 +81,8 @@ static int load_config(const struct cli *c, struct dock_config **ret)
         return CLI_REFUSED;
     for (size_t i = 0; i < ARRAY_SIZE(overrides); i++) {
         const char *value = cli_option(c, overrides[i].option);
-        r = value ? set_option(config, overrides[i].key, value, overrides[i].is_path) : CLI_OK;
+        r = value ? set_option(config, overrides[i].option, overrides[i].key, value, overrides[i].is_path)
+                  : CLI_OK;
         if (r != CLI_OK)
             return r;
     }
