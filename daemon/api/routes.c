@@ -8,11 +8,6 @@
 #define RECORDING_PARAMS                                                                                     \
     "case device officer unit kind class take from to damaged unlinked held undecided limit after"
 
-/* resumable uploads cannot be linked yet (intake/upload.h); take these three lines out when they can */
-extern const struct door door_tus_pending;
-#define door_tus     door_tus_pending
-#define door_tus_new door_tus_pending
-
 #define DEVICE_MEMBERS "serial name kind unit timezone quota rate"
 
 /* clang-format off */

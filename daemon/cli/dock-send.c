@@ -96,6 +96,7 @@ static enum dock_next judge_upload(enum dock_request request, unsigned status)
 {
     switch (status) {
     case 404:
+    case 405:
     case 410:
         return request == DOCK_CREATE ? NEXT_STOP : NEXT_ANEW;
     case 403: /* another station's upload, or we are not let in any more: creating one anew tells */
@@ -113,7 +114,7 @@ enum dock_next dock_judge(enum dock_request request, unsigned status)
 {
     if (status >= 200 && status < 300)
         return NEXT_OK;
-    if (status == 401)
+    if (status == 401 || status == 501)
         return NEXT_STOP;
     if (status == 408 || status == 423 || status == 425 || status == 429 || status >= 500)
         return NEXT_WAIT;
@@ -190,9 +191,9 @@ static void said(const struct transfer_answer *a, const char *server, struct err
 
 static int exit_code_of(unsigned status)
 {
-    return status == 401 || status == 403   ? CLI_DENIED
-           : status == 404 || status == 405 ? CLI_REFUSED
-                                            : CLI_BUSY;
+    return status == 401 || status == 403                    ? CLI_DENIED
+           : status == 404 || status == 405 || status == 501 ? CLI_REFUSED
+                                                             : CLI_BUSY;
 }
 
 static int retry_anew(struct sending *s)
