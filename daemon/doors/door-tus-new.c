@@ -10,6 +10,8 @@
 #include "doors/tus-headers.h"
 #include "doors/tus-internal.h"
 
+#define WAITING_SECONDS 60 /* until some of a device's unfinished uploads may have ended */
+
 /* What a POST asks for. */
 struct wish {
     struct tus_concat concat;
@@ -106,6 +108,19 @@ static bool read_wish(struct knock *k, struct wish *w, struct http_answer *answe
            read_metadata(k, w, answer);
 }
 
+/* A new upload could not be made. Return: false. */
+static bool refuse_new(const struct knock *k, int code, const struct error *err, struct http_answer *answer)
+{
+    tus_fail(answer, code, err);
+    if (code == -ENAMETOOLONG || code == -E2BIG) { /* in Upload-Metadata, not in the target */
+        answer->status = 400;
+    } else if (code == -EDQUOT && strcmp(err->object, k->owner) == 0) { /* uploads.waiting */
+        answer->status = 429;
+        (void)http_answer_header(answer, "Retry-After", "%d", WAITING_SECONDS);
+    }
+    return false;
+}
+
 /* Makes the upload that the body of this request goes into. */
 static bool create(struct knock *k, const struct wish *w, struct http_answer *answer)
 {
@@ -118,7 +133,7 @@ static bool create(struct knock *k, const struct wish *w, struct http_answer *an
     r = upload_create(k->context->intake, &w->origin, w->metadata, w->concat.kind == TUS_PARTIAL, &t->upload,
                       &err);
     if (r != 0)
-        return tus_fail(answer, r, &err);
+        return refuse_new(k, r, &err, answer);
     t->created = true;
     return tus_expect(k, answer);
 }
@@ -162,7 +177,7 @@ static void finish_final(struct knock *k, struct http_answer *answer)
     r = upload_concat(k->context->intake, &w.origin, w.metadata, w.concat_text, w.concat.ids, w.concat.n,
                       &t->upload, &err);
     if (r != 0) {
-        tus_fail(answer, r, &err);
+        refuse_new(k, r, &err, answer);
         return;
     }
     t->created = true;

@@ -9,11 +9,19 @@
 #include "doors/tus-headers.h"
 #include "doors/tus-internal.h"
 
+/* Return: as upload_state. */
 static int get_state(const struct knock *k, struct upload_state *ret, struct error *err)
 {
     if (!ulid_is_valid(k->args[0]))
         return error_set(err, UPLOAD_E_NONE, k->args[0], "is no upload; give the Location of one");
     return upload_state(k->context->intake, k->args[0], k->owner, ret, err);
+}
+
+/* Whether all bytes are here, but the seal could not be made yet. Until it is, the upload says that it is busy: a client takes a whole
+ * offset for an upload that it need not care for any more. */
+static bool waits_for_seal(const struct upload_state *s)
+{
+    return !s->sealed && !s->partial && s->bytes >= 0 && s->offset == s->bytes;
 }
 
 /* ---- PATCH --------------------------------------------------------------------------------------------------------------- */
@@ -71,7 +79,7 @@ static bool open_at(struct knock *k, int64_t offset, int64_t length, struct http
     struct error err = ERROR_INIT;
     int r = get_state(k, &state, &err);
 
-    if (r != 0)
+    if (r != 0 && !(r == UPLOAD_E_BUSY && waits_for_seal(&state)))
         return tus_fail(answer, r, &err);
     if (state.final)
         return tus_refuse(answer, 403, k->args[0],
@@ -134,26 +142,33 @@ static void finish_patch(struct knock *k, struct http_answer *answer)
 
 /* ---- HEAD and GET -------------------------------------------------------------------------------------------------------- */
 
-/* Seals an upload whose last bytes came when it could not be. Return: 0 also when it is not whole; else as upload_seal. */
+/* Seals an upload whose last bytes came when it could not be. Return: 0, or as upload_resume and upload_seal. */
 static int seal_late(struct knock *k, struct upload_state *state, struct error *err)
 {
     _cleanup_(upload_result_done) struct upload_result result = {.bytes = 0};
     struct tus *t = k->state;
-    int r;
+    int r = upload_resume(k->context->intake, k->args[0], k->owner, state->offset, &t->upload, err);
 
-    if (state->sealed || state->partial || state->bytes < 0 || state->offset != state->bytes)
-        return 0;
-    r = upload_resume(k->context->intake, k->args[0], k->owner, state->offset, &t->upload, err);
-    if (r == UPLOAD_E_SEALED) { /* by another request, in between */
-        state->sealed = true;
-        return 0;
-    }
-    if (r == 0 && upload_is_whole(t->upload))
-        r = tus_seal(k, &result, err);
     if (r == 0)
-        state->sealed = true, state->recording = result.recording;
+        r = tus_seal(k, &result, err);
     t->upload = upload_free(t->upload);
+    if (r == 0)
+        state->recording = result.recording;
+    if (r == UPLOAD_E_SEALED) /* in between */
+        r = upload_result(k->context->intake, k->args[0], k->owner, &result, err);
+    state->sealed = r == 0;
     return r;
+}
+
+/* How it stands now: what waits for its seal is sealed, where that can be done. Return: as upload_state; *ret is filled with
+ * UPLOAD_E_BUSY too. */
+static int look(struct knock *k, struct upload_state *ret, struct error *err)
+{
+    int r = get_state(k, ret, err);
+
+    if (r != UPLOAD_E_BUSY || !waits_for_seal(ret))
+        return r;
+    return seal_late(k, ret, err);
 }
 
 static int say_state(const struct upload_state *s, struct http_answer *answer)
@@ -181,16 +196,16 @@ static void finish_head(struct knock *k, struct http_answer *answer)
 {
     _cleanup_(upload_state_done) struct upload_state state = {.bytes = -1};
     struct error err = ERROR_INIT;
-    int r = get_state(k, &state, &err);
+    int r = look(k, &state, &err);
 
-    if (r == 0 && seal_late(k, &state, &err) == UPLOAD_E_BUSY)
-        r = UPLOAD_E_BUSY;
-    if (r == 0) {
+    if (r == 0)
         http_answer_text(answer, 200, NULL, NULL);
-        r = say_state(&state, answer);
-    }
-    if (r != 0)
+    else
         tus_fail(answer, r, &err);
+    if (r != 0 && waits_for_seal(&state))
+        answer->status = 423; /* clients ask again then; other errors make them begin anew */
+    if (*state.id && say_state(&state, answer) < 0)
+        tus_fail(answer, -ENOMEM, NULL);
     (void)http_answer_header(answer, "Cache-Control", "no-store");
 }
 
@@ -213,10 +228,8 @@ static void finish_get(struct knock *k, struct http_answer *answer)
     _cleanup_(upload_result_done) struct upload_result result = {.bytes = 0};
     _cleanup_(upload_state_done) struct upload_state state = {.bytes = -1};
     struct error err = ERROR_INIT;
-    int r = get_state(k, &state, &err);
+    int r = look(k, &state, &err);
 
-    if (r == 0)
-        r = seal_late(k, &state, &err);
     if (r == UPLOAD_E_BUSY || (r == 0 && !state.sealed)) {
         error_set(&err, -EBUSY, state.id, "is not whole yet; its receipt can be had when all bytes are here");
         say_unfinished(&state, &err, answer);
@@ -235,12 +248,13 @@ static void finish_get(struct knock *k, struct http_answer *answer)
 
 static void finish_delete(struct knock *k, struct http_answer *answer)
 {
-    _cleanup_(upload_state_done) struct upload_state state = {.bytes = -1};
     struct error err = ERROR_INIT;
-    int r = get_state(k, &state, &err);
+    int r = UPLOAD_E_NONE;
 
-    if (r == 0)
+    if (ulid_is_valid(k->args[0]))
         r = upload_end(k->context->intake, k->args[0], k->owner, &err);
+    else
+        error_set(&err, r, k->args[0], "is no upload; give the Location of one");
     if (r == 0)
         http_answer_text(answer, 204, NULL, NULL);
     else
