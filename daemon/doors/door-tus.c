@@ -152,11 +152,12 @@ static int seal_late(struct knock *k, struct upload_state *state, struct error *
     if (r == 0)
         r = tus_seal(k, &result, err);
     t->upload = upload_free(t->upload);
-    if (r == 0)
-        state->recording = result.recording;
     if (r == UPLOAD_E_SEALED) /* in between */
         r = upload_result(k->context->intake, k->args[0], k->owner, &result, err);
-    state->sealed = r == 0;
+    if (r == 0) {
+        state->sealed = true;
+        state->recording = result.recording;
+    }
     return r;
 }
 
