@@ -1,96 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """tus-js-client, the real one, as browsers and docks use it: whole, in chunks, in parallel, resumed after it or the daemon was ended."""
-import fcntl
-import hashlib
 import json
-import os
 import random
-import shutil
-import subprocess
 
 import pytest
 
-from conftest import ROOT
-from tus_client import Tus, free_port
-
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH", "EHOSTUNREACH", "ERR_SOCKET_TIMEOUT")
-
+from tus_client import Client, Tus, assert_sealed, digest, installed_client, make_file
 
 @pytest.fixture(scope="session", name="modules")
-def installed_client():
-    """build/tus with the client that the lockfile pins; made once."""
-    source, folder = ROOT / "tests/tus", ROOT / "build/tus"
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / "lock", "w", encoding="utf-8") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
-        wanted, stamp = (source / "package-lock.json").read_text(encoding="utf-8"), folder / "installed"
-        if not stamp.exists() or stamp.read_text(encoding="utf-8") != wanted:
-            for name in ("package.json", "package-lock.json"):
-                shutil.copyfile(source / name, folder / name)
-            done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=False,
-                                  stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
-            if done.returncode != 0 and any(word in done.stderr for word in UNREACHABLE):
-                pytest.skip("npm reaches no registry: " + done.stderr.strip().splitlines()[0][:200])
-            assert done.returncode == 0, done.stderr
-            stamp.write_text(wanted, encoding="utf-8")
-    return folder
-
-
-class Client:
-    """Runs tests/tus/upload.js against a daemon."""
-
-    def __init__(self, daemon, modules, work, address=None, token=None):
-        self.daemon, self.modules, self.work, self.address, self.token = daemon, modules, work, address, token
-
-    def command(self, file, options=None, **job):
-        host = f"{self.address[0]}:{self.address[1]}" if self.address else "localhost"
-        options = {"endpoint": f"http://{host}/tus", **(options or {})}
-        if self.token:
-            options["headers"] = {"Authorization": f"Bearer {self.token}"}
-        job.update(modules=str(self.modules), file=str(file), options=options)
-        if not self.address:
-            job["socket"] = str(self.daemon.socket)
-        return ["node", str(ROOT / "tests/tus/upload.js"), json.dumps(job)]
-
-    def start(self, file, options=None, **job):
-        return subprocess.Popen(self.command(file, options, **job), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                                cwd=self.work)
-
-    def run(self, file, options=None, stdin=None, **job):
-        """Uploads; returns (exit code, the lines that were said). stdin: a file to send as a stream instead."""
-        job["stdin"] = stdin is not None
-        with open(stdin or os.devnull, "rb") as source:
-            done = subprocess.run(self.command(file, options, **job), stdin=source, capture_output=True, text=True, cwd=self.work,
-                                  timeout=300, check=False)
-        lines = [json.loads(line) for line in done.stdout.splitlines()]
-        assert done.returncode != 0 or "success" in lines[-1], done
-        return done.returncode, lines
-
-    def upload(self, file, options=None, **job):
-        """Uploads, which must work; returns the last line."""
-        code, lines = self.run(file, options, **job)
-        assert code == 0, (lines, self.daemon.log()[-3000:])
-        return lines[-1]
-
-
-def digest(path):
-    with open(path, "rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else \
-            hashlib.sha256(f.read()).hexdigest()
-
-
-def make_file(folder, name, size, seed=1):
-    """A file of random bytes."""
-    source = random.Random(seed)
-    with open(folder / name, "wb") as f:
-        for at in range(0, size, 1 << 20):
-            f.write(source.randbytes(min(1 << 20, size - at)))
-    return folder / name
-
-
-def assert_sealed(daemon, *files):
-    """Exactly these are in the archive."""
-    assert sorted(r["sha256"] for r in daemon.ls()) == sorted({digest(f) for f in files}), daemon.log()[-3000:]
+def modules_of_the_client():
+    return installed_client()
 
 
 @pytest.fixture(name="client")
