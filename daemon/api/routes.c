@@ -91,7 +91,7 @@ const struct route api_routes[] = {
     DOOR("PUT", "/upload/{name...}", 0, BYTES, door_put, "201 Receipt", "delivers one file"),
     DOOR("POST", "/upload", 0, "multipart/form-data", door_post, "201 Receipts", "delivers files as multipart/form-data"),
     DOOR("OPTIONS", "/tus", ROUTE_OPEN | ROUTE_OVERRIDE, NULL, door_tus_new, "204", "what tus 1.0.0 can do here"),
-    DOOR("POST", "/tus", ROUTE_OVERRIDE, NULL, door_tus_new, "201", "begins a resumable upload"),
+    DOOR("POST", "/tus", ROUTE_OVERRIDE, "application/offset+octet-stream", door_tus_new, "201", "begins a resumable upload"),
     DOOR("OPTIONS", "/tus/{upload}", ROUTE_OPEN | ROUTE_OVERRIDE, NULL, door_tus, "204", "what tus 1.0.0 can do here"),
     DOOR("HEAD", "/tus/{upload}", ROUTE_OVERRIDE, NULL, door_tus, "200", "how far a resumable upload has come"),
     DOOR("PATCH", "/tus/{upload}", ROUTE_OVERRIDE, "application/offset+octet-stream", door_tus, "204", "goes on with it"),

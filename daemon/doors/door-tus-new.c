@@ -162,7 +162,12 @@ static bool begin(struct knock *k, struct http_answer *answer)
 {
     if (strcmp(k->method, "OPTIONS") == 0)
         return true;
-    return tus_open(k, answer) && begin_post(k, answer);
+    if (!tus_open(k, answer))
+        return false;
+    if (begin_post(k, answer))
+        return true;
+    tus_let_go(k, true);
+    return false;
 }
 
 static void finish_final(struct knock *k, struct http_answer *answer)

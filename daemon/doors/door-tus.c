@@ -292,8 +292,12 @@ static bool begin(struct knock *k, struct http_answer *answer)
 
     if (!methods[i].finish)
         return true;
-    return tus_open(k, answer) && (!methods[i].tus || tus_speaks(k, answer)) &&
-           (!methods[i].begin || methods[i].begin(k, answer));
+    if (!tus_open(k, answer))
+        return false;
+    if ((!methods[i].tus || tus_speaks(k, answer)) && (!methods[i].begin || methods[i].begin(k, answer)))
+        return true;
+    tus_let_go(k, true);
+    return false;
 }
 
 static void finish(struct knock *k, struct http_answer *answer)

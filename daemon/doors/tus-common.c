@@ -32,31 +32,24 @@ bool tus_open(struct knock *k, struct http_answer *answer)
     return k->state ? true : tus_fail(answer, -ENOMEM, NULL);
 }
 
-/* Gives up an upload whose sender will never know of it. */
-static void drop_created(struct knock *k)
+void tus_let_go(struct knock *k, bool failed)
 {
     struct tus *t = k->state;
     char id[ULID_LENGTH + 1];
     struct error ignored = ERROR_INIT;
 
-    if (!t->upload || !t->created)
+    if (!t || !t->upload)
         return;
     memcpy(id, upload_id(t->upload), sizeof id);
     t->upload = upload_free(t->upload);
-    (void)upload_end(k->context->intake, id, k->owner, &ignored); /* what is left expires */
+    if (failed && t->created)
+        (void)upload_end(k->context->intake, id, k->owner, &ignored); /* what is left expires */
 }
 
 void tus_close(struct knock *k, bool whole)
 {
-    struct tus *t = k->state;
-
-    if (!t)
-        return;
-    if (!whole)
-        drop_created(k);
-    upload_free(t->upload);
-    free(t);
-    k->state = NULL;
+    tus_let_go(k, !whole);
+    free(TAKE_PTR(k->state));
 }
 
 /* ---- refusing ------------------------------------------------------------------------------------------------------------ */
@@ -193,13 +186,18 @@ bool tus_take(struct knock *k, const void *data, size_t size, struct http_answer
     struct error err = ERROR_INIT;
     int r;
 
-    if (!t->takes || !t->upload)
+    if (!t->takes || !t->upload) {
+        tus_let_go(k, true);
         return tus_refuse(answer, 415, "Content-Type",
                           "must be application/offset+octet-stream where bytes are sent");
+    }
     r = upload_write(t->upload, data, size, &err);
     if (r == 0)
         return true;
-    drop_created(k);
+    if (r ==
+        -EFBIG) /* or bytes up to the announced length would be sealed, and nobody knows which of them were meant */
+        upload_take_back(t->upload);
+    tus_let_go(k, true);
     return tus_fail(answer, r, &err);
 }
 
@@ -250,9 +248,12 @@ void tus_conclude(struct knock *k, unsigned status, struct http_answer *answer)
         tus_fail(answer, r, &err);
     /* What could not be sealed now stays whole: the client learns that all bytes are here, and need not be sent again. What never
      * can be is given up. */
-    if (!written || r > 0)
-        drop_created(k);
-    r = t->upload ? say_all(k, &result, answer) : 0;
+    if (!written || r > 0) {
+        tus_let_go(k, true);
+        return;
+    }
+    r = say_all(k, &result, answer);
+    tus_let_go(k, false);
     if (r < 0)
         tus_fail(answer, r, NULL);
 }

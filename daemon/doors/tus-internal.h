@@ -21,6 +21,9 @@ struct tus {
 /* Makes knock.state. Return: false with the answer filled. */
 bool tus_open(struct knock *k, struct http_answer *answer);
 void tus_close(struct knock *k, bool whole);
+/* Lets others write to the upload, before this request is answered: who has seen the answer may come again at once. failed: what this
+ * request has created goes, as its sender will never know where it is. */
+void tus_let_go(struct knock *k, bool failed);
 
 /* An answer of a status that tus asks for, as the other errors look. Return: always false, for begin and take. */
 bool tus_refuse(struct http_answer *answer, unsigned status, const char *object, const char *format, ...)

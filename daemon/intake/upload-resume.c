@@ -399,6 +399,18 @@ int upload_pause(struct upload *u, struct error *err)
     return r < 0 ? upload_code(r) : r;
 }
 
+void upload_take_back(struct upload *u)
+{
+    struct error ignored = ERROR_INIT;
+
+    if (!u->resumable || u->ended)
+        return;
+    u->ended = true;
+    go_back(u);
+    (void)upload_acknowledge(u, &ignored); /* what else the request has said */
+    upload_show_offset(u);
+}
+
 /* What came without upload_pause is kept, unless it should have been compared with a digest. */
 static void end_request(struct upload *u)
 {

@@ -128,6 +128,8 @@ int upload_set_bytes(struct upload *u, int64_t bytes, struct error *err);
 /* Ends this request's writing: durable, checksum compared (UPLOAD_E_CHECKSUM: back to where this request began). Then free, or
  * upload_seal when upload_is_whole. Freeing without it (the client went away) keeps what came, unless a checksum was expected. */
 int upload_pause(struct upload *u, struct error *err);
+/* Takes back what this request has written, instead of upload_pause: its body was not what was announced. */
+void upload_take_back(struct upload *u);
 bool upload_is_whole(const struct upload *u); /* as many bytes as announced, and no partial one */
 
 /* How it stands, without opening it. Return: also UPLOAD_E_NONE, _DENIED, _BUSY (a writer is at it, or it is whole and not sealed yet:

@@ -152,7 +152,7 @@ CREATIONS = [
 
 @pytest.mark.parametrize("headers,status", CREATIONS, ids=[str(h)[:60] for h, _ in CREATIONS])
 def test_creation(tus, headers, status):
-    answer = tus.create(**headers)
+    answer = tus.request("POST", "/tus", **headers)
     assert answer.status == status, answer
     if status != 201:
         assert answer["Location"] is None
@@ -251,7 +251,7 @@ def test_patch_rules(tus, headers, status):
     assert answer.status == status, answer
     if status == 409:
         assert answer["Upload-Offset"] == "3"
-    if status != 204 and not isinstance(headers.get("body"), list):
+    if status != 204:
         assert tus.offset(url) == 3
     assert tus.delete(url).status == 204
 
@@ -274,7 +274,7 @@ def test_deferred_length(tus):
     assert head["Upload-Offset"] == "5000" and head["Upload-Length"] is None and head["Upload-Defer-Length"] == "1"
     assert tus.patch(url, 5000, data[5000:6000], Upload_Length=5999).status == 413
     assert tus.head(url)["Upload-Length"] == "5999"  # announced is announced
-    assert tus.patch(url, 5000, data[5000:6000], Upload_Length=len(data)).status == 400
+    assert tus.patch(url, 5000, data[5000:5100], Upload_Length=len(data)).status == 400
     url = tus.made(Upload_Defer_Length="1")
     assert tus.patch(url, 0, data[:5000]).status == 204
     assert tus.patch(url, 5000, data[5000:6000], Upload_Length=4999).status == 400
