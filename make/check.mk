@@ -1,6 +1,6 @@
 # Tests, fuzzers, benchmark, formatting.
 
-.PHONY: check check-unit check-system fuzz fuzzers bench format format-check
+.PHONY: check check-unit check-system fuzz fuzzers bench bench-doors format format-check
 
 # The tests stop and fail the programs at chosen steps, so they use a build of their own (INJECT=1) unless BUILD is given.
 ifeq ($(origin BUILD),command line)
@@ -37,6 +37,10 @@ fuzz:
 # All of it, or parts: make bench BENCH="intake latency" (tests/bench/run names them). Not in check: no timed tests.
 bench: programs benches
 	LIUHEN_BUILD=$(BUILD) $(PYTHON) tests/bench/run $(BENCH)
+
+# Uploads over the network, beside nginx and @tus/server.
+bench-doors: programs
+	LIUHEN_BUILD=$(BUILD) $(PYTHON) tests/bench/run $(or $(BENCH),doors door-memory door-photos docks)
 
 # Names without spaces: everything below daemon/ and tests/.
 CSOURCES = $(shell find daemon tests -name '*.[ch]' | sort)

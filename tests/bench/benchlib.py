@@ -354,6 +354,7 @@ def machine():
 def peers():
     return {"openssl": first_line("openssl", "version"), "git-annex": first_line("git-annex", "version"),
             "restic": first_line("restic", "version"), "ffprobe": first_line("ffprobe", "-version"),
+            "nginx": first_line("/usr/sbin/nginx", "-v"), "node": "node " + first_line("node", "--version"),
             "coreutils": first_line("cp", "--version"), "SQLite": first_line("sqlite3", "--version").split(" ")[0],
             "liuhend": first_line(str(BUILD / "liuhend"), "--version"),
             "commit": first_line("git", "-C", str(ROOT), "rev-parse", "--short", "HEAD")}

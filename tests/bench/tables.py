@@ -74,7 +74,47 @@ def ledger_rows(r):
                 r["ledger_verify"] <= r["wanted_verify_seconds"])]
 
 
-ROWS = {"latency": latency_rows, "catalogue": catalogue_rows, "idle": idle_rows, "ledger": ledger_rows}
+def doors_table(r):
+    """Uploads: ours beside each peer, throughput and processor time a GiB."""
+    labels = {"nginx": "nginx DAV", "tus-server": "`@tus/server`"}
+    lines = ["| upload | program | GiB/s | CPU s a GiB | throughput, liuhend : peer | wanted | CPU, liuhend : peer | wanted | met |",
+             "|---|---|--:|--:|--:|--:|--:|--:|---|"]
+    for what, run in r["runs"].items():
+        ours = run["liuhend"]
+        lines.append(f"| {what} | liuhend | {ours['gib_per_second']:.2f} | {ours['cpu_per_gib']:.2f} | | | | | |")
+        for name, other in ((n, o) for n, o in run.items() if n != "liuhend"):
+            faster, dearer = ours["gib_per_second"] / other["gib_per_second"], ours["cpu_per_gib"] / other["cpu_per_gib"]
+            least = r["wanted"]["throughput"] if what.startswith("put") else None
+            most = r["wanted"]["cpu_tus" if name == "tus-server" else "cpu_nginx"]
+            good = dearer <= most and (least is None or faster >= least)
+            lines.append(f"| | {labels[name]} | {other['gib_per_second']:.2f} | {other['cpu_per_gib']:.2f} | {faster:.2f} | "
+                         f"{f'≥ {least}' if least else ''} | {dearer:.2f} | ≤ {most} | {verdict(good)} |")
+    return lines
+
+
+def door_memory_rows(r):
+    return [line for kind in ("plain", "tls") for line in (
+        row(f"500 open connections, {kind}: resident ({cell(r[kind]['before']['rss_mib'])} MiB before)",
+            f"{cell(r[kind]['after']['rss_mib'])} MiB", f"≤ {r['wanted']['rss_mib']} MiB",
+            r[kind]["after"]["rss_mib"] <= r["wanted"]["rss_mib"]),
+        row(f"growth an idle connection, {kind}", f"{cell(r[kind]['connection_kib'])} KiB", f"≤ {r['wanted']['connection_kib']} KiB",
+            r[kind]["connection_kib"] <= r["wanted"]["connection_kib"]))]
+
+
+def door_photos_rows(r):
+    return [row(f"2,000 photos of 200 kB over 32 connections, with receipts (rounds {r['rounds']})", f"{cell(r['per_second'], 0)}/s",
+                f"≥ {r['wanted']}/s", r["per_second"] >= r["wanted"])]
+
+
+def docks_rows(r):
+    if "skipped" in r:
+        return [f"| 24 docks on a bad network | skipped: {r['skipped']} | all, none twice | |"]
+    return [row(f"24 docks, {what}: {one['files']} files, {one['mib']} MiB, in {cell(one['seconds'])} s", f"{one['arrived']} arrived, "
+                f"{one['twice']} twice", "all, none twice", one["arrived"] == one["files"] and one["twice"] == 0)
+            for what, one in r["runs"].items()]
+
+
+ROWS = {"door-memory": door_memory_rows, "door-photos": door_photos_rows, "docks": docks_rows, "latency": latency_rows, "catalogue": catalogue_rows, "idle": idle_rows, "ledger": ledger_rows}
 
 
 def machine_lines(results):
@@ -82,7 +122,7 @@ def machine_lines(results):
     return [f"Taken on {m['date']}, commit {p['commit']}. {m['processor']}, {m['cores']} cores"
             f"{' with SHA instructions' if m['sha_extensions'] else ''}, {m['memory_gib']} GiB; {m['system']}, Linux {m['kernel']}; "
             f"file system: {m['file_system']}; load before: {m['load_before']:.1f}.",
-            "Beside: " + "; ".join(p[k] for k in ("openssl", "git-annex", "restic", "ffprobe", "coreutils")) + f"; SQLite {p['SQLite']}."]
+            "Beside: " + "; ".join(p[k] for k in ("openssl", "git-annex", "restic", "ffprobe", "coreutils", "nginx", "node")) + f"; SQLite {p['SQLite']}."]
 
 
 def notes(results, parts):
@@ -104,6 +144,8 @@ def table(results, parts):
     lines = machine_lines(results) + [""]
     if {"intake", "photos"} & set(parts):
         lines += files_table(results, parts) + [""]
+    if "doors" in parts:
+        lines += doors_table(results["doors"]) + [""]
     rows = [line for part in ROWS if part in parts for line in ROWS[part](results[part])]
     if rows:
         lines += ["| work | here | wanted | met |", "|---|--:|--:|---|", *rows, ""]
