@@ -42,6 +42,7 @@ int handle_device_add(struct call *c);
 int handle_device_set(struct call *c);
 int handle_device_assign(struct call *c);
 int handle_device_unassign(struct call *c);
+int handle_connection_file(struct call *c);
 int handle_device_token(struct call *c);
 int handle_device_certificate(struct call *c);
 int handle_device_revoke(struct call *c);

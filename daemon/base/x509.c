@@ -47,6 +47,20 @@ static int refuse(struct error *err, const char *what, const char *right)
     return error_set(err, -EINVAL, "", "%s; right is %s", what, right);
 }
 
+int x509_check_rsa_public(const char *pem, struct error *err)
+{
+    _cleanup_(BIO_free_allp) BIO *bio = BIO_new_mem_buf(pem, -1);
+    _cleanup_(EVP_PKEY_freep) EVP_PKEY *key = bio ? PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL) : NULL;
+
+    if (!bio)
+        return -ENOMEM;
+    if (!key || EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA || EVP_PKEY_get_bits(key) < 2048)
+        return refuse(err, "the public key cannot be used",
+                      "an RSA key of at least 2048 bits, PEM, as `openssl pkey -pubout` writes it");
+    ERR_clear_error();
+    return 0;
+}
+
 /* Never ask a terminal for the passphrase of an encrypted key. */
 static int on_passphrase(char *buf, int size, int rwflag, void *userdata)
 {

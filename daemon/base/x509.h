@@ -38,6 +38,9 @@ int x509_self_sign(const char *key, const struct x509_spec *spec, char **ret_pem
 int x509_sign(const char *ca_pem, const char *ca_key, const char *request, const struct x509_spec *spec,
               char **ret_pem, struct error *err);
 
+/* A public RSA key of at least 2048 bits (PEM, SubjectPublicKeyInfo), as body-worn systems encrypt for. */
+int x509_check_rsa_public(const char *pem, struct error *err);
+
 struct x509_facts {
     char fingerprint[DIGEST_HEX_SIZE]; /* SHA-256 of the DER form */
     char key_id[DIGEST_HEX_SIZE];      /* SHA-256 of the public key */
