@@ -26,6 +26,7 @@
 void dock_card_done(struct dock_card *c)
 {
     fd_closep(&c->fd);
+    fd_closep(&c->mount);
     free(c->source);
     free(c->serial);
     free(c->device);
@@ -53,8 +54,8 @@ static void set_options(int fs, const char *type, const struct zone *zone)
     }
 }
 
-/* Return: fd of the mount's top folder, or negative errno. */
-static int mount_as(const char *device, const char *type, const struct zone *zone)
+/* *ret_mount: what keeps it mounted. Return: fd of its top folder, or negative errno. */
+static int mount_as(int *ret_mount, const char *device, const char *type, const struct zone *zone)
 {
     _cleanup_close_ int fs = fsopen(type, FSOPEN_CLOEXEC), mount = -1;
     int fd;
@@ -72,7 +73,10 @@ static int mount_as(const char *device, const char *type, const struct zone *zon
         return -errno;
     /* what fsmount gives is a path only: nothing can be read through it */
     fd = openat(mount, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd < 0 ? -errno : fd;
+    if (fd < 0)
+        return -errno;
+    *ret_mount = TAKE_FD(mount);
+    return fd;
 }
 
 static int mount_fault(int r, const char *device, const struct dock_config *config, struct error *err)
@@ -111,7 +115,7 @@ static int mount_device(struct dock_card *c, const struct dock_config *config, s
 
     for (size_t i = 0; fd < 0 && i < config->card.filesystems.n; i++) {
         const char *type = config->card.filesystems.items[i];
-        fd = mount_as(c->source, type, c->zone);
+        fd = mount_as(&c->mount, c->source, type, c->zone);
         c->wall = fd >= 0 && strcmp(type, "vfat") == 0;
         if (fd < 0 && fd != -ENODEV && fd != -EINVAL)
             first = first ? first : fd; /* says more than "not this file system" */
@@ -121,7 +125,6 @@ static int mount_device(struct dock_card *c, const struct dock_config *config, s
     if (fd < 0)
         return mount_fault(first ? first : fd, c->source, config, err);
     c->fd = fd;
-    c->mounted = true;
     return 0;
 }
 
@@ -131,16 +134,16 @@ int dock_card_writable(const struct dock_card *c, bool writable, struct error *e
                               .attr_clr = writable ? MOUNT_ATTR_RDONLY : 0};
     _cleanup_close_ int fs = -1;
 
-    if (!c->mounted)
+    if (c->mount < 0)
         return 0;
     if (!writable && fd_syncfs(c->fd) < 0)
         return error_errno(err, -EIO, c->source, "what was removed cannot be made lasting on the card");
-    if (!writable && mount_setattr(c->fd, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
+    if (!writable && mount_setattr(c->mount, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0)
         return error_errno(err, -errno, c->source, "it cannot be made read-only again");
-    fs = fspick(c->fd, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
+    fs = fspick(c->mount, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH);
     if (fs < 0 || fsconfig(fs, FSCONFIG_SET_FLAG, writable ? "rw" : "ro", NULL, 0) < 0 ||
         fsconfig(fs, FSCONFIG_CMD_RECONFIGURE, NULL, NULL, 0) < 0 ||
-        (writable && mount_setattr(c->fd, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0))
+        (writable && mount_setattr(c->mount, "", AT_EMPTY_PATH, &attr, sizeof attr) < 0))
         return error_errno(err, -errno, c->source,
                            writable ? "it cannot be made writable (is its lock switch on?)"
                                     : "it cannot be made read-only again");

@@ -243,6 +243,9 @@ static int look_through(struct dock *d, size_t n)
         return CLI_BUSY;
     if (r < 0)
         return cli_fail(r == -ENODEV ? CLI_MISSING : CLI_REFUSED, card->source, "%s", err.text);
+    for (size_t i = from; i < d->n_files; i++)
+        if (d->files[i].outcome != DOCK_WAITING)
+            dock_show_file(d, &d->files[i]);
     measure_clock(d, &l);
     sweep(d, card, from);
     return CLI_OK;
