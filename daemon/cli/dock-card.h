@@ -12,10 +12,10 @@
 #include "cli/dock-config.h"
 
 struct dock_card {
-    char *source;      /* as it was given */
-    int fd;            /* its top folder */
-    int mount;         /* by us, -1 for a folder: it ends when this is closed; read-only until dock_card_writable */
-    bool wall;         /* its times are the camera's wall clock, as FAT keeps them */
+    char *source; /* as it was given */
+    int fd;       /* its top folder */
+    int mount; /* by us, -1 for a folder: it ends when this is closed; read-only until dock_card_writable */
+    bool wall; /* its times are the camera's wall clock, as FAT keeps them */
     char *serial;      /* of the camera; "" = not known */
     char *device;      /* serial under which the site knows it; "" = not known */
     char *id;          /* what the station's memory calls the card */
@@ -23,7 +23,7 @@ struct dock_card {
 };
 #define DOCK_CARD_INIT                                                                                       \
     {                                                                                                        \
-        .fd = -1, .mount = -1                                                                                             \
+        .fd = -1, .mount = -1                                                                                \
     }
 
 /* Opens a folder or device. serial: given by hand, NULL = to be found out. zone: name of the site's; NULL = not known. Return: 0,
