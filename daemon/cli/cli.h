@@ -110,6 +110,7 @@ int cli_verify(struct cli *c, int argc, char **argv);
 int cli_key(struct cli *c, int argc, char **argv);
 int cli_quarantine_ls(struct cli *c, int argc, char **argv);
 int cli_watch(struct cli *c, int argc, char **argv);
+int cli_device_connection_file(struct cli *c, int argc, char **argv);
 int cli_dock(struct cli *c, int argc, char **argv);
 int cli_fsck(struct cli *c, int argc, char **argv);
 int cli_rebuild(struct cli *c, int argc, char **argv);

@@ -95,6 +95,14 @@ static const struct option_row watch_options[] = {
     {"until-idle", NULL, "end when nothing is waiting, being sealed or examined any more"},
     {NULL, NULL, NULL},
 };
+static const struct option_row connection_options[] = {
+    {"url", "URL", "where the system reaches us: https://host:8443, several with commas (default: http.names)"},
+    {"out", "FILE", "write it there (default DEVICE-connection.json); - is standard output"},
+    {"container", "mkv|mp4", "the form of its clips (default mkv)"},
+    {"public-key", "FILE", "the system encrypts clips for this RSA key (PEM); it cannot be turned off again"},
+    {"public-key-id", "TEXT", "how that key is called (default: the name of its file)"},
+    {NULL, NULL, NULL},
+};
 static const struct option_row dock_options[] = {
     {"server", "SERVER", "https://host:8443, or the path of the daemon's socket on this machine"},
     {"token-file", "FILE", "this station's token, in a file that only its owner may read"},
@@ -166,6 +174,11 @@ const struct command cli_commands[] = {
     {"key", "", 0, 0, output_options, "the ledger's public key, for verify", "", cli_key},
     {"quarantine ls", "", 0, 0, NONE, "what could not be taken in, and why", "", cli_quarantine_ls},
     {"watch", "", 0, 0, watch_options, "follow what arrives, live", "", cli_watch},
+    {"device connection-file", "DEVICE", 1, 1, connection_options,
+     "make the file that a body-worn system is told about this site by",
+     "DEVICE is registered with kind system. The file holds a new key: load it into the system, then remove it.\n"
+     "An older key stays good until it is revoked.",
+     cli_device_connection_file},
     {"dock", "[CARD...]", 0, -1, dock_options,
      "send all new files of cameras' cards to the site, and keep the receipts",
      "CARD is a folder where a card is mounted, or a block device: that is mounted for this run alone, "
