@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "cases/place-bodyworn.h"
 #include "catalogue/case-rows.h"
+#include "catalogue/device-rows.h"
 #include "catalogue/holds.h"
 #include "catalogue/receipts.h"
 #include "catalogue/recordings.h"
@@ -229,11 +230,12 @@ int history_of(struct call *c, const char *id, int64_t after, int limit, json_t 
     return 0;
 }
 
-/* The id of a recording, else of a case, else of a hold; for officers of their own recordings only. */
+/* The id of a recording, else of a case, a hold, a device; for officers of their own recordings only. */
 static int resolve_anything(struct call *c, const char *text, char out[ULID_LENGTH + 1])
 {
     struct recording_id recording;
     struct hold_row hold;
+    struct device_row device;
     struct case_id case_id;
     struct error ignored = ERROR_INIT;
     _cleanup_json_ json_t *row = NULL;
@@ -252,7 +254,12 @@ static int resolve_anything(struct call *c, const char *text, char out[ULID_LENG
         if (r == 0)
             memcpy(out, hold.id, sizeof hold.id);
     }
-    return r == CASES_E_NONE ? RECORDINGS_E_NONE : r;
+    if (r == CASES_E_NONE) {
+        r = device_resolve(c->db, text, &device, &ignored);
+        if (r == 0)
+            memcpy(out, device.id, sizeof device.id);
+    }
+    return r == CASES_E_NONE || r == DEVICE_ROWS_E_NONE ? RECORDINGS_E_NONE : r;
 }
 
 int handle_history(struct call *c)

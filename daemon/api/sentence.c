@@ -31,6 +31,16 @@ static const struct {
     {"link.removed", "taken from case {number|case}"},
     {"hold.added", "hold placed[ on case {number}], ground {ground}[, matter {matter}][: {reason}]"},
     {"hold.lifted", "hold lifted[: {reason}]"},
+    {"device.added", "device {serial} ({kind}) was registered[: {name}][, unit {unit}]"},
+    {"device.set",
+     "the device was changed[: name {name}][, kind {kind}][, unit {unit}][, time zone {zone}][, "
+     "{quota} bytes a day][, {rate} requests a minute]"},
+    {"device.assigned", "assigned to {officer|to} from {from@}[ until {until@}]"},
+    {"device.unassigned", "the assignment from {from@} was taken back"},
+    {"device.key-added", "a {kind} was made, key {key}[: {label}][, good until {expires@}]"},
+    {"device.key-revoked", "key {key} was revoked[: {reason}]"},
+    {"device.retired", "the device was taken out of use[: {reason}]"},
+    {"device.returned", "the device was taken back into use"},
     {"item.quarantined", "put into quarantine: {reason}"},
 };
 

@@ -242,7 +242,8 @@ int device_assign(struct txn *t, const struct device_context *c, const char *tex
     r = r != 0 ? r : refuse_overlap(c, t, &row, start, end, err);
     if (r != 0)
         return r;
-    facts = json_pack("{s:s*, s:I, s:o*}", "officer", or_null(officer), "from", (json_int_t)start, "until",
+    facts = json_pack("{s:s, s:I, s:o*}", is_given(officer) ? "officer" : "to",
+                      is_given(officer) ? officer : "nobody", "from", (json_int_t)start, "until",
                       end != INT64_MAX ? json_integer(end) : NULL);
     return txn_act(t, "device.assigned", c->actor, row.id, 0, facts, NULL, err);
 }

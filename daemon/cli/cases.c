@@ -9,29 +9,6 @@
 #include "cli/list.h"
 #include "cli/print.h"
 
-/* Puts a word of the command line in; NULL: nothing. Return: CLI_OK, or the exit code after saying why. */
-static int put(json_t *body, const char *key, const char *value)
-{
-    int r = json_set_string(body, key, value);
-
-    if (r == -ENOMEM)
-        return cli_fail(CLI_BUSY, "", "out of memory");
-    return r == 0 ? CLI_OK : cli_fail(CLI_USAGE, key, "is not UTF-8; set the terminal to UTF-8");
-}
-
-/* An object of those of the command's options that were given. Return: as put. */
-static int body_of_options(const struct cli *c, json_t **ret)
-{
-    _cleanup_json_ json_t *body = json_object();
-    int r = body ? CLI_OK : cli_fail(CLI_BUSY, "", "out of memory");
-
-    for (size_t i = 0; r == CLI_OK && c->command->options[i].name; i++)
-        r = put(body, c->command->options[i].name, c->values[i]);
-    if (r == CLI_OK)
-        *ret = TAKE_PTR(body);
-    return r;
-}
-
 static void print_case(const struct cli *c, const json_t *s)
 {
     static const char *const times[] = {"opened", "ended", "filed"};
@@ -56,9 +33,9 @@ static int change_case(struct cli *c, const char *method, char *target, const ch
 {
     _cleanup_free_ char *owned = target;
     _cleanup_json_ json_t *s = NULL, *body = NULL;
-    int r = body_of_options(c, &body);
+    int r = cli_body_of_options(c, &body);
 
-    r = r != CLI_OK ? r : put(body, "number", number);
+    r = r != CLI_OK ? r : cli_put(body, "number", number);
     r = r != CLI_OK ? r : cli_ask(c, method, target, TAKE_PTR(body), &s);
     if (r != CLI_OK)
         return r;
@@ -204,9 +181,9 @@ static int change_links(struct cli *c, const char *method, int argc, char **argv
         _cleanup_json_ json_t *body = NULL;
         json_t *answer = NULL;
 
-        r = body_of_options(c, &body);
-        r = r != CLI_OK ? r : put(body, "recording", argv[i]);
-        r = r != CLI_OK ? r : put(body, "case", argv[argc - 1]);
+        r = cli_body_of_options(c, &body);
+        r = r != CLI_OK ? r : cli_put(body, "recording", argv[i]);
+        r = r != CLI_OK ? r : cli_put(body, "case", argv[argc - 1]);
         r = r != CLI_OK ? r : cli_ask(c, method, "/v1/links", TAKE_PTR(body), &answer);
         if (r != CLI_OK)
             break;
@@ -245,8 +222,8 @@ int cli_hold_add(struct cli *c, int argc, char **argv)
     if (!cli_option(c, "ground"))
         return cli_fail(CLI_USAGE, "hold add",
                         "--ground is missing; `liuhen hold add --help` lists the grounds");
-    r = body_of_options(c, &body);
-    r = r != CLI_OK ? r : put(body, "recording", argc == 1 ? argv[0] : NULL);
+    r = cli_body_of_options(c, &body);
+    r = r != CLI_OK ? r : cli_put(body, "recording", argc == 1 ? argv[0] : NULL);
     r = r != CLI_OK ? r : cli_ask(c, "POST", "/v1/holds", TAKE_PTR(body), &answer);
     if (r != CLI_OK)
         return r;
@@ -265,7 +242,7 @@ int cli_hold_lift(struct cli *c, int argc, char **argv)
 
     if (!cli_option(c, "reason"))
         return cli_fail(CLI_USAGE, "hold lift", "--reason is missing; say why the hold is no longer needed");
-    r = body_of_options(c, &body);
+    r = cli_body_of_options(c, &body);
     r = r != CLI_OK ? r : cli_ask(c, "POST", target, TAKE_PTR(body), &answer);
     if (r != CLI_OK)
         return r;

@@ -15,7 +15,7 @@
     X(OK, 0, "done; the answer is yes")                                                                      \
     X(NO, 1, "the answer is no: a verification failed, fsck found faults")                                   \
     X(USAGE, 2, "the command was not written as it must be")                                                 \
-    X(MISSING, 3, "no such recording, case, hold or file")                                                   \
+    X(MISSING, 3, "no such recording, case, hold, device or file")                                           \
     X(DENIED, 4, "you may not do that")                                                                      \
     X(UNREACHABLE, 5, "the daemon is not reachable")                                                         \
     X(REFUSED, 6, "the daemon refused it, or the input is bad")                                              \
@@ -40,6 +40,7 @@ struct command {
     const char *name; /* "case add" */
     const char *
         args; /* "REC CASE [TITLE]": upper-case words are REC, CASE, HOLD, FILE, RECEIPT, NUMBER, CARD; "..." repeats */
+        args; /* "REC CASE [TITLE]": upper-case words are REC, CASE, HOLD, DEVICE, FILE, RECEIPT, NUMBER …; "..." repeats */
     int min_args, max_args; /* max_args -1: any number */
     const struct option_row *options;
     const char *help;    /* one line */
@@ -65,6 +66,12 @@ const struct command *cli_find_command(const char *first, const char *second);
 
 /* The value of one of the command's options; NULL when it was not given. */
 const char *cli_option(const struct cli *c, const char *name);
+
+/* Puts a word of the command line into a body; NULL: nothing. Return: CLI_OK, or the exit code after saying why. */
+int cli_put(json_t *body, const char *key, const char *value);
+
+/* An object of those of the command's options that were given. Return: as cli_put. */
+int cli_body_of_options(const struct cli *c, json_t **ret);
 
 /* Asks the daemon. Return: CLI_OK and *ret (new reference, an object), else the exit code after saying why. body may be NULL; it is
  * taken. The zone of the answer is kept in c->zone. */
@@ -114,6 +121,17 @@ int cli_device_connection_file(struct cli *c, int argc, char **argv);
 int cli_dock(struct cli *c, int argc, char **argv);
 int cli_fsck(struct cli *c, int argc, char **argv);
 int cli_rebuild(struct cli *c, int argc, char **argv);
+int cli_device_list(struct cli *c, int argc, char **argv);
+int cli_device_show(struct cli *c, int argc, char **argv);
+int cli_device_add(struct cli *c, int argc, char **argv);
+int cli_device_set(struct cli *c, int argc, char **argv);
+int cli_device_assign(struct cli *c, int argc, char **argv);
+int cli_device_token(struct cli *c, int argc, char **argv);
+int cli_device_enrol(struct cli *c, int argc, char **argv);
+int cli_device_revoke(struct cli *c, int argc, char **argv);
+int cli_device_retire(struct cli *c, int argc, char **argv);
+int cli_device_return(struct cli *c, int argc, char **argv);
+int cli_device_gaps(struct cli *c, int argc, char **argv);
 int cli_complete(int argc, char **argv, struct cli *c); /* hidden: `liuhen complete-words WORD…` */
 int cli_man(void);                                      /* hidden: `liuhen man-page`, troff */
 

@@ -133,6 +133,49 @@ static const struct option_row rebuild_options[] = {
     {NULL, NULL, NULL},
 };
 
+#define DEVICE_KINDS "camera|dock|phone|system|other"
+static const struct option_row device_list_options[] = {
+    {"all", NULL, "those out of use too"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row device_options[] = {
+    {"name", "TEXT", "what people call it"},
+    {"kind", DEVICE_KINDS, "what it is (default camera)"},
+    {"unit", "UNIT", "whose unit it is"},
+    {"timezone", "ZONE", "the time zone of its clock, such as Asia/Shanghai (default the site's)"},
+    {"quota", "SIZE", "at most so much a day, such as \"20 GiB\""},
+    {"rate", "N", "at most so many requests a minute"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row device_assign_options[] = {
+    {"from", "TIME", "from then on (default now)"},
+    {"until", "TIME", "up to then; a date alone includes that day (default: until the next assignment)"},
+    {"nobody", NULL, "nobody has it from then on"},
+    {"remove", NULL, "take the assignment back that begins --from: it was a mistake"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row device_token_options[] = {
+    {"label", "TEXT", "what people call it"},
+    {"expires", "TIME", "not good any more from then on; a date alone includes that day (default never)"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row device_enrol_options[] = {
+    {"out", "DIR", "the folder to write to; it is made where it is missing"},
+    {"days", "N", "good for so many days (default 825)"},
+    {"fingerprint", "HEX", "note the certificate of another authority instead, by its SHA-256 fingerprint"},
+    {"expires", "TIME", "with --fingerprint: when that one ends"},
+    {"label", "TEXT", "what people call it"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row reason_options[] = {
+    {"reason", "TEXT", "why"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row device_gaps_options[] = {
+    {"since", "TIME", "only what was recorded at or after"},
+    {NULL, NULL, NULL},
+};
+
 const struct command cli_commands[] = {
     {"status", "", 0, 0, NONE, "what the daemon is doing and what needs attention", "", cli_status},
     {"ls", "", 0, 0, ls_options, "list recordings, the newest first",
@@ -143,7 +186,7 @@ const struct command cli_commands[] = {
      "REC is a recording's id or its beginning.", cli_show},
     {"explain", "REC", 1, 1, NONE,
      "why a recording is kept, by which rule, until when, and what would change it", "", cli_explain},
-    {"history", "REC", 1, 1, NONE, "every act about a recording, case or hold, from the ledger", "",
+    {"history", "REC", 1, 1, NONE, "every act about a recording, case, hold or device, from the ledger", "",
      cli_history},
     {"case add", "NUMBER", 1, 1, case_add_options, "open a case file",
      "NUMBER as it is written, e.g. 本溪卫医罚〔2026〕12号; kinds of brackets, widths and spaces do not "
@@ -163,6 +206,38 @@ const struct command cli_commands[] = {
      "Give either REC or --case, and always --ground.", cli_hold_add},
     {"hold lift", "HOLD", 1, 1, hold_lift_options, "lift a hold; others stay", "", cli_hold_lift},
     {"hold ls", "", 0, 0, hold_ls_options, "list holds that stand", "", cli_hold_ls},
+    {"device list", "", 0, 0, device_list_options,
+     "list devices: who has them, when they were heard of, alarms",
+     "Alarms: silent (not heard of for devices.silent), clock (off by more than devices.clock).",
+     cli_device_list},
+    {"device show", "DEVICE", 1, 1, NONE, "a device with its assignments and keys",
+     "DEVICE is a device's serial, or its id or the beginning of that.", cli_device_show},
+    {"device add", "SERIAL", 1, 1, device_options, "register a device",
+     "SERIAL as it stands on the device: recordings name it, and it is never changed.", cli_device_add},
+    {"device set", "DEVICE", 1, 1, device_options, "change what is said of a device",
+     "An empty value takes away what was there.", cli_device_set},
+    {"device assign", "DEVICE [OFFICER]", 1, 2, device_assign_options,
+     "say who has a device, from when until when",
+     "What it recorded in that time is that officer's, unless a sidecar or a certain rule says otherwise.\n"
+     "An assignment without an end ends with the next one; times that overlap are refused.",
+     cli_device_assign},
+    {"device token", "DEVICE", 1, 1, device_token_options, "make a token for a device and show it, this once",
+     "The device sends it as a bearer token, or as the password with its serial as the user.",
+     cli_device_token},
+    {"device enrol", "DEVICE", 1, 1, device_enrol_options, "make a client certificate for a device",
+     "Writes DEVICE.key, DEVICE.pem, ca.pem, DEVICE.p12 (its password is shown this once) and DEVICE.txt,\n"
+     "which says how to import them. The private key is made here and is nowhere else.",
+     cli_device_enrol},
+    {"device revoke", "DEVICE KEYID", 2, 2, reason_options, "revoke a token or certificate",
+     "KEYID is the key's id or its beginning; `liuhen device show` lists them.", cli_device_revoke},
+    {"device retire", "DEVICE", 1, 1, reason_options, "take a device out of use: nothing it sends is taken",
+     "", cli_device_retire},
+    {"device return", "DEVICE", 1, 1, NONE, "take a device back into use", "", cli_device_return},
+    {"device gaps", "DEVICE", 1, 1, device_gaps_options,
+     "numbers that are missing in what a device delivered",
+     "Cameras number their files. Where the number falls, the camera began to count anew: nothing is missing "
+     "there.",
+     cli_device_gaps},
     {"receipt", "REC", 1, 1, output_options, "the signed receipt of a recording's seal, to keep elsewhere",
      "", cli_receipt},
     {"verify", "RECEIPT [FILE...]", 1, -1, verify_options,

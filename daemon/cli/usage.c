@@ -56,7 +56,8 @@ void cli_usage(const struct command *command, FILE *out)
         int n = fprintf(out, "  %s %s", cli_commands[i].name, cli_commands[i].args);
         fprintf(out, "%*s%s\n", n < 30 ? 30 - n : 1, "", cli_commands[i].help);
     }
-    fprintf(out, "\nREC is a recording's id or its beginning; CASE is a case's number or id.\n"
+    fprintf(out, "\nREC is a recording's id or its beginning; CASE is a case's number or id; DEVICE is a "
+                 "device's serial or id.\n"
                  "`liuhen help COMMAND` says more.\n\nOptions:\n");
     print_options(cli_global_options, out);
     fprintf(out, "\nExit codes:\n");
@@ -131,7 +132,7 @@ int cli_man(void)
          "Speaks to\n.BR liuhend (8)\nover its unix socket; who you are is known by your user.\n"
          ".BR verify ,\n.B fsck\nand\n.B rebuild\nneed no daemon.\n.PP\n"
          "\\fIREC\\fR is a recording's id or its beginning; \\fICASE\\fR is a case's number as it is "
-         "written, or its id. "
+         "written, or its id;\n\\fIDEVICE\\fR is a device's serial or id. "
          "Times are\nshown in the site's zone and read as such: 2026\\-11\\-23, \"2026\\-11\\-23 14:30\", or "
          "RFC 3339 with an offset.\n"
          "Names are shown percent\\-encoded where they hold bytes that are not printable UTF\\-8.");
