@@ -39,8 +39,7 @@ struct cli;
 struct command {
     const char *name; /* "case add" */
     const char *
-        args; /* "REC CASE [TITLE]": upper-case words are REC, CASE, HOLD, FILE, RECEIPT, NUMBER, CARD; "..." repeats */
-        args; /* "REC CASE [TITLE]": upper-case words are REC, CASE, HOLD, DEVICE, FILE, RECEIPT, NUMBER …; "..." repeats */
+        args; /* "REC CASE [TITLE]": upper-case words are REC, CASE, HOLD, DEVICE, FILE, CARD, RECEIPT, NUMBER; "..." repeats */
     int min_args, max_args; /* max_args -1: any number */
     const struct option_row *options;
     const char *help;    /* one line */
