@@ -47,6 +47,7 @@ struct intake {
     struct drop *drop;
     struct examiner *examiner;
     struct uploads *uploads;
+    char *staging_path;     /* what uploads lie in: their drop folder */
     atomic_ullong reserved; /* bytes that uploads have announced and not brought yet */
 };
 

@@ -29,20 +29,14 @@ struct promise {
     const char *known, *arrival, *folder;
     bool is_move;
     enum folder_after after;
-    char *path, *upload_folder;
+    char *path;
     struct source_stat was;
 };
-
-static void promise_done(struct promise *p)
-{
-    free(p->path);
-    free(p->upload_folder);
-}
 
 static int parse_promise(const struct intake *in, const json_t *o, struct promise *ret)
 {
     const char *id = json_get_string(o, "id"), *after = json_get_string(o, "after"),
-               *path = json_get_string(o, "path"), *upload = json_get_string(o, "upload");
+               *path = json_get_string(o, "path");
 
     *ret = (struct promise){
         .known = json_get_string(o, "known"),
@@ -58,12 +52,8 @@ static int parse_promise(const struct intake *in, const json_t *o, struct promis
     };
     if (!id || recording_id_parse(id, &ret->id) < 0 || !ret->folder || !ret->arrival || !path)
         return -EINVAL;
-    if (upload && ulid_is_valid(upload)) { /* where it lies now, wherever the archive was then */
-        ret->upload_folder = store_upload_path(in->store, upload);
-        if (!ret->upload_folder)
-            return -ENOMEM;
-        ret->folder = ret->upload_folder;
-    }
+    if (json_object_get(o, "upload")) /* where staging is now, wherever the archive was then */
+        ret->folder = in->staging_path;
     return decode_percent(path, &ret->path, NULL);
 }
 
@@ -194,7 +184,7 @@ static int recover_intent(struct recovery *rec, const char *name)
         error_clear(rec->err);
         r = parse_promise(rec->in, o, &p);
         r = r < 0 ? r : carry_on(rec, &p);
-        promise_done(&p);
+        free(p.path);
         if (r < 0 && (error_is_resource(r) || r == -ECANCELED))
             return error_prefix(rec->err, "recovering %s", name), r;
         if (r !=

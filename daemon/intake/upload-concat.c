@@ -85,9 +85,8 @@ static int copy_plain(int from, int64_t at, int to, int64_t bytes)
 static int append(struct upload *u, const struct upload *part)
 {
     char path[UPLOAD_PATH_SIZE];
-    _cleanup_close_ int from =
-        openat(store_staging_fd(u->in->store), upload_file_path(part, UPLOAD_DATA, path),
-               O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    _cleanup_close_ int from = openat(store_staging_fd(u->in->store), upload_data_path(part, path),
+                                      O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     int64_t at = 0;
     int r = inject_point("upload.append");
 
@@ -111,7 +110,7 @@ static int append(struct upload *u, const struct upload *part)
             return -ECANCELED;
     }
     u->file.bytes += part->offset;
-    uploads_unreserve(u, (uint64_t)part->offset);
+    uploads_adjust(u);
     return r;
 }
 

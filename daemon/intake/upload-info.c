@@ -222,7 +222,7 @@ static int from_info(struct intake *in, const char *id, const json_t *o, struct 
     r = r < 0 ? r : get_parts(o, u);
     if (r < 0)
         return r == -ENOMEM ? r : -EINVAL;
-    u->resumable = u->has_folder = true;
+    u->resumable = u->in_staging = true;
     u->partial = json_get_bool(o, "partial", false);
     u->final = json_get_bool(o, "final", false);
     u->acknowledged = json_get_integer(o, "acknowledged", 0);
@@ -260,6 +260,8 @@ int upload_info_read(struct intake *in, const char *id, struct upload_info *ret)
     char boot[64];
     int r = read_file(in, id, UPLOAD_INFO, &text);
 
+    if (r == -ENOTDIR) /* a plain one is a file */
+        r = -ENOENT;
     if (r == -ENOMEM || r == -ENOENT)
         return r;
     r = r < 0 ? -EINVAL : json_parse(text, strlen(text), id, &o, &ignored);

@@ -9,7 +9,8 @@
 #include "intake/intake-internal.h"
 #include "intake/upload.h"
 
-#define UPLOAD_DATA         "data" /* the bytes, in staging/<ULID>.upload */
+#define UPLOAD_DATA                                                                                          \
+    "data" /* the bytes of a resumable one, in staging/<ULID>.upload/; a plain one is that file itself */
 #define UPLOAD_INFO         "info.json"
 #define UPLOAD_CHECKS_MAX   4
 #define UPLOAD_PATH_SIZE    (ULID_LENGTH + 32)
@@ -24,12 +25,16 @@ struct upload_file {
     int fd;        /* -1: not open */
     int64_t bytes; /* written, in memory or on disk */
     int64_t begun; /* of which the kernel has been told to write them out */
+    int64_t taken; /* blocks of the disk have been taken for so many */
 };
 
 /* Makes the file path below dirfd. Return: 0 or negative errno. */
 int upload_file_create(struct upload_file *f, int dirfd, const char *path);
 /* Opens it again to go on at bytes: what is behind them is cut off. Return: also -ENODATA (it has not even so many). */
 int upload_file_open(struct upload_file *f, int dirfd, const char *path, int64_t bytes);
+/* Takes blocks ahead, where those taken are used up and many more bytes will come; gives back what was not used. */
+void upload_file_take(struct upload_file *f, int64_t more);
+void upload_file_give_back(struct upload_file *f);
 /* All of it, or none: on failure the file is as long as before. */
 int upload_file_write(struct upload_file *f, const void *data, size_t size);
 int upload_file_cut(struct upload_file *f, int64_t bytes);
@@ -62,7 +67,7 @@ struct upload {
     char *door, *name, *path, *owner, *zone;
     int64_t mtime_usec, announced; /* -1: not known */
     json_t *facts;
-    struct settings_folder folder; /* what its item lies in */
+    struct settings_folder folder; /* what its item lies in: staging */
 
     /* the bytes; of whoever holds the handle */
     struct upload_file file;
@@ -75,9 +80,9 @@ struct upload {
     size_t n_checks;
     struct checker *md5;
     char md5_hex[33];
-    uint64_t reserved; /* announced, and not here yet */
+    uint64_t reserved; /* announced, and neither here nor taken from the disk yet */
     int64_t room_at;   /* not announced: room is looked for again when so many bytes are here */
-    bool has_folder;   /* in staging, and to go with the upload */
+    bool in_staging;   /* something of it lies there */
     bool ended;        /* no more bytes, or not in this request */
 
     /* resumable ones: what is said of them in info.json */
@@ -107,8 +112,9 @@ struct upload {
     unsigned tries;
 };
 
-/* "<ULID>.upload/<file>" below staging. */
+/* Below staging: "<ULID>.upload/<file>", and where its bytes are. */
 const char *upload_file_path(const struct upload *u, const char *file, char out[UPLOAD_PATH_SIZE]);
+const char *upload_data_path(const struct upload *u, char out[UPLOAD_PATH_SIZE]);
 
 /* upload.c: an upload in memory, with one reference; id NULL = a new one. */
 int upload_make(struct intake *in, const struct upload_origin *origin, const char *id, struct upload **ret,
@@ -182,7 +188,9 @@ struct uploads {
 int uploads_may_begin(struct intake *in, struct error *err);
 /* Takes room for bytes more, or says that there is none: -ENOSPC. */
 int uploads_reserve(struct upload *u, uint64_t bytes, struct error *err);
-void uploads_unreserve(struct upload *u, uint64_t bytes);
+/* Brings what is reserved in line with what has come (or gone back) since, without looking for room. */
+void uploads_adjust(struct upload *u);
+void uploads_unreserve(struct upload *u); /* all of it */
 
 /* The table; all with the lock held. */
 struct upload *uploads_find(struct uploads *all, const char *id);

@@ -44,8 +44,7 @@ static int64_t bytes_here(struct upload_info *info)
     struct stat st;
     int64_t bytes;
 
-    if (fstatat(store_staging_fd(u->in->store), upload_file_path(u, UPLOAD_DATA, path), &st,
-                AT_SYMLINK_NOFOLLOW) < 0)
+    if (fstatat(store_staging_fd(u->in->store), upload_data_path(u, path), &st, AT_SYMLINK_NOFOLLOW) < 0)
         return -errno;
     if (!S_ISREG(st.st_mode))
         return -EINVAL;
@@ -62,7 +61,7 @@ static void remove_data(const struct upload *u)
 {
     char path[UPLOAD_PATH_SIZE];
 
-    (void)unlinkat(store_staging_fd(u->in->store), upload_file_path(u, UPLOAD_DATA, path), 0);
+    (void)unlinkat(store_staging_fd(u->in->store), upload_data_path(u, path), 0);
 }
 
 static int remember_sealed(struct upload_info *info)
@@ -86,19 +85,17 @@ static int go_on_with(struct upload_info *info, int64_t bytes, struct error *err
     char path[UPLOAD_PATH_SIZE];
     int staging = store_staging_fd(u->in->store), r;
 
-    upload_file_path(u, UPLOAD_DATA, path);
+    upload_data_path(u, path);
     (void)!fchmodat(staging, path, 0600, 0);
     r = upload_file_open(&f, staging, path, bytes); /* cuts off what does not count */
     upload_file_close(&f);
     if (r < 0)
         return error_errno(err, r, u->id, "cannot be opened in staging");
-    u->offset = u->file.bytes = bytes;
-    u->file.fd = -1;
+    u->offset = u->file.bytes = u->file.taken = bytes;
     u->checked = info->checked;
     u->is_known = info->have_digest && bytes == u->announced;
     u->known = info->digest;
-    u->reserved = u->announced < 0 ? 0 : (uint64_t)(u->announced - bytes);
-    atomic_fetch_add(&u->in->reserved, u->reserved);
+    uploads_adjust(u);
     if (info->same_boot)
         return 0;
     u->acknowledged = MIN(u->acknowledged, bytes);

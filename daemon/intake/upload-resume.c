@@ -189,7 +189,7 @@ int upload_open_again(struct upload *u, struct error *err)
     char path[UPLOAD_PATH_SIZE];
     int staging = store_staging_fd(u->in->store), r;
 
-    upload_file_path(u, UPLOAD_DATA, path);
+    upload_data_path(u, path);
     (void)!fchmodat(staging, path, 0600, 0); /* given back after a seal that failed, it is read-only */
     r = upload_file_open(&u->file, staging, path, u->offset);
     if (r < 0)
@@ -204,8 +204,7 @@ static int begin_again(struct upload *u, struct error *err)
 
     if (r < 0)
         return error_errno(err, r, u->path, "is damaged in staging and cannot be begun again");
-    atomic_fetch_add(&u->in->reserved, (uint64_t)u->announced);
-    u->reserved += (uint64_t)u->announced;
+    uploads_adjust(u);
     u->acknowledged = 0;
     u->unwritten = true;
     u->is_known = u->have_digests = false;
@@ -306,17 +305,11 @@ int upload_mark_request(struct upload *u)
 /* Back to where this request began. */
 static void go_back(struct upload *u)
 {
-    uint64_t gone = (uint64_t)(u->file.bytes - u->request_from);
-    bool cut = upload_file_cut(&u->file, u->request_from) == 0;
-
-    if (u->announced >= 0) {
-        atomic_fetch_add(&u->in->reserved, gone);
-        u->reserved += gone;
-    }
+    if (upload_file_cut(&u->file, u->request_from) < 0) /* then it is when it is opened again */
+        u->file.bytes = u->file.taken = u->request_from;
+    uploads_adjust(u);
     hasher_free(u->hasher);
     u->hasher = TAKE_PTR(u->request_hasher);
-    if (!cut) /* what is too much is cut off when it is opened again */
-        u->file.bytes = u->request_from;
 }
 
 static int compare_request(struct upload *u, struct error *err)
@@ -440,10 +433,13 @@ void upload_let_go(struct upload *u)
         end_request(u);
     if (mine && u->unsynced)
         (void)upload_acknowledge(u, &ignored);
+    upload_file_give_back(&u->file);
     upload_file_close(&u->file);
     upload_forget_checks(u);
-    if (mine)
+    if (mine) {
+        uploads_adjust(u);
         upload_show_offset(u);
+    }
     pthread_mutex_lock(&all->lock);
     u->held = false;
     pthread_mutex_unlock(&all->lock);

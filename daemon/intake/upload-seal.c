@@ -133,6 +133,7 @@ static void on_sealed(struct item *item)
     pthread_mutex_lock(&in->uploads->lock);
     u->outcome = (struct upload_outcome){item->outcome, item->committed, item->leaf, item->err};
     u->sealing = false;
+    u->in_staging = u->in_staging && (u->resumable || !item->committed);
     settle(u, item);
     pthread_cond_broadcast(&in->uploads->changed);
     pthread_mutex_unlock(&in->uploads->lock);
@@ -152,9 +153,9 @@ static struct item *make_item(struct upload *u)
     char path[UPLOAD_PATH_SIZE];
     int fd = u->file.fd;
 
+    upload_data_path(u, path);
     if (fd < 0) /* from an earlier request; what was given back after a seal is read-only */
-        fd = openat(store_staging_fd(u->in->store), upload_file_path(u, UPLOAD_DATA, path),
-                    O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        fd = openat(store_staging_fd(u->in->store), path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     u->file.fd = -1;
     if (!item || fd < 0) {
         fd_closep(&fd);
@@ -163,7 +164,7 @@ static struct item *make_item(struct upload *u)
     }
     *item = (struct item){.in = u->in,
                           .folder = &u->folder,
-                          .path = strdup(UPLOAD_DATA),
+                          .path = strdup(path),
                           .token = u,
                           .upload = u->id,
                           .shown = u->path,
@@ -171,7 +172,6 @@ static struct item *make_item(struct upload *u)
                           .is_move = true,
                           .source_fd = fd,
                           .source_dirfd = -1,
-                          .source_name = UPLOAD_DATA,
                           .digests = u->digests,
                           .outcome = OUTCOME_DONE};
     return item->path ? item : item_free(item);
@@ -180,14 +180,13 @@ static struct item *make_item(struct upload *u)
 /* Steps 1 and 2 of the seal, but that the bytes are here and digested. */
 static int stage(struct item *item, struct upload *u)
 {
-    char folder[UPLOAD_PATH_SIZE];
     json_t *arrival = NULL;
     int r;
 
-    snprintf(folder, sizeof folder, "%s" STORE_UPLOAD_SUFFIX, u->id);
-    item->source_dirfd =
-        openat(store_staging_fd(u->in->store), folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (item->source_dirfd < 0 || fstat(item->source_fd, &item->st) < 0)
+    item->source_dirfd = source_open_parent(store_staging_fd(u->in->store), item->path, &item->source_name);
+    if (item->source_dirfd < 0)
+        return item->source_dirfd;
+    if (fstat(item->source_fd, &item->st) < 0)
         return -errno;
     if (item->st.st_size != u->file.bytes)
         return error_set(&item->err, -EUCLEAN, u->path, "has %lld bytes in staging, %lld were digested",

@@ -28,7 +28,8 @@ int uploads_new(struct intake *in, struct error *err)
     pthread_cond_init(&all->work, &attr);
     pthread_condattr_destroy(&attr);
     in->uploads = all;
-    return 0;
+    in->staging_path = store_staging_path(in->store);
+    return in->staging_path ? 0 : -ENOMEM;
 }
 
 void uploads_stop(struct intake *in)
@@ -57,6 +58,7 @@ void uploads_free(struct intake *in)
     pthread_cond_destroy(&all->work);
     pthread_mutex_destroy(&all->lock);
     free(TAKE_PTR(in->uploads));
+    free(TAKE_PTR(in->staging_path));
 }
 
 /* ---- room --------------------------------------------------------------------------------------------------------------- */
@@ -95,11 +97,19 @@ int uploads_reserve(struct upload *u, uint64_t bytes, struct error *err)
     return room ? 0 : err->code == -ENOSPC ? -ENOSPC : -EAGAIN;
 }
 
-void uploads_unreserve(struct upload *u, uint64_t bytes)
+void uploads_adjust(struct upload *u)
 {
-    bytes = MIN(bytes, u->reserved);
-    u->reserved -= bytes;
-    atomic_fetch_sub(&u->in->reserved, bytes);
+    int64_t used = MAX(u->file.bytes, u->file.taken);
+    uint64_t rest = u->announced > used ? (uint64_t)(u->announced - used) : 0;
+
+    atomic_fetch_add(&u->in->reserved, rest - u->reserved); /* less: the sum wraps around to it */
+    u->reserved = rest;
+}
+
+void uploads_unreserve(struct upload *u)
+{
+    atomic_fetch_sub(&u->in->reserved, u->reserved);
+    u->reserved = 0;
 }
 
 /* ---- the table ---------------------------------------------------------------------------------------------------------- */
@@ -209,7 +219,7 @@ int uploads_remove(struct upload *u, struct error *err)
 {
     int r;
 
-    uploads_unreserve(u, u->reserved);
+    uploads_unreserve(u);
     upload_file_close(&u->file);
     pthread_mutex_lock(&u->in->uploads->lock);
     uploads_unlist(u->in->uploads, u);
@@ -277,19 +287,18 @@ static void destroy(struct upload *u)
 {
     struct error err = ERROR_INIT;
 
-    uploads_unreserve(u, u->reserved);
+    uploads_unreserve(u);
     upload_file_close(&u->file);
     hasher_free(u->hasher);
     upload_forget_checks(u);
     checker_free(u->md5);
-    if (u->has_folder && !u->resumable && store_upload_remove(u->in->store, u->id, &err) != 0)
+    if (u->in_staging && !u->resumable && store_upload_remove(u->in->store, u->id, &err) != 0)
         log_event(EVENT_SOURCE_LEFT, "FILE", err.object, "REASON", err.text, NULL);
     free(u->door);
     free(u->name);
     free(u->path);
     free(u->owner);
     free(u->zone);
-    free(u->folder.path);
     free(u->metadata);
     free(u->concat);
     free(u->parts);

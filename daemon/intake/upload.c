@@ -20,6 +20,14 @@ const char *upload_file_path(const struct upload *u, const char *file, char out[
     return out;
 }
 
+const char *upload_data_path(const struct upload *u, char out[UPLOAD_PATH_SIZE])
+{
+    if (u->resumable)
+        return upload_file_path(u, UPLOAD_DATA, out);
+    snprintf(out, UPLOAD_PATH_SIZE, "%s" STORE_UPLOAD_SUFFIX, u->id);
+    return out;
+}
+
 /* ---- beginning ---------------------------------------------------------------------------------------------------------- */
 
 static int check_facts(const json_t *facts, struct error *err)
@@ -82,10 +90,9 @@ int upload_make(struct intake *in, const struct upload_origin *origin, const cha
     else
         ulid_make(clock_now_usec(), u->id);
     r = copy_origin(u, origin, err);
-    if (r == 0 && !(u->folder.path = store_upload_path(in->store, u->id)))
-        r = -ENOMEM;
     if (r < 0)
         return err->text[0] ? r : error_errno(err, r, "upload", "cannot be begun");
+    u->folder.path = in->staging_path;
     u->folder.after = FOLDER_AFTER_REMOVE;
     u->folder.name = u->door;
     *ret = TAKE_PTR(u);
@@ -111,11 +118,12 @@ int upload_make_file(struct upload *u, struct error *err)
     char path[UPLOAD_PATH_SIZE];
     int r = hasher_new(atomic_load(&u->in->settings)->store.sm3, &u->hasher);
 
-    r = r < 0 ? r : store_upload_new(u->in->store, u->id, err);
+    if (r == 0 && u->resumable)
+        r = store_upload_new(u->in->store, u->id, err);
     if (r != 0)
         return r > 0 ? -EEXIST : r;
-    u->has_folder = true;
-    r = upload_file_create(&u->file, store_staging_fd(u->in->store), upload_file_path(u, UPLOAD_DATA, path));
+    u->in_staging = true;
+    r = upload_file_create(&u->file, store_staging_fd(u->in->store), upload_data_path(u, path));
     r = r < 0 ? r : inject_point("upload.created");
     return r < 0 ? error_errno(err, r, u->path, "cannot be written to staging") : 0;
 }
@@ -254,11 +262,13 @@ int upload_write(struct upload *u, const void *data, size_t size, struct error *
     r = r < 0 ? r : look_for_room(u, err);
     if (r < 0 || size == 0)
         return r;
+    if (u->announced >= 0)
+        upload_file_take(&u->file, u->announced - u->file.bytes);
     r = upload_file_write(&u->file, data, size);
+    uploads_adjust(u);
     if (r < 0)
         return error_errno(err, r, u->path, "cannot be written to staging");
     digest_bytes(u, data, size);
-    uploads_unreserve(u, size);
     return 0;
 }
 

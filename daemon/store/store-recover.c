@@ -53,7 +53,7 @@ static enum store_staging_kind classify(char *name)
     return STORE_STAGING_FOREIGN;
 }
 
-/* Of the right type too: objects and uploads are folders, intents and temporaries are plain files. */
+/* Of the right type too: objects are folders, intents and temporaries are plain files, uploads either. */
 static enum store_staging_kind classify_entry(struct store *s, char *name)
 {
     _cleanup_free_ char *whole = strdup(name);
@@ -62,8 +62,8 @@ static enum store_staging_kind classify_entry(struct store *s, char *name)
 
     if (!whole || fstatat(s->staging_fd, whole, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return kind;
-    if (kind == STORE_STAGING_OBJECT || kind == STORE_STAGING_UPLOAD ? S_ISDIR(st.st_mode)
-                                                                     : S_ISREG(st.st_mode))
+    if ((S_ISDIR(st.st_mode) && (kind == STORE_STAGING_OBJECT || kind == STORE_STAGING_UPLOAD)) ||
+        (S_ISREG(st.st_mode) && kind != STORE_STAGING_OBJECT))
         return kind;
     strcpy(name, whole);
     return STORE_STAGING_FOREIGN;
@@ -275,15 +275,13 @@ int store_upload_remove(struct store *s, const char *id, struct error *err)
     if (r < 0)
         return r;
     r = inject_point("store.upload-remove");
-    if (r == 0 && unlinkat(s->staging_fd, folder, AT_REMOVEDIR) == 0)
-        return 0; /* most are empty by then: their bytes were moved in */
     r = r < 0 ? r : fd_remove_tree_at(s->staging_fd, folder);
     return r < 0 && r != -ENOENT ? error_errno(err, r, id, "cannot remove staging/%s", folder) : 0;
 }
 
-char *store_upload_path(const struct store *s, const char *id)
+char *store_staging_path(const struct store *s)
 {
     char *path;
 
-    return asprintf(&path, "%s/staging/%s" STORE_UPLOAD_SUFFIX, s->archive, id) < 0 ? NULL : path;
+    return asprintf(&path, "%s/staging", s->archive) < 0 ? NULL : path;
 }

@@ -143,7 +143,7 @@ int store_stage_abort(struct store_staged *t, int dirfd, const char *name, struc
 enum store_staging_kind {
     STORE_STAGING_OBJECT, /* name = ULID: a staged object */
     STORE_STAGING_INTENT, /* name = the intent's name (without ".intent") */
-    STORE_STAGING_UPLOAD, /* name = ULID: the folder of an upload */
+    STORE_STAGING_UPLOAD, /* name = ULID: an upload */
     STORE_STAGING_TEMP,   /* name = file: what a killed durable write left; store_staging_remove_temp */
     STORE_STAGING_FOREIGN, /* name = entry: not ours; quarantine it with store_quarantine(store_staging_fd …) */
 };
@@ -179,15 +179,16 @@ int store_intent_remove(struct store *s, const char *name, struct error *err);
 
 /* ---- uploads ---------------------------------------------------------------------------------------------------------- */
 
-/* staging/<ULID>.upload: a folder for the bytes of an upload while they come (intake/upload.h says what is in it). */
+/* staging/<ULID>.upload holds the bytes of an upload while they come: a file, or a folder when it is to outlive its request
+ * (intake/upload.h says what is in it). */
 #define STORE_UPLOAD_SUFFIX ".upload"
 
 /* Makes the folder; not durable before staging is synced. Return: also STORE_E_EXISTS. */
 int store_upload_new(struct store *s, const char *id, struct error *err);
-/* Removes it with all that is in it. Return: 0 also when it was gone. */
+/* Removes the file, or the folder with all that is in it. Return: 0 also when it was gone. */
 int store_upload_remove(struct store *s, const char *id, struct error *err);
-/* Its path, archive folder included; new string, NULL = out of memory. */
-char *store_upload_path(const struct store *s, const char *id);
+/* The path of staging, archive folder included; new string, NULL = out of memory. */
+char *store_staging_path(const struct store *s);
 
 /* ---- reading ---------------------------------------------------------------------------------------------------------- */
 
