@@ -6,6 +6,7 @@
 #   make bench                 the benchmark, side by side with other tools
 #   make install DESTDIR= PREFIX=/usr/local
 #   make deb                   a binary package for Debian in build/
+#   make openapi               writes openapi.yaml from the table of routes
 #   make format-check          .clang-format holds everywhere (make format: make it so)
 #   make clean                 removes build/
 #
@@ -91,7 +92,7 @@ BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/
 .PHONY: all help lib programs tests benches clean FORCE
 all: programs
 help:
-	@sed -n '3,13{s/^# \{0,1\}//;p;}' Makefile
+	@sed -n '3,14{s/^# \{0,1\}//;p;}' Makefile
 lib: $(LIB)
 tests: $(TESTS)
 benches: $(BENCHES)

@@ -536,6 +536,17 @@ static int print_text(int r, char *text)
     return fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+static int print_openapi(void)
+{
+    struct error err = ERROR_INIT;
+    char *text = NULL;
+    int r = openapi_text(&text, &err);
+
+    if (r < 0)
+        fprintf(stderr, "liuhend: %s: %s\n", err.object, err.text);
+    return print_text(r, text);
+}
+
 enum mode { MODE_RUN, MODE_CHECK, MODE_DUMP };
 
 static int start_as(struct daemon *d, enum mode mode)
@@ -600,8 +611,7 @@ int main(int argc, char **argv)
             r = settings_man(&text);
             return print_text(r, text);
         case 'o':
-            r = openapi_text(&text);
-            return print_text(r, text);
+            return print_openapi();
         case 'v':
             puts("liuhend " LIUHEN_VERSION);
             return EXIT_SUCCESS;

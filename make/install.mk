@@ -35,7 +35,8 @@ install: programs man
 	$(call into,$(SBINDIR),0755,$(BUILD)/liuhend)
 	$(call into,$(LIBEXECDIR),0755,$(BUILD)/liuhen-media)
 	$(call into,$(DATADIR)/policies,0644,$(wildcard policies/*.yaml policies/README.md))
-	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md retention.yaml.sample contrib/dock.yaml.sample)
+	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md retention.yaml.sample contrib/dock.yaml.sample openapi.yaml)
+	$(call into,$(DOCDIR)/systemd,0644,contrib/systemd/liuhend.socket contrib/systemd/liuhend-tls.socket)
 	for r in vsftpd sshd samba nginx; do \
 	    $(INSTALL) -d "$(DESTDIR)$(DOCDIR)/$$r" && for f in contrib/$$r/*; do \
 	        m=0644; [ ! -x "$$f" ] || m=0755; $(INSTALL) -m $$m "$$f" "$(DESTDIR)$(DOCDIR)/$$r/" || exit 1; done; done

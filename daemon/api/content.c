@@ -48,13 +48,13 @@ static int open_content(struct call *c, const struct recording_id *id, const jso
     int fd = -1, r = store_open_content(c->context->store, id, NULL, &fd, &c->err);
 
     if (r == STORE_E_UNKNOWN)
-        return error_set(&c->err, json_object_get(row, "disposed_leaf") ? ROUTE_E_NOT_HERE : -EIO, id->text,
-                         "has no content in the store; `liuhen fsck` says more");
+        return error_set(&c->err, json_object_get(row, "disposed_leaf") ? ROUTE_E_NOT_HERE : -EBADMSG,
+                         id->text, "has no content in the store; `liuhen fsck` says more");
     if (r != 0)
-        return r < 0 ? r : -EIO;
+        return r < 0 ? r : -EBADMSG;
     if (fstat(fd, &st) < 0 || st.st_size != json_get_integer(row, "bytes", -1)) {
         close(fd);
-        return error_set(&c->err, -EIO, id->text, "has not the size that was sealed; run `liuhen fsck`");
+        return error_set(&c->err, -EBADMSG, id->text, "has not the size that was sealed; run `liuhen fsck`");
     }
     *ret = (struct http_file){.fd = fd,
                               .bytes = (uint64_t)st.st_size,
@@ -164,5 +164,5 @@ int handle_receipt_of_bytes(struct call *c)
 int handle_openapi(struct call *c)
 {
     c->type = "application/yaml; charset=utf-8"; /* RFC 9512 */
-    return openapi_text(&c->text);
+    return openapi_text(&c->text, &c->err);
 }

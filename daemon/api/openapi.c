@@ -86,6 +86,9 @@ static const struct word {
     {"ground", TEXT, "the ground of the hold"},
     {"matter", TEXT, "the matter it is about"},
     {"reason", TEXT, "why"},
+    {"url", TEXT, "how the body-worn system reaches this machine"},
+    {"public_key", TEXT, "for which it encrypts, PEM"},
+    {"public_key_id", TEXT, "what that key is called"},
     {"serial", TEXT, "what stands on the device; recordings name it"},
     {"timezone", TEXT, "the time zone of its clock, an IANA name"},
     {"quota", TEXT, "bytes a day, as in 20 GiB; empty: no limit"},
@@ -365,7 +368,7 @@ static bool is_first(size_t at)
     return true;
 }
 
-int openapi_text(char **ret)
+int openapi_text(char **ret, struct error *err)
 {
     char *text = NULL;
     size_t size;
@@ -375,9 +378,13 @@ int openapi_text(char **ret)
     if (!out)
         return -ENOMEM;
     fputs(header, out);
-    for (size_t i = 0; i < n_api_routes && r == 0; i++)
+    for (size_t i = 0; i < n_api_routes && r == 0; i++) {
         if (is_first(i))
             r = write_item(out, api_routes[i].path);
+        if (r == -ENOENT)
+            error_set(err, r, api_routes[i].path,
+                      "has a parameter without a description; put it into `words`");
+    }
     r = r != 0 ? r : write_components(out);
     if (fclose(out) != 0 && r == 0)
         r = -ENOMEM;

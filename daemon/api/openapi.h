@@ -5,7 +5,9 @@
 #ifndef LIUHEN_API_OPENAPI_H
 #define LIUHEN_API_OPENAPI_H
 
+#include "base/error.h"
+
 /* The whole text, new string. Return: 0, -ENOMEM, -ENOENT (a parameter of the table has no description here: our own mistake). */
-int openapi_text(char **ret);
+int openapi_text(char **ret, struct error *err);
 
 #endif

@@ -111,6 +111,7 @@ int cli_unlink(struct cli *c, int argc, char **argv);
 int cli_hold_add(struct cli *c, int argc, char **argv);
 int cli_hold_lift(struct cli *c, int argc, char **argv);
 int cli_hold_ls(struct cli *c, int argc, char **argv);
+int cli_get(struct cli *c, int argc, char **argv);
 int cli_receipt(struct cli *c, int argc, char **argv);
 int cli_verify(struct cli *c, int argc, char **argv);
 int cli_key(struct cli *c, int argc, char **argv);

@@ -147,6 +147,52 @@ int client_call(struct client *c, const char *method, const char *target, const 
     return 0;
 }
 
+struct fetch {
+    struct client *client;
+    int (*on_data)(void *userdata, const void *data, size_t size);
+    void *userdata;
+    struct text text; /* of an answer other than 200 */
+    long status;
+    int result;
+};
+
+static size_t on_fetch(char *data, size_t one, size_t n, void *userdata)
+{
+    struct fetch *f = userdata;
+
+    if (!f->status)
+        curl_easy_getinfo(f->client->curl, CURLINFO_RESPONSE_CODE, &f->status);
+    f->result = f->status == 200 ? f->on_data(f->userdata, data, n) : text_add(&f->text, data, n);
+    return f->result == 0 ? n : 0;
+}
+
+int client_fetch(struct client *c, const char *target,
+                 int (*on_data)(void *userdata, const void *data, size_t size), void *userdata,
+                 unsigned *ret_status, char **ret_text, struct error *err)
+{
+    struct fetch f = {.client = c, .on_data = on_data, .userdata = userdata, .text.max = LINE_MAX_BYTES};
+    struct curl_slist *headers;
+    CURLcode code;
+    int r = prepare(c, "GET", target, &headers, NULL);
+
+    if (r < 0)
+        return r;
+    curl_easy_setopt(c->curl, CURLOPT_WRITEFUNCTION, on_fetch);
+    curl_easy_setopt(c->curl, CURLOPT_WRITEDATA, &f);
+    code = curl_easy_perform(c->curl);
+    curl_slist_free_all(headers);
+    if (code != CURLE_OK) {
+        free(f.text.data);
+        return f.result != 0 ? f.result : transfer_failed(c, code, err);
+    }
+    curl_easy_getinfo(c->curl, CURLINFO_RESPONSE_CODE, &f.status);
+    if (!f.text.data && text_add(&f.text, "", 0) < 0)
+        return -ENOMEM;
+    *ret_status = (unsigned)f.status;
+    *ret_text = f.text.data;
+    return 0;
+}
+
 /* Lines of a stream being put together. */
 struct follow {
     struct client *client;

@@ -31,6 +31,12 @@ struct client_stream {
 int client_follow(struct client *c, const char *target, const struct client_stream *stream,
                   unsigned *ret_status, char **ret_text, struct error *err);
 
+/* Fetches bytes: on_data gets them as they come while the status is 200; what it returns other than 0 ends it and is returned. Another
+ * status: *ret_status and the text of the answer. Return: also -ECONNRESET when they break off. */
+int client_fetch(struct client *c, const char *target,
+                 int (*on_data)(void *userdata, const void *data, size_t size), void *userdata,
+                 unsigned *ret_status, char **ret_text, struct error *err);
+
 /* "/v1/cases/" and a segment, percent-encoded; new string, NULL = out of memory. */
 char *client_target(const char *prefix, const char *segment, const char *suffix);
 

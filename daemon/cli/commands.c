@@ -87,6 +87,10 @@ static const struct option_row output_options[] = {
     {"output", "FILE", "write it there instead of to standard output; - is standard output"},
     {NULL, NULL, NULL},
 };
+static const struct option_row get_options[] = {
+    {"output", "FILE", "write it there (default: its own name, in this folder); - is standard output"},
+    {NULL, NULL, NULL},
+};
 static const struct option_row verify_options[] = {
     {"key", "KEY", "the site's public key: a file (ledger.pub) or its text; `liuhen key` prints it"},
     {NULL, NULL, NULL},
@@ -238,6 +242,10 @@ const struct command cli_commands[] = {
      "Cameras number their files. Where the number falls, the camera began to count anew: nothing is missing "
      "there.",
      cli_device_gaps},
+    {"get", "REC", 1, 1, get_options, "fetch the original of a recording",
+     "What comes is compared with what was sealed; never over another file. The ledger keeps who looked at "
+     "what.",
+     cli_get},
     {"receipt", "REC", 1, 1, output_options, "the signed receipt of a recording's seal, to keep elsewhere",
      "", cli_receipt},
     {"verify", "RECEIPT [FILE...]", 1, -1, verify_options,

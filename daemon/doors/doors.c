@@ -296,6 +296,7 @@ static bool within_quota(struct doors *d, const struct device *device, uint64_t 
     int64_t now = clock_now_usec(), midnight = midnight_before(site_zone(d), now);
     uint64_t used = 0, waiting = 0;
     struct error err = ERROR_INIT;
+    unsigned n;
     int r;
 
     if (device->quota_bytes == 0)
@@ -311,6 +312,7 @@ static bool within_quota(struct doors *d, const struct device *device, uint64_t 
         doors_fail(answer, r, 400, &err);
         return false;
     }
+    upload_unfinished(d->context.intake, device->id, &waiting, &n);
     if (used + waiting < device->quota_bytes && bytes <= device->quota_bytes - used - waiting)
         return true;
     error_set(&err, -EDQUOT, device->serial,
