@@ -483,6 +483,56 @@ def test_tls_with_the_sites_own_authority(make_daemon, work):
     assert ask(http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30), "GET", "/openapi.yaml").status == 200
 
 
+def certificate_of(daemon, serial, work, *options):
+    """Registers a device with a client certificate; returns a TLS context that shows it, and what enrolling said."""
+    assert unix_json(daemon, "POST", "/v1/devices", serial=serial).status == 201
+    folder = work / serial
+    folder.mkdir()
+    made = daemon.cli("device", "enrol", serial, "--out", folder, *options)
+    context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    context.load_cert_chain(folder / f"{serial}.pem", folder / f"{serial}.key")
+    return context, made
+
+
+def test_client_certificates(make_daemon, work):
+    """Good, revoked, of a device out of use, of another authority, and over: all are told apart, and all but the first are denials."""
+    port = free_port()
+    house = make_daemon({"http": {"tls": f"127.0.0.1:{port}"}, "devices": {"denials": 100}}).start()
+    good, _ = certificate_of(house, "DOCK-1", work)
+    revoked, _ = certificate_of(house, "DOCK-2", work)
+    retired, _ = certificate_of(house, "DOCK-3", work)
+    keys = house.cli("device", "show", "DOCK-2")["keys"]
+    house.cli("device", "revoke", "DOCK-2", keys[0]["id"], "--reason", "lost")
+    house.cli("device", "retire", "DOCK-3", "--reason", "old")
+
+    def put(context, name, **headers):
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
+        return ask(connection, "PUT", f"/upload/{name}", name.encode(), headers)
+
+    answer = put(good, "a.bin")
+    assert answer.status == 201
+    house.wait_idle()
+    assert house.cli("show", answer.json["recording"])["device"] == "DOCK-1"
+    assert put(revoked, "b.bin").status == 403
+    assert put(retired, "c.bin").status == 403
+
+    # somebody else's authority, and one of ours that is over
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "9",
+                    "-subj", "/CN=DOCK-1", "-keyout", work / "x.key", "-out", work / "x.pem"], check=True, capture_output=True)
+    foreign = ssl.create_default_context(cafile=str(work / "DOCK-1/ca.pem"))
+    foreign.load_cert_chain(work / "x.pem", work / "x.key")
+    answer = put(foreign, "d.bin")
+    assert answer.status == 403
+    assert "client certificate" in answer.json["error"]["object"]
+    house.restart(env={"LIUHEN_CLOCK_OFFSET_SEC": str(900 * 86400)})
+    good.check_hostname, good.verify_mode = False, ssl.CERT_NONE
+    assert put(good, "e.bin").status == 403
+    assert house.cli("status")["doors"]["denied"] == 1  # counted since the restart
+    # a token beside it counts for itself
+    token = unix_json(house, "POST", "/v1/devices/DOCK-1/token").json["token"]
+    assert put(good, "f.bin", **bearer(token)).status == 201
+
+
 def test_certificate_files_that_are_no_good(make_daemon, work):
     """Said at the start, with the file's name."""
     (work / "empty.pem").write_text("")

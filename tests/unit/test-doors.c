@@ -13,7 +13,6 @@
 #include "base/clock.h"
 #include "base/encode.h"
 #include "base/fd.h"
-#include "catalogue/arrivals.h"
 #include "catalogue/readers.h"
 #include "doors/doors-internal.h"
 
@@ -582,62 +581,6 @@ static void test_rate(void **state)
     assert_non_null(strstr(out, "Retry-After: "));
 }
 
-/* ---- what was delivered before ------------------------------------------------------------------------------------------- */
-
-struct seal {
-    const char *id, *device;
-    char fill;
-    int bytes;
-    int64_t time_usec;
-};
-
-static int seal(struct txn *t, void *userdata, struct error *err)
-{
-    struct seal *x = userdata;
-    char digest[DIGEST_HEX_SIZE];
-
-    memset(digest, x->fill, 64);
-    digest[64] = '\0';
-    return txn_act(t, "recording.sealed", "door:put", x->id, x->time_usec,
-                   json_pack("{s:s, s:i, s:s, s:s, s:s, s:{s:s, s:s, s:s, s:s, s:{s:s}}}", "digest", digest,
-                             "bytes", x->bytes, "name", "a.mp4", "content", "a.mp4", "kind", "video",
-                             "arrival", "door", "put", "path", "a.mp4", "zone", "UTC", "device_id", x->device,
-                             "sidecar", "device_id", "01JD0000000000000000000009"),
-                   NULL, err);
-}
-
-/* A file may say what it likes of itself: whose it is is known from who delivered it. */
-static void test_bytes_of_arrivals(void **state)
-{
-    struct house *h = *state;
-    struct site *s = h->s;
-    int64_t now = clock_now_usec();
-    struct seal seals[] = {
-        {"01JA0000000000000000000001", h->dock, 'a', 100, now},
-        {"01JA0000000000000000000002", h->dock, 'b', 20, now + USEC_PER_HOUR},
-        {"01JA0000000000000000000003", "01JD0000000000000000000001", 'c', 3, now + USEC_PER_HOUR},
-        {"01JA0000000000000000000004", h->dock, 'd', 4, now + 2 * USEC_PER_HOUR}};
-    uint64_t bytes;
-    bool has;
-
-    for (size_t i = 0; i < ARRAY_SIZE(seals); i++)
-        OK(writer_run(s->writer, false, seal, &seals[i], &s->err));
-    OK(arrivals_bytes_since(s->db, h->dock, now, &bytes, &s->err));
-    assert_int_equal(bytes, 124);
-    OK(arrivals_bytes_since(s->db, h->dock, now + USEC_PER_HOUR, &bytes, &s->err));
-    assert_int_equal(bytes, 24);
-    OK(arrivals_bytes_since(s->db, h->dock, now + 3 * USEC_PER_HOUR, &bytes, &s->err));
-    assert_int_equal(bytes, 0);
-    OK(arrivals_bytes_since(s->db, "01JD0000000000000000000009", 0, &bytes, &s->err));
-    assert_int_equal(bytes, 0);
-    OK(arrivals_has_device(s->db, seals[0].id, h->dock, &has, &s->err));
-    assert_true(has);
-    OK(arrivals_has_device(s->db, seals[0].id, "01JD0000000000000000000009", &has, &s->err));
-    assert_false(has);
-    OK(arrivals_has_device(s->db, seals[2].id, h->dock, &has, &s->err));
-    assert_false(has);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -656,7 +599,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_origin, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_quota, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rate, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(test_bytes_of_arrivals, set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
