@@ -198,6 +198,14 @@ int delivery_upload(const struct delivery *d, const char *door, const char *name
     return r;
 }
 
+bool delivery_admit(const struct knock *k, uint64_t *held, struct http_answer *answer)
+{
+    int64_t bytes = k->request->body_bytes;
+
+    return doors_admit(k->doors, k->device, bytes, answer) &&
+           doors_hold(k->doors, k->device, bytes > 0 ? (uint64_t)bytes : 0, held, answer);
+}
+
 bool delivery_refuse(struct http_answer *answer, int code, const struct error *err)
 {
     doors_fail(answer, code, 400, err);
@@ -212,7 +220,7 @@ struct single {
     struct knock *k;
     struct delivery said;
     struct upload *upload;
-    uint64_t bytes;
+    uint64_t bytes, held; /* held: of the device's quota */
 };
 
 static int read_single(struct single *s, const char *name, struct error *err)
@@ -246,7 +254,7 @@ bool single_begin(struct knock *k, const char *door, const char *name, struct ht
     r = read_single(s, name, &err);
     if (r != 0)
         return delivery_refuse(answer, r, &err);
-    if (!doors_admit(k->doors, k->device, k->request->body_bytes, answer))
+    if (!delivery_admit(k, &s->held, answer))
         return false;
     r = open_single(s, door, &err);
     return r == 0 || delivery_refuse(answer, r, &err);
@@ -255,9 +263,12 @@ bool single_begin(struct knock *k, const char *door, const char *name, struct ht
 bool single_take(struct single *s, const void *data, size_t size, struct http_answer *answer)
 {
     struct error err = ERROR_INIT;
-    int r = upload_write(s->upload, data, size, &err);
+    int r;
 
     s->bytes += size;
+    if (!doors_hold(s->k->doors, s->k->device, s->bytes, &s->held, answer))
+        return false;
+    r = upload_write(s->upload, data, size, &err);
     return r == 0 || delivery_refuse(answer, r, &err);
 }
 
@@ -280,6 +291,7 @@ struct single *single_free(struct single *s)
 {
     if (!s)
         return NULL;
+    doors_release(s->k->doors, s->k->device, &s->held);
     upload_free(s->upload);
     delivery_done(&s->said);
     free(s);

@@ -44,6 +44,9 @@ int delivery_set(struct delivery *d, const char *name, const void *value, size_t
 int delivery_upload(const struct delivery *d, const char *door, const char *name, const char *path,
                     int64_t mtime_usec, int64_t bytes, struct upload **ret, struct error *err);
 
+/* Quota and rate of the device for the whole body. Return: as doors_admit; *held is to be given to doors_release. */
+bool delivery_admit(const struct knock *k, uint64_t *held, struct http_answer *answer);
+
 /* Answers with what went wrong. Return: false, as begin and take of a door do. */
 bool delivery_refuse(struct http_answer *answer, int code, const struct error *err);
 

@@ -97,6 +97,12 @@ int doors_session_open(struct doors *d, const struct device *device, const char 
 /* Quota and rate of the device for an upload of bytes (-1: not known yet), and uploads.max; once a request. device NULL (a person): only
  * uploads.max. Return: true, or false with 413 or 429 and Retry-After. */
 bool doors_admit(struct doors *d, const struct device *device, int64_t bytes, struct http_answer *answer);
+/* Makes what a request in hand holds of the device's quota bytes: all that it announces, or what has come so far where it announces
+ * nothing. So several at once do not slip past the quota together. Return: as doors_admit; false changes nothing. */
+bool doors_hold(struct doors *d, const struct device *device, uint64_t bytes, uint64_t *held,
+                struct http_answer *answer);
+/* Gives it back, after doors_account. */
+void doors_release(struct doors *d, const struct device *device, uint64_t *held);
 /* The bytes of an upload that was sealed just now, for the quota: once for each, also when they were here already. device may be
  * NULL. What is under way is known from upload_unfinished. */
 void doors_account(struct doors *d, const struct device *device, uint64_t bytes);

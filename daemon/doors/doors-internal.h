@@ -45,6 +45,10 @@ bool limits_used(struct limits *l, const char *device, int64_t midnight_usec, ui
                  uint64_t *ret_seen);
 bool limits_set_used(struct limits *l, const char *device, int64_t midnight_usec, uint64_t bytes,
                      uint64_t seen);
+/* Whether bytes, in place of *held, fit into left beside what other requests of the device hold; then *held is made bytes. held NULL:
+ * nothing is held, and nothing will be. */
+bool limits_hold(struct limits *l, const char *device, uint64_t left, uint64_t bytes, uint64_t *held);
+void limits_release(struct limits *l, const char *device, uint64_t bytes);
 void limits_count(struct limits *l, const char *device, int64_t midnight_usec, uint64_t bytes);
 
 /* ---- session.c ---------------------------------------------------------------------------------------------------------- */

@@ -290,12 +290,13 @@ static bool too_much(struct http_answer *answer, unsigned status, int64_t wait_s
     return false;
 }
 
-static bool within_quota(struct doors *d, const struct device *device, uint64_t bytes,
+/* held: what the request holds already, to be made bytes; NULL: it is only asked whether there would be room. */
+static bool within_quota(struct doors *d, const struct device *device, uint64_t bytes, uint64_t *held,
                          struct http_answer *answer)
 {
     int64_t now = clock_now_usec(), midnight = midnight_before(site_zone(d), now);
-    uint64_t used = 0, waiting = 0;
     struct error err = ERROR_INIT;
+    uint64_t used = 0, waiting = 0;
     unsigned n;
     int r;
 
@@ -312,8 +313,9 @@ static bool within_quota(struct doors *d, const struct device *device, uint64_t 
         doors_fail(answer, r, 400, &err);
         return false;
     }
-    upload_unfinished(d->context.intake, device->id, &waiting, &n);
-    if (used + waiting < device->quota_bytes && bytes <= device->quota_bytes - used - waiting)
+    upload_unfinished(d->context.intake, device->id, &waiting, &n); /* the resumable ones */
+    if (used + waiting < device->quota_bytes &&
+        limits_hold(d->limits, device->id, device->quota_bytes - used - waiting, bytes, held))
         return true;
     error_set(&err, -EDQUOT, device->serial,
               "has delivered its %llu bytes of today; try again after midnight or raise its quota",
@@ -342,7 +344,20 @@ bool doors_admit(struct doors *d, const struct device *device, int64_t bytes, st
                   (unsigned long long)device->rate_requests);
         return too_much(answer, 429, wait, &err);
     }
-    return within_quota(d, device, bytes > 0 ? (uint64_t)bytes : 0, answer);
+    return within_quota(d, device, bytes > 0 ? (uint64_t)bytes : 0, NULL, answer);
+}
+
+bool doors_hold(struct doors *d, const struct device *device, uint64_t bytes, uint64_t *held,
+                struct http_answer *answer)
+{
+    return !device || bytes <= *held || within_quota(d, device, bytes, held, answer);
+}
+
+void doors_release(struct doors *d, const struct device *device, uint64_t *held)
+{
+    if (device && *held)
+        limits_release(d->limits, device->id, *held);
+    *held = 0;
 }
 
 void doors_account(struct doors *d, const struct device *device, uint64_t bytes)

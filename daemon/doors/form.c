@@ -35,7 +35,7 @@ struct form {
     struct knock *k;
     struct delivery said;
     struct multipart *parser;
-    uint64_t body_bytes;
+    uint64_t body_bytes, held;             /* held: of the device's quota */
     struct checker *checkers[DIGESTS_MAX]; /* of the body's digests */
     struct field field;
     size_t n_files;
@@ -224,7 +224,7 @@ bool form_begin(struct knock *k, const char *content_type, struct http_answer *a
     r = delivery_read(&f->said, k, NULL, &err);
     if (r != 0)
         return delivery_refuse(answer, r, &err);
-    if (!doors_admit(k->doors, k->device, k->request->body_bytes, answer))
+    if (!delivery_admit(k, &f->held, answer))
         return false;
     r = open_form(f, content_type, &err);
     return r == 0 || delivery_refuse(answer, r, &err);
@@ -248,6 +248,8 @@ bool form_take(struct form *f, const void *data, size_t size, struct http_answer
     int r;
 
     f->body_bytes += size;
+    if (!doors_hold(f->k->doors, f->k->device, f->body_bytes, &f->held, answer))
+        return false;
     for (size_t i = 0; i < f->said.digests.n; i++)
         checker_update(f->checkers[i], data, size);
     r = check_size(f, &err);
@@ -377,6 +379,7 @@ struct form *form_free(struct form *f)
 {
     if (!f)
         return NULL;
+    doors_release(f->k->doors, f->k->device, &f->held);
     multipart_free(f->parser);
     for (size_t i = 0; i < f->n_files; i++)
         file_done(&f->files[i]);

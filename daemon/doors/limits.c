@@ -13,6 +13,7 @@ struct usage {
     char device[ULID_LENGTH + 1];
     int64_t midnight_usec; /* of the day that used belongs to; -1 = not known */
     uint64_t used, counted;
+    uint64_t held;       /* by requests in hand */
     int64_t filled_usec; /* when the bucket was filled last; 0 = never, it is full */
     double requests;     /* that are in it */
 };
@@ -124,6 +125,35 @@ bool limits_set_used(struct limits *l, const char *device, int64_t midnight_usec
     }
     pthread_mutex_unlock(&l->lock);
     return same;
+}
+
+bool limits_hold(struct limits *l, const char *device, uint64_t left, uint64_t bytes, uint64_t *held)
+{
+    struct usage *u;
+    uint64_t others;
+    bool fits;
+
+    pthread_mutex_lock(&l->lock);
+    u = find(l, device);
+    others = u ? u->held - (held ? *held : 0) : 0;
+    fits = others <= left && bytes <= left - others;
+    if (fits && held && u) {
+        u->held = others + bytes;
+        *held = bytes;
+    }
+    pthread_mutex_unlock(&l->lock);
+    return fits;
+}
+
+void limits_release(struct limits *l, const char *device, uint64_t bytes)
+{
+    struct usage *u;
+
+    pthread_mutex_lock(&l->lock);
+    u = find(l, device);
+    if (u)
+        u->held -= MIN(bytes, u->held);
+    pthread_mutex_unlock(&l->lock);
 }
 
 void limits_count(struct limits *l, const char *device, int64_t midnight_usec, uint64_t bytes)

@@ -132,6 +132,31 @@ static void test_bytes_of_a_day(void **state)
 
 /* ---- sessions ------------------------------------------------------------------------------------------------------------ */
 
+/* What requests in hand hold counts for the others, never for themselves, and comes back. */
+static void test_quota_in_hand(void **state)
+{
+    _cleanup_(limits_freep) struct limits *l = NULL;
+    uint64_t one = 0, other = 0;
+
+    assert_int_equal(limits_new(&l), 0);
+    assert_true(limits_hold(l, "d", 100, 60, &one));
+    assert_int_equal(one, 60);
+    assert_false(limits_hold(l, "d", 100, 41, &other));
+    assert_false(limits_hold(l, "d", 100, 41, NULL));
+    assert_int_equal(other, 0);
+    assert_true(limits_hold(l, "d", 100, 40, NULL)); /* only asked */
+    assert_true(limits_hold(l, "d", 100, 40, &other));
+    assert_true(limits_hold(l, "d", 100, 60, &one));
+    assert_false(limits_hold(l, "d", 100, 61, &one));
+    assert_false(limits_hold(l, "d", 30, 1, &one)); /* the others alone hold more */
+    assert_int_equal(one, 60);
+    assert_true(limits_hold(l, "e", 100, 100, NULL));
+    limits_release(l, "d", other);
+    assert_true(limits_hold(l, "d", 100, 100, &one));
+    limits_release(l, "d", one);
+    assert_true(limits_hold(l, "d", 100, 100, NULL));
+}
+
 static void test_sessions(void **state)
 {
     _cleanup_(sessions_freep) struct sessions *s = NULL;
@@ -588,6 +613,7 @@ int main(void)
         cmocka_unit_test(test_denials_of_many),
         cmocka_unit_test(test_requests_a_minute),
         cmocka_unit_test(test_bytes_of_a_day),
+        cmocka_unit_test(test_quota_in_hand),
         cmocka_unit_test(test_sessions),
         cmocka_unit_test(test_failures_say_what_to_do),
         cmocka_unit_test(test_receipts),
