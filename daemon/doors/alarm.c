@@ -15,8 +15,8 @@
 #define SHOWN_USEC USEC_PER_DAY
 
 struct denied {
-    char who[DEVICE_TEXT + 16]; /* "" = a free place */
-    int64_t *times;             /* a ring of n_times */
+    char who[320];  /* "" = a free place */
+    int64_t *times; /* a ring of n_times */
     size_t n_times, next;
     int64_t last_usec, total;
     int64_t since_usec; /* of the last alarm; 0 = none */

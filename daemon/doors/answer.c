@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/encode.h"
 #include "doors/doors-internal.h"
 
 unsigned doors_status_of(int code, unsigned checksum_status)
@@ -58,10 +59,13 @@ json_t *doors_error_json(const struct error *err)
     const char *text = *err->text ? err->text : "failed; the daemon's log says more";
     const char *right = strstr(text, "; ");
     _cleanup_free_ char *what = right ? strndup(text, (size_t)(right - text)) : strdup(text);
+    _cleanup_free_ char *object =
+        encode_percent(err->object, strlen(err->object)); /* it may come from outside */
     _cleanup_json_ json_t *o = json_object();
 
-    if (!what || !o || json_set_string(o, "what", what) < 0 ||
-        json_set_string(o, "object", err->object) < 0 ||
+    if (!what || !object || !o || json_set_string(o, "what", what) < 0 ||
+        json_set_string(o, "object", utf8_is_valid(err->object, strlen(err->object)) ? err->object : object) <
+            0 ||
         json_set_string(o, "right", right ? right + 2 : "") < 0)
         return NULL;
     return TAKE_PTR(o);

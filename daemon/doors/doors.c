@@ -9,11 +9,14 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/encode.h"
 #include "base/log.h"
 #include "cases/device-watch.h"
 #include "catalogue/arrivals.h"
 #include "doors/doors-internal.h"
 #include "http/headers.h"
+
+#define NAME_MAX_SHOWN 100 /* bytes of a name that somebody unknown gave */
 
 int doors_new(const struct doors_context *context, struct doors **ret, struct error *err)
 {
@@ -91,12 +94,13 @@ static bool is_denial(int code)
     return code == DEVICES_E_UNKNOWN || code == DEVICES_E_REVOKED || code == DEVICES_E_RETIRED;
 }
 
-/* name: the device that was meant, "" = not known. */
+/* name: the device that was meant, as the sender says it; "" = not known. */
 static bool deny(struct doors *d, const struct http_request *r, int code, const char *name,
                  const struct error *err, struct http_answer *answer)
 {
     const char *address = *r->peer.address ? r->peer.address : "unix socket";
-    char who[sizeof "address " + sizeof r->peer.address], device[DEVICE_TEXT + 8], reason[1100];
+    _cleanup_free_ char *safe = encode_percent(name, strnlen(name, NAME_MAX_SHOWN));
+    char who[sizeof "device " + 3 * NAME_MAX_SHOWN], reason[1100];
 
     if (!is_denial(code)) { /* what fails here is not the sender's fault: it tries again */
         log_event(EVENT_API_FAILED, "ACT", "identify", "REASON", error_format(err, reason, sizeof reason),
@@ -106,13 +110,13 @@ static bool deny(struct doors *d, const struct http_request *r, int code, const 
     }
     doors_fail(answer, code, 400, err);
     atomic_fetch_add(&d->denied, 1);
-    log_event(EVENT_DEVICE_DENIED, "ADDRESS", address, "DEVICE", *name ? name : "-", "REASON",
+    log_event(EVENT_DEVICE_DENIED, "ADDRESS", address, "DEVICE", safe && *safe ? safe : "-", "REASON",
               error_format(err, reason, sizeof reason), NULL);
     snprintf(who, sizeof who, "address %s", address);
     count_denial(d, who);
-    if (*name) {
-        snprintf(device, sizeof device, "device %s", name);
-        count_denial(d, device);
+    if (safe && *safe) {
+        snprintf(who, sizeof who, "device %s", safe);
+        count_denial(d, who);
     }
     return false;
 }
@@ -121,6 +125,7 @@ static bool deny(struct doors *d, const struct http_request *r, int code, const 
 static int look_up(struct doors *d, const char *token, const char *certificate, const char *serial,
                    struct device *ret, struct error *err)
 {
+    _cleanup_free_ char *shown = serial ? encode_percent(serial, strlen(serial)) : NULL;
     struct db *db;
     int r = readers_take(d->context.readers, &db, err);
 
@@ -134,7 +139,7 @@ static int look_up(struct doors *d, const char *token, const char *certificate, 
         devices_seen(ret->id, clock_now_usec());
     if (r == 0 && serial && strcmp(serial, ret->serial) != 0) {
         *ret = (struct device){.id = ""};
-        return error_set(err, DEVICES_E_UNKNOWN, serial,
+        return error_set(err, DEVICES_E_UNKNOWN, shown ? shown : "",
                          "and this token do not belong together; use the device's own serial and token");
     }
     return r;
@@ -368,6 +373,18 @@ void doors_account(struct doors *d, const struct device *device, uint64_t bytes)
 
 /* ---- where it comes from ------------------------------------------------------------------------------------------------ */
 
+/* An officer who delivers by hand delivers what is theirs; whoever has other roles too delivers for others. */
+static int add_officer(const struct knock *k, json_t *facts)
+{
+    const struct settings *s = k->settings;
+    const char *user = strncmp(k->owner, "user:", 5) == 0 ? k->owner + 5 : "";
+
+    for (size_t i = 0; i < s->n_people; i++)
+        if (strcmp(s->people[i].user, user) == 0 && s->people[i].roles == 1u << ROLE_OFFICER)
+            return json_set_string(facts, "officer", s->people[i].name);
+    return 0;
+}
+
 int doors_origin(const struct knock *k, const char *door, struct upload_origin *ret)
 {
     const struct http_peer *peer = &k->request->peer;
@@ -381,6 +398,8 @@ int doors_origin(const struct knock *k, const char *door, struct upload_origin *
     if (!facts)
         return -ENOMEM;
     r = json_set_string(facts, "peer", *peer->address ? peer->address : k->device ? "unix socket" : k->owner);
+    if (r == 0 && !k->device)
+        r = add_officer(k, facts);
     if (r < 0)
         return r;
     *ret = (struct upload_origin){.door = door,

@@ -379,9 +379,12 @@ static int set_up(void **state)
     struct http_listener listener = {-1, HTTP_LOOPBACK};
     struct site *s;
 
-    assert_int_equal(site_set_up((void **)&h->s), 0);
+    assert_int_equal(site_set_up_only((void **)&h->s), 0);
     s = h->s;
-    site_use(s, "devices: {denials: 3}\nuploads: {max: 1 MiB}\n");
+    site_use(
+        s, "devices: {denials: 3}\nuploads: {max: 1 MiB}\n"
+           "people: [{user: li, name: Li Wei, roles: [officer]}, {user: wang, roles: [officer, records]}]\n");
+    site_start(s);
     OK(writer_run(s->writer, false, register_devices, h, &s->err));
     OK(readers_new(s->settings->catalogue.dsn, &h->readers));
     context = (struct doors_context){s->in, s->writer, s->ledger, s->feed, h->readers, settings_of, h};
@@ -497,6 +500,35 @@ static void test_alarm(void **state)
     assert_int_equal(json_get_integer(event, "denials", 0), 3);
 }
 
+/* Names that somebody gives are shown so that nobody is misled by them, and hide no other alarm. */
+static void test_names_from_outside(void **state)
+{
+    struct house *h = *state;
+    _cleanup_free_ char *bad = basic("\xff\xfe\x01", h->token);
+    char out[8192], longest[200];
+    _cleanup_free_ char *lengthy = NULL;
+    _cleanup_json_ json_t *status = NULL;
+    bool address = false;
+    const json_t *alarm;
+    size_t i;
+
+    memset(longest, 0xe6, sizeof longest - 1);
+    longest[sizeof longest - 1] = '\0';
+    lengthy = basic(longest, h->token);
+    for (i = 0; i < 4; i++) {
+        assert_int_equal(ask(h, out, "/", "%s", bad), 401);
+        assert_int_equal(ask(h, out, "/", "%s", lengthy), 401);
+        assert_non_null(strstr(out, "\"what\""));
+        assert_int_equal(ask(h, out, "/sign-in", "X-Auth-User: \xff\r\nX-Auth-Key: %s\r\n", h->token), 401);
+        assert_non_null(strstr(out, "\"what\""));
+    }
+    status = doors_status(h->doors);
+    json_array_foreach (json_get_array(status, "alarms"), i, alarm)
+        address |= strcmp(json_get_string(alarm, "who"), "address 127.0.0.1") == 0;
+    assert_true(address);
+    assert_true(json_array_size(json_get_array(status, "alarms")) >= 2);
+}
+
 static void test_revoked(void **state)
 {
     struct house *h = *state;
@@ -571,6 +603,28 @@ static void test_origin(void **state)
     assert_null(json_object_get(nonsense, "clock_offset"));
 }
 
+/* What an officer delivers by hand is theirs; others deliver for others. */
+static void test_origin_of_people(void **state)
+{
+    struct house *h = *state;
+    static const char *const owners[] = {"user:li", "user:wang", "user:zhao"};
+    struct http_request request = {.peer = {.kind = HTTP_UNIX}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
+        struct knock k = {.doors = h->doors, .settings = h->s->settings, .request = &request};
+        struct upload_origin origin = {0};
+        const char *officer;
+
+        snprintf(k.owner, sizeof k.owner, "%s", owners[i]);
+        assert_int_equal(doors_origin(&k, "put", &origin), 0);
+        assert_string_equal(origin.owner, owners[i]);
+        assert_string_equal(json_get_string(origin.facts, "peer"), owners[i]);
+        officer = json_get_string(origin.facts, "officer");
+        assert_string_equal(officer ? officer : "", i == 0 ? "Li Wei" : "");
+        json_decref(origin.facts);
+    }
+}
+
 static void test_quota(void **state)
 {
     struct house *h = *state;
@@ -620,9 +674,11 @@ int main(void)
         cmocka_unit_test(test_dates),
         cmocka_unit_test_setup_teardown(test_identify, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_alarm, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_names_from_outside, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_revoked, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_catalogue_gone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_origin, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_origin_of_people, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_quota, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_rate, set_up, tear_down),
     };
