@@ -53,7 +53,7 @@ static const struct {
 static int set_option(struct dock_config *config, const char *option, const char *key, const char *value,
                       bool is_path)
 {
-    _cleanup_free_ char *folder = NULL, *whole = NULL, *quoted = NULL;
+    _cleanup_free_ char *folder = NULL, *whole = NULL;
     struct error err = ERROR_INIT;
 
     if (is_path && value[0] != '/' && *value) {
@@ -62,10 +62,7 @@ static int set_option(struct dock_config *config, const char *option, const char
             return cli_fail(CLI_BUSY, "", "out of memory");
         value = whole;
     }
-    quoted = strcmp(key, "jobs") == 0 ? strdup(value) : yaml_quote(value);
-    if (!quoted)
-        return cli_fail(CLI_BUSY, "", "out of memory");
-    if (dock_config_set(config, key, quoted, &err) < 0)
+    if (dock_config_set(config, key, value, &err) < 0)
         return cli_fail(CLI_USAGE, option, "%s", err.text);
     return CLI_OK;
 }
