@@ -41,6 +41,7 @@ struct connection {
     uint64_t
         received; /* what the socket had received when the phase began; headers begin with the next byte */
     int64_t headers_usec; /* when headers were first seen to have begun; 0: not yet */
+    bool used;            /* a request has gone over it */
     bool cut;
 
     bool surplus; /* over the limit: answered with 503; set before its thread begins */

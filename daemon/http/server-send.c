@@ -19,7 +19,7 @@
 #define STREAMS_MAX      32
 #define STREAM_BLOCK     4096
 #define FILE_BLOCK       (64u * 1024) /* measured best for TLS */
-#define KEEP_CONNECTIONS 64u /* with more than so many open, an idle one is worth less than its memory */
+#define KEEP_CONNECTIONS 48u /* with more than so many open, an idle one is worth less than its memory */
 #define LINGER_BYTES     (16u << 20)
 #define LINGER_USEC      (10 * USEC_PER_SEC)
 #define LINGER_IDLE_MSEC 2000

@@ -18,6 +18,7 @@
 #include "http/server-internal.h"
 
 #define TICK_USEC USEC_PER_SEC
+#define KEEP_USEC (10 * USEC_PER_SEC)
 
 static uint64_t bytes_received(const struct connection *c)
 {
@@ -38,6 +39,7 @@ int64_t connection_phase(struct connection *c, enum phase phase)
     if (c->phase == PHASE_BODY)
         c->client_usec += now - c->since_usec;
     if (phase == PHASE_HEADERS) {
+        c->used = true;
         c->client_usec = 0;
         c->bytes = 0;
         c->received = received;
@@ -207,12 +209,15 @@ void server_cut_all(struct http_server *s)
 
 /* ---- the watcher ------------------------------------------------------------------------------------------------------------- */
 
-/* Whether headers have begun and do not end. */
+/* Whether headers have begun and do not end, or a connection that was kept after an answer is not used again: the library has then
+ * touched the whole of its buffer, which is more than a new connection costs. */
 static bool headers_are_late(struct connection *c, int64_t now)
 {
     if (c->headers_usec == 0 && bytes_received(c) > c->received)
         c->headers_usec = now;
-    return c->headers_usec && now - c->headers_usec > c->server->header_usec;
+    if (c->headers_usec)
+        return now - c->headers_usec > c->server->header_usec;
+    return c->used && now - c->since_usec > KEEP_USEC;
 }
 
 /* Whether a window is over in which too little came; begins the next. */
