@@ -140,7 +140,7 @@ static const struct config_row rows[] = {
      .help = "A device that has delivered and then is not heard of for so long is reported. 0 s: never."},
     {.path = "devices.clock", .type = CONFIG_DURATION, .offset = AT(devices.clock_usec), .min = 0, .max = 3660 * USEC_PER_DAY,
      .fallback = "2 min", .reloadable = true,
-     .help = "How far a camera's clock may be off; beyond it the device is reported and its times count as doubtful."},
+     .help = "How far a camera's clock may be off; beyond it the device is reported and its times are corrected and not certain."},
     {.path = "devices.denials", .type = CONFIG_INTEGER, .offset = AT(devices.denials), .min = 1, .max = 1000, .fallback = "5",
      .reloadable = true, .help = "So many refused sign-ins of one device or address within devices.denials_within raise an alarm."},
     {.path = "devices.denials_within", .type = CONFIG_DURATION, .offset = AT(devices.denials_usec), .min = USEC_PER_SEC,

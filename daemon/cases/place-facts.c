@@ -11,6 +11,7 @@
 #include "base/encode.h"
 #include "cases/place-rule.h"
 #include "cases/place-time.h"
+#include "catalogue/device-rows.h"
 
 #define EARLIEST_USEC                                                                                        \
     (INT64_C(946684800) * USEC_PER_SEC) /* 2000-01-01: before it no clock of ours was right */
@@ -31,6 +32,7 @@ struct placer {
 
 struct time_fact {
     int64_t usec;
+    int64_t raw; /* what the camera said, where that was corrected; else NO_TIME */
     char source[SOURCE_SIZE];
     enum sure sure;
 };
@@ -38,6 +40,8 @@ struct time_fact {
 struct work {
     const struct placer *placer;
     const json_t *arrival, *media;
+    const struct place_device *device;
+    struct error *err;
     int64_t received_usec;
     struct zone *zone;
     const char *sidecar_source; /* "sidecar", or "bodyworn" where a camera system said it by its own door */
@@ -179,7 +183,7 @@ static void keep_time(struct time_fact *list, size_t *n, int64_t usec, const cha
 {
     if (usec == NO_TIME || *n == TIMES_MAX)
         return;
-    list[*n] = (struct time_fact){.usec = usec, .sure = sure};
+    list[*n] = (struct time_fact){.usec = usec, .raw = NO_TIME, .sure = sure};
     snprintf(list[*n].source, sizeof list[*n].source, "%s", source);
     (*n)++;
 }
@@ -345,7 +349,10 @@ static int from_folder(struct work *w)
     char source[SOURCE_SIZE];
     int r = 0;
 
-    source_text("folder", folder, source);
+    if (folder && *folder)
+        source_text("folder", folder, source);
+    else
+        snprintf(source, sizeof source, "device"); /* an upload: the device that signed in */
     for (size_t i = 0; r == 0 && i < ARRAY_SIZE(keys); i++)
         r = keep_text(w, keys[i], json_get_string(w->arrival, keys[i]), source, SURE_CERTAIN);
     return r;
@@ -386,6 +393,69 @@ static int from_media(struct work *w)
         sure = MIN(sure, SURE_PROBABLE);
     keep_time(w->starts, &w->n_starts, usec, source, sure);
     return media_device(w);
+}
+
+/* ---- the device ---- */
+
+/* Satellites tell the time, not the camera. */
+static bool is_of_camera(const struct time_fact *t)
+{
+    return !strstr(t->source, "GPS");
+}
+
+/* Return: whether any time was corrected. */
+static bool correct_list(struct time_fact *list, size_t n, int64_t offset)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < n; i++) {
+        int64_t right;
+
+        if (!is_of_camera(&list[i]) || __builtin_sub_overflow(list[i].usec, offset, &right) ||
+            right == NO_TIME)
+            continue;
+        list[i].raw = list[i].usec;
+        list[i].usec = right;
+        list[i].sure = MIN(list[i].sure, SURE_PROBABLE);
+        any = true;
+    }
+    return any;
+}
+
+static int correct_clock(struct work *w)
+{
+    int64_t limit = w->placer->settings->devices.clock_usec;
+    int64_t offset = json_get_integer(w->arrival, "clock_offset", 0);
+    bool starts, ends;
+
+    if (offset >= -limit && offset <= limit)
+        return 0;
+    starts = correct_list(w->starts, w->n_starts, offset);
+    ends = correct_list(w->ends, w->n_ends, offset);
+    return starts || ends ? note(w,
+                                 "the camera's clock was off by %+lld s when it delivered; its times are "
+                                 "corrected by that",
+                                 (long long)(offset / USEC_PER_SEC))
+                          : 0;
+}
+
+/* The officer it was assigned to at the start; where that is not known, at the receipt, if nobody else says who. */
+static int from_assignment(struct work *w, bool officer_said)
+{
+    const json_t *started = json_get_object(w->place, "started");
+    enum sure sure = sure_parse(json_get_string(started, "certainty"));
+    char officer[DEVICE_TEXT] = "";
+    int r;
+
+    if (!w->device || officer_said || (sure == SURE_DOUBTFUL && json_object_get(w->place, "officer")))
+        return 0;
+    r = w->device->officer_at(w->device->userdata,
+                              sure > SURE_DOUBTFUL ? json_get_integer(started, "value", 0) : w->received_usec,
+                              officer, w->err);
+    if (r != 0 || !*officer)
+        return r;
+    (void)json_object_del(w->place, "officer"); /* what is believed less; it may not be there */
+    return keep_text(w, "officer", officer, "assignment", sure);
 }
 
 /* ---- choosing times ---- */
@@ -437,6 +507,8 @@ static int choose(struct work *w, const char *key, struct time_fact *list, size_
     *ret_sure = sure = other ? MIN(best->sure, SURE_PROBABLE) : best->sure;
     r = make_fact(json_integer(best->usec), best->source, sure, &fact);
     r = r < 0 ? r : json_set_take(w->place, key, fact);
+    if (r == 0 && best->raw != NO_TIME)
+        r = json_set_integer(fact, "raw", best->raw);
     if (r < 0 || !other)
         return r;
     r = make_fact(json_integer(other->usec), other->source, other->sure, &conflict);
@@ -463,15 +535,29 @@ static int sift_ends(struct work *w, int64_t start, enum sure start_sure)
     return r;
 }
 
+/* A start that was corrected gives an end that was. */
+static void end_by_duration(struct work *w, int64_t start, enum sure sure, int64_t duration)
+{
+    const struct time_fact *best = best_of(w->starts, w->n_starts);
+    size_t n = w->n_ends;
+
+    if (start == NO_TIME || duration <= 0 || duration >= DURATION_MAX_USEC || start >= INT64_MAX - duration)
+        return;
+    keep_time(w->ends, &w->n_ends, start + duration, "started + duration", sure);
+    if (w->n_ends > n && best->raw != NO_TIME && best->raw < INT64_MAX - duration)
+        w->ends[n].raw = best->raw + duration;
+}
+
 static int place_times(struct work *w, int64_t *ret_sort)
 {
     int64_t duration = json_get_integer(w->media, "duration_usec", 0), start, end;
     int64_t mtime = json_get_integer(w->arrival, "mtime", NO_TIME);
     enum sure sure, end_sure;
-    int r = choose(w, "started", w->starts, w->n_starts, &start, &sure);
+    int r = correct_clock(w);
 
-    if (start != NO_TIME && duration > 0 && duration < DURATION_MAX_USEC && start < INT64_MAX - duration)
-        keep_time(w->ends, &w->n_ends, start + duration, "started + duration", sure);
+    r = r < 0 ? r : choose(w, "started", w->starts, w->n_starts, &start, &sure);
+    if (r == 0)
+        end_by_duration(w, start, sure, duration);
     r = r < 0 ? r : sift_ends(w, start, sure);
     r = r < 0 ? r : choose(w, "ended", w->ends, w->n_ends, &end, &end_sure);
     if (r < 0)
@@ -486,7 +572,7 @@ static int place_times(struct work *w, int64_t *ret_sort)
 
 static int set_zone(struct work *w)
 {
-    const char *name = json_get_string(w->arrival, "zone");
+    const char *name = w->device && *w->device->zone ? w->device->zone : json_get_string(w->arrival, "zone");
     int r = name ? zone_new(name, &w->zone) : -EINVAL;
 
     if (r != -EINVAL)
@@ -517,26 +603,34 @@ static void work_done(struct work *w)
 }
 
 int place_work_out(const struct placer *p, const json_t *arrival, const json_t *media, int64_t received_usec,
-                   json_t **ret_place, int64_t *ret_sort, struct error *err)
+                   const struct place_device *device, json_t **ret_place, int64_t *ret_sort,
+                   struct error *err)
 {
     _cleanup_(work_done) struct work w = {.placer = p,
                                           .arrival = arrival,
                                           .media = media,
+                                          .device = device,
+                                          .err = err,
                                           .received_usec = received_usec,
                                           .sidecar_source =
                                               place_is_bodyworn(arrival) ? PLACE_BODYWORN : "sidecar",
                                           .place = json_object(),
                                           .notes = json_array()};
     int64_t sort = received_usec;
+    bool officer_said;
     int r = w.place && w.notes ? set_path(&w, err) : -ENOMEM;
 
     r = r < 0 ? r : set_zone(&w);
     r = r < 0 ? r : from_sidecar(&w);
     r = r < 0 ? r : from_rules(&w, PLACE_CERTAIN);
+    officer_said = json_object_get(w.place, "officer") != NULL;
+    if (r == 0 && device)
+        r = keep_text(&w, "unit", device->unit, "device", SURE_CERTAIN);
     r = r < 0 ? r : from_folder(&w);
     r = r < 0 ? r : from_rules(&w, PLACE_PROBABLE);
     r = r < 0 ? r : from_media(&w);
     r = r < 0 ? r : place_times(&w, &sort);
+    r = r < 0 ? r : from_assignment(&w, officer_said);
     if (r == 0 && json_array_size(w.notes) > 0)
         r = json_set_take(w.place, "notes", TAKE_PTR(w.notes));
     if (r < 0)

@@ -13,6 +13,7 @@
 #include "cases/place-bodyworn.h"
 #include "cases/place-facts.h"
 #include "catalogue/case-rows.h"
+#include "catalogue/device-rows.h"
 #include "catalogue/ids.h"
 #include "catalogue/place-rows.h"
 
@@ -149,6 +150,48 @@ static int place_link(struct txn *t, const struct recording_id *id, const json_t
     return r != 0 || same ? r : link_by_place(t, id, &case_id, place, err);
 }
 
+/* ---- the device ---- */
+
+struct assigned {
+    struct db *db;
+    const char *device; /* its id */
+};
+
+static int officer_at(void *userdata, int64_t usec, char *ret, struct error *err)
+{
+    const struct assigned *a = userdata;
+
+    return device_officer_read(a->db, a->device, usec, ret, err);
+}
+
+/* Works the place out; once more with what is known of the device where that turns out to be a registered one. Which it is can stand
+ * in a sidecar or a name: a dock signs in for many cameras. */
+static int work_out(struct db *db, const struct placer *p, const struct placing *known, json_t **ret_place,
+                    int64_t *ret_sort, struct error *err)
+{
+    _cleanup_json_ json_t *first = NULL;
+    const json_t *device;
+    struct device_row row;
+    struct assigned assigned = {db, row.id};
+    struct place_device registered = {row.unit, row.zone, officer_at, &assigned};
+    int r =
+        place_work_out(p, known->arrival, known->media, known->received_usec, NULL, &first, ret_sort, err);
+
+    if (r != 0)
+        return r;
+    device = json_get_object(first, "device");
+    r = is_trusted(device) && json_get_string(device, "value")
+            ? device_row_by_serial(db, json_get_string(device, "value"), &row, err)
+            : DEVICE_ROWS_E_NONE;
+    if (r == DEVICE_ROWS_E_NONE) {
+        *ret_place = TAKE_PTR(first);
+        return 0;
+    }
+    return r != 0 ? r
+                  : place_work_out(p, known->arrival, known->media, known->received_usec, &registered,
+                                   ret_place, ret_sort, err);
+}
+
 /* again: only where it comes out otherwise than before. */
 static int place_it(struct txn *t, const struct placer *p, const struct recording_id *id, bool again,
                     struct error *err)
@@ -160,7 +203,7 @@ static int place_it(struct txn *t, const struct placer *p, const struct recordin
 
     r = r != 0 ? r : place_bodyworn(txn_db(t), id->text, known.arrival, err);
     if (r == 0)
-        r = place_work_out(p, known.arrival, known.media, known.received_usec, &place, &sort, err);
+        r = work_out(txn_db(t), p, &known, &place, &sort, err);
     if (r == 0 && again && known.place && json_equal(known.place, place))
         return 0;
     r = r != 0 ? r : json_set_take(facts, "place", json_incref(place));

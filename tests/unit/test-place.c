@@ -247,7 +247,7 @@ static json_t *work_out(struct world *w, json_t *arrival, const char *media_text
 
     if (media_text)
         OK(json_parse(media_text, strlen(media_text), "media", &media, &w->err));
-    OK(place_work_out(w->placer, arrival, media, RECEIVED, &place, ret_sort, &w->err));
+    OK(place_work_out(w->placer, arrival, media, RECEIVED, NULL, &place, ret_sort, &w->err));
     json_decref(arrival);
     return place;
 }
@@ -476,10 +476,10 @@ static void test_bad_arrivals(void **state)
     json_t *p = NULL;
     int64_t sort;
 
-    GIVES(-EINVAL, place_work_out(w->placer, none, NULL, 1, &p, &sort, &w->err));
-    GIVES(-EINVAL, place_work_out(w->placer, broken, NULL, 1, &p, &sort, &w->err));
+    GIVES(-EINVAL, place_work_out(w->placer, none, NULL, 1, NULL, &p, &sort, &w->err));
+    GIVES(-EINVAL, place_work_out(w->placer, broken, NULL, 1, NULL, &p, &sort, &w->err));
     json_object_set_new(zone, "zone", json_string("Mars/Olympus"));
-    OK(place_work_out(w->placer, zone, NULL, 1, &p, &sort, &w->err));
+    OK(place_work_out(w->placer, zone, NULL, 1, NULL, &p, &sort, &w->err));
     assert_int_equal(json_array_size(json_get_array(p, "notes")), 1);
     json_decref(p);
 }
