@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""contrib/nginx in front of the daemon: what a device sends streams through, and refusals come back as they are."""
+import contextlib
+import hashlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+
+import pytest
+
+from conftest import ROOT, succeeded
+
+NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@pytest.fixture
+def site(make_daemon):
+    port = free_port()
+    daemon = make_daemon(config={"http": {"loopback": f"127.0.0.1:{port}"}}).start()
+    daemon.port = port
+    daemon.cli("device", "add", "C-1", "--kind", "camera")
+    daemon.token = daemon.cli("device", "token", "C-1")["token"]
+    return daemon
+
+
+@pytest.fixture
+def proxy(site, work):
+    """nginx with the recipe as it stands, but for its addresses; ends with the test."""
+    if not NGINX:
+        pytest.skip("no nginx")
+    port, folder = free_port(), work / "nginx"
+    folder.mkdir()
+    folder.chmod(0o777)
+    work.chmod(0o755)
+    succeeded(subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost",
+                              "-keyout", folder / "key.pem", "-out", folder / "cert.pem"], capture_output=True, text=True,
+                             check=False))
+    text = (ROOT / "contrib/nginx/liuhen.conf").read_text(encoding="utf-8")
+    for was, now in (("127.0.0.1:8480", f"127.0.0.1:{site.port}"), ("listen 443 ssl", f"listen 127.0.0.1:{port} ssl"),
+                     ("/etc/liuhen/server.pem", f'"{folder}/cert.pem"'), ("/etc/liuhen/server.key", f'"{folder}/key.pem"')):
+        assert was in text
+        text = text.replace(was, now)
+    (folder / "site.conf").write_text(text, encoding="utf-8")
+    user = "user root;" if os.geteuid() == 0 else ""
+    temporary = "".join(f'{kind}_temp_path "{folder}/{kind}";' for kind in ("client_body", "proxy", "fastcgi", "scgi", "uwsgi"))
+    (folder / "nginx.conf").write_text(
+        f'{user} daemon off; pid "{folder}/pid"; error_log "{folder}/error.log"; events {{}} '
+        f'http {{ access_log off; {temporary} include "{folder}/site.conf"; }}', encoding="utf-8")
+    process = subprocess.Popen([NGINX, "-p", folder, "-c", folder / "nginx.conf", "-e", folder / "error.log"],
+                               stdin=subprocess.DEVNULL)
+    try:
+        end = time.monotonic() + 30
+        while True:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
+                break
+            assert process.poll() is None and time.monotonic() < end, (folder / "error.log").read_text()
+            time.sleep(0.05)
+        yield port, folder
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def curl(proxy, *args):
+    port, folder = proxy
+    return subprocess.run(["curl", "-sS", "--cacert", folder / "cert.pem", "-w", "\n%{http_code}", *args],
+                          capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+
+
+def test_uploads_stream_through(site, proxy, work):
+    data = os.urandom(5_000_000)
+    (work / "clip.mp4").write_bytes(data)
+    done = succeeded(curl(proxy, "-H", f"Authorization: Bearer {site.token}", "-T", work / "clip.mp4",
+                          f"https://localhost:{proxy[0]}/upload/clip.mp4"))
+    body, status = done.stdout.rsplit("\n", 1)
+    assert status == "201" and json.loads(body)["sha256"] == hashlib.sha256(data).hexdigest()
+    assert not [p for p in (proxy[1] / "client_body").rglob("*") if p.is_file()], "nginx kept the body on its way"
+    site.wait_idle()
+    site.assert_clean()
+
+
+def test_refusals_come_back_as_they_are(site, proxy, work):
+    (work / "clip.mp4").write_bytes(os.urandom(3_000_000))
+    done = curl(proxy, "-H", "Authorization: Bearer lh_wrong", "-T", work / "clip.mp4",
+                f"https://localhost:{proxy[0]}/upload/clip.mp4")
+    assert done.stdout.rsplit("\n", 1)[1] == "401", done.stdout + done.stderr
+    assert curl(proxy, f"https://localhost:{proxy[0]}/v1/recordings").stdout.rsplit("\n", 1)[1] == "404"
+    assert site.ls() == []
