@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/inject.h"
 #include "base/log.h"
 #include "cases/bodyworn.h"
 #include "cases/place-bodyworn.h"
@@ -371,7 +372,8 @@ static void finish_upload(struct knock *k, struct put *p, struct http_answer *an
         doors_account(k->doors, k->device, result.bytes);
         upload_md5(p->upload, etag);
         say_late(k, p);
-        r = keep_object(k, p, result.recording.text, etag, &err);
+        r = inject_point("bodyworn.sealed");
+        r = r != 0 ? r : keep_object(k, p, result.recording.text, etag, &err);
     }
     if (r != 0)
         (void)swift_fail(answer, r, &err);

@@ -20,7 +20,8 @@ static int join_object(const struct target *target, struct swift_path *p, struct
         size_t m = strlen(target->segments[i]);
 
         if (n + m + (i > 3) > SWIFT_OBJECT_MAX)
-            return error_set(err, -EINVAL, "object", "has a longer name than %d bytes", SWIFT_OBJECT_MAX);
+            return error_set(err, -EINVAL, "object", "has too long a name; %d bytes at most",
+                             SWIFT_OBJECT_MAX);
         if (i > 3)
             p->object[n++] = '/';
         memcpy(p->object + n, target->segments[i], m);
@@ -41,7 +42,8 @@ int swift_path(const struct target *target, struct swift_path *ret, struct error
                          "is no account; sign in at /auth/v1.0, X-Storage-Url names it");
     p.device = account + n;
     if (strlen(p.container) > SWIFT_CONTAINER_MAX)
-        return error_set(err, -EINVAL, "container", "has a longer name than %d bytes", SWIFT_CONTAINER_MAX);
+        return error_set(err, -EINVAL, "container", "has too long a name; %d bytes at most",
+                         SWIFT_CONTAINER_MAX);
     if (strchr(p.container, '/'))
         return error_set(err, -EINVAL, "container", "has a '/' in its name; only objects may");
     if (join_object(target, &p, err) < 0)
@@ -84,9 +86,10 @@ static int decode_value(const char *name, const char *value, char **ret, struct 
     if (r < 0)
         return r;
     if (!utf8_is_valid(text, size) || has_control(text, size))
-        return error_set(err, -EINVAL, name, "must be URL-encoded UTF-8 without control characters");
+        return error_set(err, -EINVAL, name,
+                         "is no text; values are URL-encoded UTF-8 without control characters");
     if (size > SWIFT_META_VALUE_MAX)
-        return error_set(err, -EINVAL, name, "is longer than %d bytes", SWIFT_META_VALUE_MAX);
+        return error_set(err, -EINVAL, name, "is too long; %d bytes at most", SWIFT_META_VALUE_MAX);
     *ret = TAKE_PTR(text);
     return 0;
 }
@@ -117,13 +120,15 @@ int swift_metadata_add(json_t *o, const char *name, const char *value, bool leni
     if (!is_token(name) || strlen(name) > SWIFT_META_NAME_MAX)
         return lenient ? 0
                        : error_set(err, -EINVAL, "metadata",
-                                   "has a name that is empty, strange or longer than %d bytes",
+                                   "has a name that is none; letters, digits and '-', %d bytes at most",
                                    SWIFT_META_NAME_MAX);
     for (size_t i = 0; i <= strlen(name); i++)
         key[i] = (char)tolower((unsigned char)name[i]);
     if (json_object_get(o, key) || json_object_size(o) >= SWIFT_META_MAX)
-        return lenient ? 0
-                       : error_set(err, -EINVAL, key, "is given twice, or beyond %d values", SWIFT_META_MAX);
+        return lenient
+                   ? 0
+                   : error_set(err, -EINVAL, key,
+                               "is given twice or once too often; each once and %d at most", SWIFT_META_MAX);
     r = decode_value(key, value, &text, lenient ? NULL : err);
     if (r == -EINVAL && lenient) {
         text = rescue_value(value);
@@ -190,7 +195,7 @@ static int read_limit(const struct target *target, struct swift_listing *l, stru
     if (!n) /* clients write "limit=" for none */
         return 0;
     if (n > 5 || strspn(text, "0123456789") != n || atoi(text) > SWIFT_LIST_MAX)
-        return error_set(err, -EINVAL, "limit", "is a number up to %d", SWIFT_LIST_MAX);
+        return error_set(err, -EINVAL, "limit", "is no such number; right are 0 to %d", SWIFT_LIST_MAX);
     l->limit = atoi(text);
     return 0;
 }
@@ -220,7 +225,7 @@ int swift_listing(const struct target *target, const char *accept, struct swift_
                              "is not known here; listings take format, limit, marker, end_marker and prefix");
     }
     if (format && strcmp(format, "json") != 0 && strcmp(format, "plain") != 0)
-        return error_set(err, -EINVAL, "format", "is json or plain");
+        return error_set(err, -EINVAL, "format", "is not known here; right are json and plain");
     if ((format && strcmp(format, "json") == 0) || (!format && accept && strstr(accept, "application/json")))
         l.format = SWIFT_JSON;
     if (read_limit(target, &l, err) < 0)

@@ -7,13 +7,15 @@ import json
 import random
 import socket
 import ssl
+import time
 import urllib.parse
 
-from conftest import TIMEOUT
+from conftest import TIMEOUT, merge
 from upload_client import curl
 
 SERIAL = "BWS-0001"
 CAMERA = "ACCC8EAA0001"
+SYSTEM = "5f0c3d52-6f0a-4d5f-9b8a-9f7f3c9d1e11"
 USER = "0b7c1f7e-9d0a-4a53-8d8e-3f2b6f7a1c55"
 
 
@@ -24,6 +26,13 @@ def free_port():
             s.bind(("127.0.0.1", random.randrange(18000, 31000)))
             return s.getsockname()[1]
     raise AssertionError("no free port")
+
+
+def open_door(make_daemon, config=None, **kwargs):
+    """A running daemon with plain HTTP on loopback, and its URL."""
+    port = free_port()
+    daemon = make_daemon(config=merge({"http": {"loopback": f"127.0.0.1:{port}"}}, config or {}), **kwargs).start()
+    return daemon, f"http://127.0.0.1:{port}"
 
 
 def api(daemon, method, path, body=None):
@@ -111,3 +120,68 @@ class CameraSystem:
 
 def md5(data):
     return hashlib.md5(data, usedforsecurity=False).hexdigest()
+
+
+def stamp(t, form="%Y%m%dT%H%M%SZ"):
+    return time.strftime(form, time.gmtime(t))
+
+
+def iso(t):
+    return stamp(t, "%Y-%m-%dT%H:%M:%SZ")
+
+
+class Session:
+    """What one camera brings home: two clips, a bookmark, a trail. Begun an hour ago."""
+
+    def __init__(self, media, suffix="mkv"):
+        self.start = int(time.time()) - 3600
+        self.name = f"{USER}_{CAMERA}_{stamp(self.start)}"
+        self.clips = {}
+        for i in range(2):
+            path = media("video", seconds=1 + i)
+            self.clips[f"{stamp(self.start + 60 * i, '%Y%m%d_%H%M%S')}_a1b2.{suffix}"] = path.read_bytes()
+        self.mark = f"bookmark_{stamp(self.start + 30)}_7"
+        self.trail_name = f"{stamp(self.start, '%Y%m%d_%H%M%S')}_a1b2_{CAMERA}_gpstrail.json"
+        self.trail = json.dumps({"CoordinateEntries": [
+            {"LocationWKT": f"POINT(123.{70 + i} 41.{20 + i})", "SecondsFromStart": 10.0 * i, "Timestamp": iso(self.start + 10 * i)}
+            for i in range(5)]}).encode()
+
+    def metadata(self, **more):
+        return {"Bwcserialnumber": CAMERA, "Scuserialnumber": "SCU7", "Firmwareversion": "11.5.20", "Userid": USER,
+                "Triggeron": "Button", "Triggerontime": str(self.start), "Triggerontimeiso": iso(self.start),
+                "Triggeronlocation": f"41.2 123.7 4.5 {self.start}", "Starttime": str(self.start), "Starttimeiso": iso(self.start),
+                "Timezone": "Asia/Shanghai", "Bwcmodel": "W120", "Status": "Transferring", **more}
+
+    def end(self):
+        stop = self.start + 120
+        return {"Triggeroff": "Button", "Triggerofftime": str(stop), "Triggerofftimeiso": iso(stop), "Triggerofflocation":
+                f"41.24 123.74 5 {stop}", "Stoptime": str(stop), "Stoptimeiso": iso(stop), "Status": "Complete"}
+
+    def clip_times(self, name):
+        began = self.start + 60 * sorted(self.clips).index(name)
+        return {"Starttime": str(began), "Starttimeiso": iso(began), "Stoptime": str(began + 1), "Stoptimeiso": iso(began + 1),
+                "Containertype": name.rsplit(".", 1)[1]}
+
+    def settings(self, bws):
+        """System, Users, Devices."""
+        for name in ("System", "Users", "Devices"):
+            assert bws.container(name).status in (201, 202)
+        assert bws.put("System", SYSTEM, b"", {"Connectionid": "c-1", "Systemname": "本溪 三楼"}).status == 201
+        assert bws.put("Users", USER, b"", {"Name": "李 警官", "Userid": "0417", "Active": "True"}).status == 201
+        assert bws.put("Devices", CAMERA, b"", {"Name": "胸前 7", "Model": "W120", "Active": "True"}).status == 201
+
+    def play(self, bws):
+        """All of it, in a camera system's order."""
+        self.settings(bws)
+        assert bws.container(self.name, self.metadata()).status in (201, 202)
+        answers = {}
+        for name, data in self.clips.items():
+            answers[name] = bws.put(self.name, name, data, self.clip_times(name), {"ETag": md5(data), "Expect": "100-continue"})
+        answers[self.mark] = bws.put(self.name, self.mark, "当事人 拒绝签字".encode(), {
+            "Categoryid": "hold-refusal", "Categoryname": "refusal", "Tags": "TriggerOn:Button;Floor:3",
+            "Starttime": iso(self.start + 30), "Endtime": iso(self.start + 40)})
+        answers[self.trail_name] = bws.put(self.name, self.trail_name, self.trail, {"Filetype": "json"})
+        for name, answer in answers.items():
+            assert answer.status == 201, (name, answer)
+        assert bws.container(self.name, self.end(), "POST").status == 204
+        return {name: answer.headers["x-liuhen-recording"] for name, answer in answers.items()}
