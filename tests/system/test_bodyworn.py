@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Body-worn camera systems: Debian's own Swift client, and whole sessions as camera systems hold them. What goes wrong stands in
 test_bodyworn_trouble.py."""
+import base64
 import contextlib
+import json
 import os
 import sqlite3
 import subprocess
@@ -375,3 +377,69 @@ def test_short_key(door):
     wrong = ("a" if short[0] != "a" else "b") + short[1:]
     assert CameraSystem(url, key=wrong).sign_in().status == 401
     assert CameraSystem(url, user="other", key=short).sign_in().status == 401
+
+
+# ---- connection files ----
+
+def connection_file(daemon, *args, out="c.json"):
+    succeeded(daemon.run("device", "connection-file", SERIAL, "--out", out, *args))
+    return json.loads((daemon.work / out).read_text(encoding="utf-8"))
+
+
+def test_connection_file(make_daemon, media):
+    """What the command writes is all that a system needs to get in over TLS: address, certificate, name and key."""
+    port = free_port()
+    daemon = make_daemon(config={"http": {"tls": f"127.0.0.1:{port}", "names": ["127.0.0.1", "::1"]}}).start()
+    api(daemon, "POST", "/v1/devices", {"serial": SERIAL, "kind": "system"})
+    file = connection_file(daemon)
+    path = daemon.work / "c.json"
+    assert path.stat().st_mode & 0o777 == 0o600 and path.stat().st_size <= 64 << 10
+    assert file.pop("HTTPSCertificate") == [base64.b64encode((daemon.archive / "keys/ca.pem").read_bytes()).decode()]
+    key = file.pop("BlobAPIKey")
+    version = daemon.cli("status")["version"]
+    assert file == {"ConnectionFileVersion": "1.0", "SiteName": file["SiteName"], "ApplicationName": "Liuhen",
+                    "ApplicationVersion": version, "ContentDestinationAsNTPServer": False, "BlobAPIUserName": SERIAL,
+                    "AuthenticationTokenURI": [f"https://127.0.0.1:{port}/auth/v1.0", f"https://[::1]:{port}/auth/v1.0"],
+                    "ContainerType": "mkv", "FullStoreAndReadSupport": False, "WantEncryption": False}
+    assert 0 < len(file["SiteName"]) <= 64 and len(key) <= 64
+    bws = CameraSystem(f"https://127.0.0.1:{port}", key=key, cafile=daemon.archive / "keys/ca.pem")
+    session = Session(media)
+    check_session(daemon, session, session.play(bws))
+    assert key not in daemon.log()
+    label, = (k["label"] for k in api(daemon, "GET", f"/v1/devices/{SERIAL}")["keys"])
+    assert label == "connection file"
+    done = daemon.run("device", "connection-file", SERIAL, "--out", "c.json")
+    assert done.returncode == 6 and "is there already" in done.stderr
+    assert len(api(daemon, "GET", f"/v1/devices/{SERIAL}")["keys"]) == 1  # no key that nobody got
+
+
+def test_connection_file_with_encryption(daemon, work):
+    api(daemon, "POST", "/v1/devices", {"serial": SERIAL, "kind": "system"})
+    for name, bits in (("good", 2048), ("weak", 1024)):
+        subprocess.run(["openssl", "genrsa", "-out", work / f"{name}.key", str(bits)], check=True, capture_output=True)
+        subprocess.run(["openssl", "pkey", "-in", work / f"{name}.key", "-pubout", "-out", work / f"{name}.public.pem"], check=True,
+                       capture_output=True)
+    url = ("--url", "https://a.example:8443/,https://b.example/auth/v1.0")
+    file = connection_file(daemon, *url, "--public-key", work / "good.public.pem", "--container", "mp4")
+    assert file["WantEncryption"] is True and file["PublicKeyId"] == "good.public" and file["ContainerType"] == "mp4"
+    assert base64.b64decode(file["PublicKey"]) == (work / "good.public.pem").read_bytes() and len(file["PublicKey"]) <= 2048
+    assert file["AuthenticationTokenURI"] == ["https://a.example:8443/auth/v1.0", "https://b.example/auth/v1.0"]
+    plain = connection_file(daemon, "--url", "http://127.0.0.1:8480", out="plain.json")
+    assert "HTTPSCertificate" not in plain
+    for args in ((*url, "--public-key", work / "weak.public.pem"), (*url, "--public-key", work / "good.key"), (),
+                 ("--url", "ftp://x"), ("--url", "https://"), ("--url", "https://a b"), ("--url", ","),
+                 ("--url", ",".join(f"https://h{i}" for i in range(11))), (*url, "--container", "avi"),
+                 (*url, "--public-key-id", "k")):
+        done = daemon.run("device", "connection-file", SERIAL, "--out", "bad.json", *args)
+        assert done.returncode in (2, 6) and done.stderr, args
+        assert not (work / "bad.json").exists()
+    assert len(api(daemon, "GET", f"/v1/devices/{SERIAL}")["keys"]) == 2
+
+
+def test_connection_file_is_for_systems(daemon):
+    api(daemon, "POST", "/v1/devices", {"serial": "CAM-1", "kind": "camera"})
+    api(daemon, "POST", "/v1/devices", {"serial": "B" * 65, "kind": "system"})
+    for serial, code in (("CAM-1", 6), ("B" * 65, 6), ("nobody", 3)):
+        done = daemon.run("device", "connection-file", serial, "--url", "https://a", "--out", "x.json")
+        assert done.returncode == code and done.stderr, done
+        assert not (daemon.work / "x.json").exists()
