@@ -100,7 +100,8 @@ static const struct option_row watch_options[] = {
     {NULL, NULL, NULL},
 };
 static const struct option_row connection_options[] = {
-    {"url", "URL", "where the system reaches us: https://host:8443, several with commas (default: http.names)"},
+    {"url", "URL",
+     "where the system reaches us: https://host:8443, several with commas (default: http.names)"},
     {"out", "FILE", "write it there (default DEVICE-connection.json); - is standard output"},
     {"container", "mkv|mp4", "the form of its clips (default mkv)"},
     {"public-key", "FILE", "the system encrypts clips for this RSA key (PEM); it cannot be turned off again"},
@@ -259,7 +260,8 @@ const struct command cli_commands[] = {
     {"watch", "", 0, 0, watch_options, "follow what arrives, live", "", cli_watch},
     {"device connection-file", "DEVICE", 1, 1, connection_options,
      "make the file that a body-worn system is told about this site by",
-     "DEVICE is registered with kind system. The file holds a new key: load it into the system, then remove it.\n"
+     "DEVICE is registered with kind system. The file holds a new key: load it into the system, then remove "
+     "it.\n"
      "An older key stays good until it is revoked.",
      cli_device_connection_file},
     {"dock", "[CARD...]", 0, -1, dock_options,

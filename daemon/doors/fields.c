@@ -24,7 +24,7 @@ static const struct row {
     {"unit", TEXT, "unit"},         {"case", TEXT, "case"},        {"role", TEXT, "role"},
     {"step", TEXT, "step"},         {"started", TEXT, "started"},  {"ended", TEXT, "ended"},
     {"channel", TEXT, "channel"},   {"seq", TEXT, "seq"},          {"mtime", TIME, NULL},
-    {"clock_offset", OFFSET, NULL}, {"recorded", TEXT, "started"},
+    {"clock_offset", OFFSET, NULL}, {"recorded", TEXT, "started"}, {"clock_method", TEXT, "clock_method"},
 };
 
 #define SAID_FILENAME 1u

@@ -9,6 +9,7 @@
  *   recorded           the same as started
  *   mtime              of the file: µs since 1970, or a time such as 2026-11-23T09:05:07+08:00
  *   clock_offset       camera's clock minus ours, µs
+ *   clock_method       how that was measured: plug-in-file, future-file (at least so much), or the sender's own word
  *
  * Texts are kept word for word; what is no clean UTF-8 is kept percent-encoded, so that nothing of what was said is lost. Names of files
  * keep their bytes; what leads anywhere ("..", a drive) goes from their paths (http/params.h). Only what cannot be kept is refused.

@@ -649,7 +649,106 @@ def test_wrong_token(make_daemon, build, work, card):
     assert done.returncode == 6 and "chmod 600" in done.stderr, done.stderr
     token.chmod(0o600)
     done = station.run(card, "--token-file", token, "--server", "http://192.0.2.1:80")
-    assert done.returncode == 2 and "https" in done.stderr, done.stderr
+    assert done.returncode == 2 and "carry the token" in done.stderr, done.stderr
+
+
+@pytest.fixture
+def networked(make_daemon):
+    """A site on the network, with TLS by its own authority."""
+    port = free_port()
+    daemon = make_daemon(config={"http": {"tls": f"127.0.0.1:{port}", "names": ["127.0.0.1"]}, "devices": {"wipe": True}}).start()
+    daemon.server = f"https://127.0.0.1:{port}"
+    return daemon
+
+
+def token_file(daemon, work, serial):
+    path = work / f"{serial}.token"
+    path.write_text(daemon.cli("device", "token", serial)["token"] + "\n", encoding="utf-8")
+    path.chmod(0o600)
+    return path
+
+
+def test_client_certificate(networked, build, work, card):
+    daemon = networked
+    daemon.cli("device", "add", "DOCK-1", "--kind", "dock")
+    out = work / "dock-1"
+    password = daemon.cli("device", "enrol", "DOCK-1", "--out", out)["password"]
+    station = Station(build, work, daemon.server)
+    files = fill(card, [1000, 3 * MIB])
+    pem = ["--ca", out / "ca.pem", "--certificate", out / "DOCK-1.pem", "--key", out / "DOCK-1.key"]
+    # a server that nobody has vouched for gets nothing
+    done = station.run(card, *pem[2:])
+    assert done.returncode == 4 and "not trusted" in done.stderr and not daemon.ls("--all"), done.stderr
+    # nor does a station without a certificate get in
+    done = station.run(card, "--ca", out / "ca.pem")
+    assert done.returncode == 4 and "station" in done.stderr, done.stderr
+    done = station.good(card, *pem, "--serial", "BWC0421")
+    assert done.summary["sealed"] == 2
+    act = next(a for a in daemon.cli("history", daemon.ls("--all")[0]["id"])["acts"] if a["kind"] == "recording.sealed")
+    assert act["facts"]["arrival"]["sidecar"]["device"] == "BWC0421"
+    assert_arrived(daemon, station, files)
+    # the bundle that a station imports, with its password in a file; unattended, from the settings alone
+    secret = work / "password"
+    secret.write_text(password + "\n", encoding="utf-8")
+    secret.chmod(0o600)
+    station.write_config(ca=str(out / "ca.pem"), certificate=str(out / "DOCK-1.p12"), password_file=str(secret), wipe=True)
+    done = station.good(card)
+    assert done.summary["known"] == 2 and done.summary["wiped"] == 2
+    # revoked: nothing more
+    fill(card, [77], seed=9)
+    daemon.cli("device", "revoke", "DOCK-1", daemon.cli("device", "show", "DOCK-1")["keys"][0]["id"])
+    done = station.run(card)
+    assert done.returncode == 4 and done.summary is None or done.summary["sealed"] == 0, done.stdout + done.stderr
+    assert (card / "DCIM/100/CLIP0000.MP4").exists()
+
+
+def test_cards_of_others_take_a_dock(networked, build, work, card):
+    """A camera's own token delivers its own recordings only; the server says so, and the station repeats it."""
+    daemon = networked
+    daemon.cli("device", "add", "CAM-1")
+    fill(card, [1000])
+    station = Station(build, work, daemon.server)
+    args = [card, "--ca", daemon.archive / "keys/ca.pem", "--token-file", token_file(daemon, work, "CAM-1")]
+    done = station.run(*args, "--serial", "CAM-2", "--once")
+    assert done.returncode in (1, 4) and not daemon.ls("--all"), done.stdout + done.stderr
+    assert station.good(*args, "--serial", "CAM-1").summary["sealed"] == 1
+
+
+def test_quota_of_a_station(networked, build, work, card):
+    """A quota that is used up holds files back, and wipes nothing that was not sent."""
+    daemon = networked
+    daemon.cli("device", "add", "DOCK-1", "--kind", "dock", "--quota", "3 MiB")
+    files = fill(card, [2 * MIB, 2 * MIB])
+    station = Station(build, work, daemon.server)
+    station.write_config(jobs=1)
+    args = [card, "--ca", daemon.archive / "keys/ca.pem", "--token-file", token_file(daemon, work, "DOCK-1"), "--once", "--wipe"]
+    done = station.run(*args)
+    assert done.returncode in (1, 7) and done.summary["sealed"] == 1, done.stdout + done.stderr
+    assert "quota" in done.stdout + done.stderr
+    assert sum((card / path).exists() for path in files) >= 1
+    daemon.cli("device", "set", "DOCK-1", "--quota", "1 GiB")
+    assert station.good(*args).summary["sealed"] == 1
+    assert not any((card / path).exists() for path in files)
+    assert_arrived(daemon, station, files)
+
+
+def test_rate_of_a_station(networked, build, work, card):
+    """429 with Retry-After: it waits as long as it is told, and everything arrives."""
+    daemon = networked
+    daemon.cli("device", "add", "DOCK-1", "--kind", "dock", "--rate", "10")
+    files = fill(card, [1000] * 20)
+    station = Station(build, work, daemon.server)
+    args = [card, "--ca", daemon.archive / "keys/ca.pem", "--token-file", token_file(daemon, work, "DOCK-1")]
+    with station.start(*args) as process:
+        seen = ""
+        while "status 429" not in seen and (line := process.stdout.readline()):
+            seen += line
+        assert "status 429" in seen and "waiting" in seen, seen + process.stderr.read()
+        daemon.cli("device", "set", "DOCK-1", "--rate", "100000")
+        out, err = process.communicate(timeout=TIMEOUT * 2)
+    done = station.finished(process, seen + out, err)
+    assert done.returncode == 0, done.stdout + err
+    assert_arrived(daemon, station, files)
 
 
 # ---- what is shown ------------------------------------------------------------------------------------------------------------
