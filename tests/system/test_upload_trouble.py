@@ -377,20 +377,29 @@ def test_disk_fills_up_under_an_upload(make_daemon, small_disk, clip):
 
 # ---- the catalogue is down ----
 
-def test_catalogue_locked(daemon, clip, work):
-    """Somebody else holds the SQLite catalogue: 503 with Retry-After, then before any body; afterwards all goes on by itself."""
-    other = work / "other.bin"
-    other.write_bytes(DATA[1:])
-    with locked(daemon.archive):
-        answer = put(daemon, clip)
-        assert answer.status == 503 and int(answer.headers["retry-after"]) > 0, answer
-        answer = put(daemon, other, "other.bin", "-H", "Expect: 100-continue", "--expect100-timeout", TIMEOUT)
-        assert answer.status == 503 and answer.sent == 0, answer
-        answer = curl(daemon, "-F", f"f=@{other}", "-H", "Expect: 100-continue", "--expect100-timeout", TIMEOUT, "/upload")
-        assert answer.status == 503 and answer.sent == 0 and int(answer.headers["retry-after"]) > 0, answer
+def refused_at_once(daemon):
+    """The answer to the headers of an upload when it is refused before the body; None when the body is asked for."""
+    with Raw(daemon) as c:
+        c.head("PUT", "/upload/other.bin", "Expect: 100-continue", length=1000)
+        raw = c.socket.recv(65536)
+        return c.answer(raw) if b"100 Continue" not in raw else None
+
+
+def test_catalogue_locked(daemon, clip):
+    """Somebody else holds the SQLite catalogue. Who has sent all waits for its receipt; who comes now hears 503 before the body; then
+    all goes on by itself."""
+    with Raw(daemon) as waiting:
+        with locked(daemon.archive):
+            waiting.head("PUT", "/upload/clip.bin", length=len(DATA)).send(DATA)
+            answer = daemon.wait(lambda: refused_at_once(daemon), "a refusal")
+            assert answer.status == 503 and int(answer.headers["retry-after"]) > 0 and answer.error["what"], answer
+            answer = curl(daemon, "-F", f"f=@{clip}", "-H", "Expect: 100-continue", "--expect100-timeout", TIMEOUT, "/upload")
+            assert answer.status == 503 and int(answer.headers["retry-after"]) > 0, answer
+        answer = waiting.answer()
+        assert answer.status in (201, 503), answer
     daemon.wait(lambda: put(daemon, clip).status in (200, 201), "an upload after the catalogue is back")
     wait_no_staging(daemon)
-    assert len(daemon.ls()) == 1
+    assert len(daemon.ls()) == 1 and set(originals(daemon.archive / "objects")) == {hashlib.sha256(DATA).hexdigest()}
     assert_fsck_clean(daemon)
 
 
@@ -408,8 +417,7 @@ def test_postgresql_down(make_daemon, clip, work):
         clip.write_bytes(DATA[1:])
         answer = put(daemon, clip)
         assert answer.status == 503 and int(answer.headers["retry-after"]) > 0, answer
-        answer = put(daemon, clip, "a.bin", "-H", "Expect: 100-continue", "--expect100-timeout", TIMEOUT)
-        assert answer.status == 503 and answer.sent == 0, answer
+        assert daemon.wait(lambda: refused_at_once(daemon), "a refusal before the body").status == 503
         subprocess.run([ROOT / "tests/pg-up", folder], check=True, capture_output=True, env={**os.environ, "PG_FSYNC": "off"})
         answer = daemon.wait(lambda: (a := put(daemon, clip)).status in (200, 201) and a, "an upload after PostgreSQL is back")
         wait_no_staging(daemon)
@@ -434,7 +442,7 @@ def test_daemon_killed_at_any_byte(make_daemon, clip, seed):
         c.head("POST", "/upload", FORM, length=len(body)).send(body[:point])
         with Raw(daemon) as d:
             d.head("PUT", "/upload/b.bin", length=len(DATA)).send(DATA[: point // 2])
-            daemon.wait(lambda: staging(daemon), "bytes in staging") if point > 1000 else None
+            daemon.wait(lambda: staging(daemon) or point < 1000, "bytes in staging")
             daemon.kill()
     daemon.start()
     assert staging(daemon) == [] and len(daemon.ls()) == 1

@@ -91,9 +91,8 @@ class Raw:
         lines = [f"{method} {path} HTTP/1.1", "Host: x", *headers, *([f"Content-Length: {length}"] if length is not None else [])]
         return self.send("\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape"))
 
-    def answer(self):
-        """Reads until an answer is whole or the connection ends; None: it ended without one."""
-        raw = b""
+    def answer(self, raw=b""):
+        """Reads on from raw until an answer is whole or the connection ends; None: it ended without one."""
         while True:
             found = parse_answer(raw)
             if found and len(found.body) >= int(found.headers.get("content-length", 0)):
