@@ -135,6 +135,47 @@ static int put_together(struct upload *u, const struct parts *p, struct error *e
     return upload_register(u, err);
 }
 
+/* ---- asked for again ---------------------------------------------------------------------------------------------------- */
+
+struct wanted {
+    const char *owner;
+    const char *const *ids;
+    size_t n;
+    struct upload *found;
+};
+
+static void compare_parts(struct upload *u, void *userdata)
+{
+    struct wanted *w = userdata;
+    bool same = u->final && u->n_parts == w->n && w->n > 0 && !strcmp(u->owner, w->owner);
+
+    for (size_t i = 0; same && i < w->n; i++)
+        same = !strcmp(u->parts[i], w->ids[i]);
+    if (same && !upload_has_expired(u, clock_now_usec()))
+        w->found = u;
+}
+
+/* A client that heard of a failure asks again: what was put together of these parts then is gone on with, sealed or not.
+ * Return: 0 it is held, 1 there is none, UPLOAD_E_BUSY. */
+static int find_same(struct intake *in, const char *owner, const char *const *ids, size_t n,
+                     struct upload **ret, struct error *err)
+{
+    struct wanted w = {owner ? owner : "", ids, n, NULL};
+    int r = 1;
+
+    pthread_mutex_lock(&in->uploads->lock);
+    uploads_each(in->uploads, compare_parts, &w);
+    if (w.found)
+        r = upload_hold(w.found, err);
+    pthread_mutex_unlock(&in->uploads->lock);
+    if (r != 0)
+        return r;
+    w.found->ended = true;
+    w.found->file.bytes = w.found->offset;
+    *ret = w.found;
+    return 0;
+}
+
 int upload_concat(struct intake *in, const struct upload_origin *origin, const char *metadata,
                   const char *concat, const char *const *ids, size_t n, struct upload **ret,
                   struct error *err)
@@ -145,6 +186,9 @@ int upload_concat(struct intake *in, const struct upload_origin *origin, const c
     int r;
 
     error_clear(err);
+    r = find_same(in, origin->owner, ids, n, ret, err);
+    if (r != 1)
+        return r;
     r = take_parts(&p, origin->owner, ids, n, err);
     whole.bytes = p.bytes;
     r = r != 0 ? r : upload_begin(in, &whole, metadata, false, &u, err);

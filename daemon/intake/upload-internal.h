@@ -90,6 +90,7 @@ struct upload {
     char *metadata, *concat;
     char (*parts)[ULID_LENGTH + 1]; /* of which a final one was made; they go when it is sealed */
     size_t n_parts;
+    bool parts_gone;
     int64_t acknowledged; /* so many bytes have been synced and told */
     bool checked; /* digests were given for pieces: what is not acknowledged was perhaps never compared */
     /* and of whoever holds the handle */

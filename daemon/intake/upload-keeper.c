@@ -37,7 +37,7 @@ static void look_at(struct upload *u, void *userdata)
         return; /* whoever has it kicks when they are done */
     if (expires <= p->wall_usec)
         p->job = JOB_EXPIRE;
-    else if (u->sealed && u->n_parts)
+    else if (u->sealed && u->n_parts && !u->parts_gone)
         p->job = JOB_PARTS;
     else if (is_left_whole(u) && u->retry_usec <= p->monotonic_usec)
         p->job = JOB_SEAL;
@@ -115,7 +115,7 @@ static void remove_parts(struct upload *u)
 {
     for (size_t i = 0; i < u->n_parts; i++)
         remove_part(u, u->parts[i]);
-    u->n_parts = 0;
+    u->parts_gone = true;
 }
 
 static void do_job(struct upload *u, enum job job)

@@ -72,7 +72,7 @@ static int remember_sealed(struct upload_info *info)
     u->recording = info->recording;
     u->again = info->again;
     u->digests.sha256 = info->digest;
-    u->offset = u->announced;
+    u->offset = u->file.bytes = u->announced;
     remove_data(u);
     upload_info_sealed(u);
     return 0;

@@ -325,13 +325,14 @@ static int compare_request(struct upload *u, struct error *err)
     return upload_compare(u, &content, err);
 }
 
-/* The sync has failed, so nothing is known of what was written since the last one that went well. */
+/* Nobody has been told more, and what was written since cannot be relied on. */
 static void back_to_acknowledged(struct upload *u)
 {
     if (u->file.bytes <= u->acknowledged)
         return;
     u->request_from = u->acknowledged;
     u->request_hasher = hasher_free(u->request_hasher);
+    u->have_digests = false;
     go_back(u); /* without a state: it is digested again when it is opened */
 }
 
@@ -345,17 +346,16 @@ int upload_acknowledge(struct upload *u, struct error *err)
     if (u->file.fd < 0)
         r = upload_open_again(u, err);
     r = r < 0 ? r : upload_file_sync(&u->file);
-    if (r < 0) {
-        back_to_acknowledged(u);
-        return err->text[0] ? r : error_errno(err, r, u->path, "cannot be made durable in staging");
+    if (r == 0) {
+        u->acknowledged = u->file.bytes;
+        r = upload_info_write(u);
+        u->unwritten = r < 0;
     }
-    u->acknowledged = u->file.bytes;
-    r = upload_info_write(u);
-    u->unwritten = r < 0;
     if (r == 0)
         return 0;
     u->acknowledged = before;
-    return error_errno(err, r, u->path, "cannot be noted in staging");
+    back_to_acknowledged(u);
+    return err->text[0] ? r : error_errno(err, r, u->path, "cannot be made durable in staging");
 }
 
 void upload_show_offset(struct upload *u)

@@ -301,18 +301,24 @@ static int outcome_for_sender(struct upload *u, struct error *err)
     return err->code < 0 ? upload_code(err->code) : -EAGAIN;
 }
 
+static int seal_now(struct upload *u, struct error *err)
+{
+    int r = u->resumable ? end_resumable(u, err) : end_plain(u, err);
+
+    if (r < 0 && !err->text[0])
+        error_errno(err, r, u->path, "cannot be sealed");
+    r = r != 0 ? r : upload_hand_over(u, err);
+    r = r != 0 ? r : wait_for_seal(u, err);
+    return r != 0 ? r : outcome_for_sender(u, err);
+}
+
 int upload_seal(struct upload *u, struct upload_result *ret, struct error *err)
 {
     struct upload_result result = {0};
     int r;
 
     error_clear(err);
-    r = u->resumable ? end_resumable(u, err) : end_plain(u, err);
-    if (r < 0 && !err->text[0])
-        error_errno(err, r, u->path, "cannot be sealed");
-    r = r != 0 ? r : upload_hand_over(u, err);
-    r = r != 0 ? r : wait_for_seal(u, err);
-    r = r != 0 ? r : outcome_for_sender(u, err);
+    r = u->sealed ? 0 : seal_now(u, err);
     if (r != 0)
         return r;
     result = (struct upload_result){.recording = u->recording,
@@ -320,7 +326,7 @@ int upload_seal(struct upload *u, struct upload_result *ret, struct error *err)
                                     .sha256 = u->digests.sha256,
                                     .bytes = (uint64_t)u->file.bytes,
                                     .leaf = u->outcome.leaf};
-    r = make_receipt(u->in, !u->again, &result, err);
+    r = make_receipt(u->in, u->outcome.committed && !u->again, &result, err);
     if (r == 0)
         *ret = result;
     return r;

@@ -145,7 +145,8 @@ int upload_result(struct intake *in, const char *id, const char *owner, struct u
 int upload_end(struct intake *in, const char *id, const char *owner, struct error *err);
 
 /* tus concatenation: a new upload from whole partial ones, in this order; its metadata and origin are its own. The parts stay until the
- * final one is sealed. Open like upload_create gives it, whole: call upload_seal. Return: also UPLOAD_E_NONE, _DENIED, _BUSY (or named
+ * final one is sealed. Open like upload_create gives it, whole: call upload_seal. The same parts once more give the same upload again,
+ * also when it is sealed and they are gone: a client that did not hear of it asks again. Return: also UPLOAD_E_NONE, _DENIED, _BUSY (or named
  * twice), _OFFSET (a part is not whole), -EINVAL (not partial, or none named). */
 int upload_concat(struct intake *in, const struct upload_origin *origin, const char *metadata,
                   const char *concat, const char *const *ids, size_t n, struct upload **ret,
