@@ -75,6 +75,16 @@ static const struct word {
     {"limit", "{ type: integer, minimum: 1, maximum: 1000 }", "at most so many"},
     {"after", TEXT, "the mark `next` of the page before"},
     {"state", "{ enum: [open, ended, filed] }", "the case's state"},
+    /* of files */
+    {"path", TEXT, "how the sender calls the file: DCIM/100/clip.mp4"},
+    {"type", TEXT, "its media type"},
+    {"channel", TEXT, "the camera's channel"},
+    {"seq", TEXT, "its number in the camera's sequence"},
+    {"started", TEXT, "when recording began: RFC 3339, or by the device's clock without an offset"},
+    {"ended", TEXT, "when it ended"},
+    {"recorded", TEXT, "the same as started"},
+    {"mtime", TEXT, "when the file was changed last, a time or µs since 1970 UTC"},
+    {"clock_offset", TEXT, "the camera's clock minus the right time, µs"},
     /* in bodies */
     {"procedure", "{ enum: [general, summary, none] }", "the procedure"},
     {"number", TEXT, "the case's number"},

@@ -16,6 +16,10 @@
 #define DO(method, path, act, params, takes, handle, answer, help) \
     {method, path, act, ROUTE_BODY, params, handle, help, NULL, answer, takes}
 #define BYTES "application/octet-stream"
+/* What may be said of a file (doors/fields.h), also as headers Liuhen-… and, of a form's files, as its fields. */
+#define FIELDS "name path type device officer unit case role step started ended recorded channel seq mtime clock_offset"
+#define FILES(method, path, takes, door, answer, help) \
+    {method, path, "upload", 0, FIELDS, NULL, help, &door, answer, takes}
 #define DOOR(method, path, flags, takes, door, answer, help) \
     {method, path, "upload", flags, "", NULL, help, &door, answer, takes}
 
@@ -91,8 +95,8 @@ const struct route api_routes[] = {
 
     ASK("/openapi.yaml", "status", ROUTE_OPEN, "", handle_openapi, "200 yaml", "this description"),
 
-    DOOR("PUT", "/upload/{name...}", 0, BYTES, door_put, "201 Receipt", "delivers one file"),
-    DOOR("POST", "/upload", 0, "multipart/form-data", door_post, "201 Receipts", "delivers files as multipart/form-data"),
+    FILES("PUT", "/upload/{name...}", BYTES, door_put, "201 Receipt", "delivers one file"),
+    FILES("POST", "/upload", "multipart/form-data", door_post, "201 Receipts", "delivers files as multipart/form-data"),
     DOOR("OPTIONS", "/tus", ROUTE_OPEN | ROUTE_OVERRIDE, NULL, door_tus_new, "204", "what tus 1.0.0 can do here"),
     DOOR("POST", "/tus", ROUTE_OVERRIDE, "application/offset+octet-stream", door_tus_new, "201", "begins a resumable upload"),
     DOOR("OPTIONS", "/tus/{upload}", ROUTE_OPEN | ROUTE_OVERRIDE, NULL, door_tus, "204", "what tus 1.0.0 can do here"),
