@@ -33,7 +33,7 @@ OPTIONS = {
 
 
 @pytest.mark.parametrize("how", OPTIONS)
-@pytest.mark.parametrize("size", [1, 3_000_001])
+@pytest.mark.parametrize("size", [7, 3_000_001])
 def test_upload(client, how, size):
     file = make_file(client.work, "现场.mp4", size)
     last = client.upload(file, {**OPTIONS[how], "metadata": {"filename": "现场.mp4", "filetype": "video/mp4"}})
@@ -103,6 +103,7 @@ def test_daemon_killed(client, options, seed):
     out, _ = running.communicate(timeout=200)
     lines = [json.loads(line) for line in out.splitlines()]
     assert running.returncode == 0 and "success" in lines[-1], (lines, daemon.log()[-3000:])
+    assert {"retry": 0} in lines, "it was over before the daemon was killed"
     assert_sealed(daemon, file)
     daemon.wait_idle()
     daemon.assert_clean()

@@ -138,4 +138,4 @@ def test_real_client_with_a_token(site, modules, work, options):
     client.upload(file, {**options, "metadata": {"filename": "a.mp4", "device": "CAM-1"}})
     assert_sealed(site, file)
     code, lines = Client(site, modules, work, site.address, camera.token[:-1] + "a").run(file, options)
-    assert code == 1 and lines[-1]["status"] == 401
+    assert code == 1 and [line["status"] for line in lines if "error" in line][0] == 401, lines

@@ -233,4 +233,4 @@ def make_file(folder, name, size, seed=1):
 
 def assert_sealed(daemon, *files):
     """Exactly these are in the archive."""
-    assert sorted(r["sha256"] for r in daemon.ls()) == sorted({digest(f) for f in files}), daemon.log()[-3000:]
+    assert sorted(r["digest"] for r in daemon.ls()) == sorted({digest(f) for f in files}), daemon.log()[-3000:]
