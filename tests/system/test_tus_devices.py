@@ -137,5 +137,6 @@ def test_real_client_with_a_token(site, modules, work, options):
     file = make_file(work, "a.mp4", 5_000_000)
     client.upload(file, {**options, "metadata": {"filename": "a.mp4", "device": "CAM-1"}})
     assert_sealed(site, file)
-    code, lines = Client(site, modules, work, site.address, camera.token[:-1] + "a").run(file, options)
+    wrong = camera.token[:40] + ("b" if camera.token[40] == "a" else "a") + camera.token[41:]
+    code, lines = Client(site, modules, work, site.address, wrong).run(file, options)
     assert code == 1 and [line["status"] for line in lines if "error" in line][0] == 401, lines
