@@ -209,7 +209,9 @@ static int on_device(void *userdata, const struct device_row *row)
 /* Return: how long to sleep; NEVER: until woken. */
 static int64_t look(struct device_watch *w)
 {
+    const struct settings *s = w->context.settings(w->context.userdata);
     struct look l = {w, clock_now_usec(), NEVER, false};
+    int64_t longest = WAIT_MAX;
     struct error err = ERROR_INIT;
     struct db *db;
     int r = readers_take(w->context.readers, &db, &err);
@@ -220,7 +222,10 @@ static int64_t look(struct device_watch *w)
     readers_give(w->context.readers, db, r < 0);
     if (r == 0 && !l.any)
         return NEVER;
-    return r == 0 && l.next_usec != NEVER ? MAX(WAIT_MIN, MIN(l.next_usec - l.now_usec, WAIT_MAX)) : WAIT_MAX;
+    /* one that delivers for the first time meanwhile is not silent sooner than this */
+    if (s->devices.silent_usec > 0)
+        longest = MIN(longest, s->devices.silent_usec);
+    return MAX(WAIT_MIN, r == 0 && l.next_usec != NEVER ? MIN(l.next_usec - l.now_usec, longest) : longest);
 }
 
 /* Sleeps so long, or until something is new. */

@@ -2,7 +2,7 @@
  *
  * Watching devices: one that has delivered and then is not heard of for devices.silent is said in the log and the feed once, and again
  * when it is back; one whose clock is off by more than devices.clock is said once a day. A thread of its own that sleeps for good
- * while there are no devices, else until the next one would be silent, at most an hour.
+ * while there are no devices, else until the next one would be silent, at most for devices.silent and an hour.
  *
  * When a device was heard of is its last arrival (the ledger knows) or its last sign-in (kept here, in memory, for all of the process).
  */

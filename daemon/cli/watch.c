@@ -82,7 +82,8 @@ static void count(struct watching *w, const char *event, const json_t *o)
 /* "sealed  01K…  clip.mp4  folder drop, 1.2 MiB": known members in order, others as name=value. */
 static void print_event(const char *event, const json_t *o)
 {
-    static const char *const known[] = {"recording", "file", "folder", "kind", "status", "reason", "message"};
+    static const char *const known[] = {"recording", "file",   "folder", "kind",   "device",
+                                        "who",       "status", "reason", "message"};
     char size[PRINT_SIZE_SIZE];
 
     printf("%-12s", event);

@@ -61,6 +61,18 @@ def remove_tree(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory):
+    """DSN of a PostgreSQL of our own on a unix socket; skipped where its package is not installed."""
+    folder = tmp_path_factory.mktemp("pg", numbered=True)
+    up = subprocess.run([ROOT / "tests/pg-up", folder], capture_output=True, text=True, check=False, env={**os.environ, "PG_FSYNC": "off"})
+    if up.returncode == 69:
+        pytest.skip("no PostgreSQL server here (Debian package postgresql)")
+    assert up.returncode == 0, up.stderr
+    yield up.stdout.strip()
+    subprocess.run([ROOT / "tests/pg-up", "--remove", folder], check=False)
+
+
 @pytest.fixture
 def work(request):
     """A fresh folder on the disk; kept when LIUHEN_KEEP is set."""

@@ -8,6 +8,7 @@ import pty
 import socket
 import stat
 import subprocess
+import time
 
 import pytest
 
@@ -22,13 +23,17 @@ def free_port():
         return s.getsockname()[1]
 
 
-@pytest.fixture
-def networked(make_daemon):
+def network(make_daemon, config=None):
     """A running daemon with TLS on loopback; .port is its port."""
     port = free_port()
-    daemon = make_daemon({"http": {"tls": f"127.0.0.1:{port}", "names": ["evidence.test"]}})
+    daemon = make_daemon({"http": {"tls": f"127.0.0.1:{port}", "names": ["evidence.test"]}, **(config or {})})
     daemon.port = port
     return daemon.start()
+
+
+@pytest.fixture
+def networked(make_daemon):
+    return network(make_daemon)
 
 
 def put(daemon, data, *curl, name="clip.bin", ca=None):
@@ -256,8 +261,8 @@ def test_server_certificate_outlives_a_restart(networked):
 
 # Rebuilding
 
-def test_everything_is_in_the_ledger(networked):
-    daemon = networked
+def live_a_little(daemon):
+    """Every act of devices, and files that arrive."""
     daemon.cli("device", "add", "CAM-1", "--unit", "u")
     daemon.cli("device", "add", "CAM-2")
     daemon.cli("device", "assign", "CAM-1", "li", "--from", "2026-01-01")
@@ -272,17 +277,125 @@ def test_everything_is_in_the_ledger(networked):
         assert put(daemon, b"%d" % (n % 2) * 1000, "-H", f"Authorization: Bearer {token}", name=f"clip{n}.bin")[0] in (200, 201)
     daemon.wait_idle()
     assert daemon.cli("device", "show", "CAM-1")["arrivals"] == 3
-    before = daemon.cli("device", "list")["devices"]
-    daemon.stop()
-    succeeded(daemon.fsck("--deep"))
-    (daemon.archive / "catalogue.db").unlink()
-    for suffix in ("-wal", "-shm"):
+    return token
+
+
+def devices(daemon):
+    """All that is said of devices, without what only this run of the daemon knows."""
+    shown = [daemon.cli("device", "show", d["id"]) for d in daemon.cli("device", "list")["devices"]]
+    for device in shown:
+        device.pop("last_seen", None)
+    return shown
+
+
+def rebuild(daemon):
+    for suffix in ("", "-wal", "-shm"):
         (daemon.archive / f"catalogue.db{suffix}").unlink(missing_ok=True)
     succeeded(daemon.run("rebuild", "--archive", daemon.archive, "--to", daemon.archive / "catalogue.db"))
+
+
+def test_everything_is_in_the_ledger(networked):
+    daemon = networked
+    token = live_a_little(daemon)
+    before = devices(daemon)
+    daemon.stop()
+    succeeded(daemon.fsck("--deep"))
+    rebuild(daemon)
     daemon.start()
-    after = daemon.cli("device", "list")["devices"]
-    for device in (*before, *after):
-        device.pop("last_seen", None)
-    assert after == before
+    assert devices(daemon) == before
     assert put(daemon, b"new" * 100, "-H", f"Authorization: Bearer {token}")[0] == 201
     daemon.assert_clean()
+
+
+def test_postgres_and_from_there_to_sqlite(make_daemon, postgres):
+    subprocess.run(["psql", "-q", postgres, "-c", "CREATE SCHEMA devices"], check=True, capture_output=True)
+    dsn = f"{postgres} options='-csearch_path=devices'"
+    daemon = network(make_daemon, {"catalogue": {"dsn": dsn}})
+    live_a_little(daemon)
+    before = devices(daemon)
+    daemon.stop()
+    succeeded(daemon.fsck("--catalogue", dsn))
+    rebuild(daemon)
+    daemon.write_config(catalogue={"dsn": ""})
+    daemon.start()
+    assert devices(daemon) == before
+    daemon.assert_clean()
+
+
+# Placing
+
+PLACE = [{"name": "clip", "match": r"^(?<datetime>20[0-9]{12})_(?<seq>[0-9]+)\."}]
+
+
+def test_officer_by_assignment_and_zone(make_daemon):
+    daemon = network(make_daemon, {"place": PLACE, "site": {"timezone": "Asia/Shanghai"}})
+    daemon.cli("device", "add", "CAM-1", "--timezone", "UTC")
+    token = daemon.cli("device", "token", "CAM-1")["token"]
+    daemon.cli("device", "assign", "CAM-1", "li", "--from", "2026-01-01")
+    daemon.cli("device", "assign", "CAM-1", "wang", "--from", "2026-02-01")
+    rows = []
+    for n, name in enumerate(("20260131120000_1.bin", "20260201120000_2.bin")):
+        status, receipt = put(daemon, b"%d" % n * 100, "-H", f"Authorization: Bearer {token}", name=name)
+        assert status == 201
+        daemon.wait_idle()
+        rows.append(daemon.cli("show", receipt["recording"]))
+    assert [row["officer"] for row in rows] == ["li", "wang"]
+    assert rows[0]["place"]["officer"]["source"] == "assignment"
+    assert rows[0]["started"] == 1769860800 * 10**6  # 2026-01-31T12:00:00Z: the camera's own zone
+    assert "officer" in daemon.cli("show", rows[0]["id"], json=False)
+    daemon.assert_clean()
+
+
+def test_gaps_are_found_and_told(make_daemon):
+    daemon = network(make_daemon, {"place": PLACE})
+    daemon.cli("device", "add", "CAM-1")
+    token = daemon.cli("device", "token", "CAM-1")["token"]
+    now = time.time()
+    for n in (1, 2, 5, 6):
+        name = time.strftime("%Y%m%d%H%M%S", time.gmtime(now - 3600 + n)) + f"_{n:04}.bin"
+        assert put(daemon, b"%d" % n * 100, "-H", f"Authorization: Bearer {token}", name=name)[0] == 201
+    daemon.wait_idle()
+    found = daemon.cli("device", "gaps", "CAM-1")
+    assert [(g["from"], g["to"], g["missing"]) for g in found["gaps"]] == [(3, 4, 2)] and found["missing"] == 2
+    assert daemon.cli("device", "gaps", "CAM-1", "--since", "2099-01-01")["gaps"] == []
+    text = daemon.cli("device", "gaps", "CAM-1", json=False)
+    assert text.split()[:3] == ["FROM", "TO", "MISSING"] and "3   4" in text
+    status = daemon.cli("status")
+    assert status["devices"]["gaps"] == [{"device": "CAM-1", "missing": 2}]
+    assert "2 numbers are missing" in daemon.cli("status", json=False)
+
+
+# Alarms
+
+def test_silent_device(make_daemon):
+    daemon = network(make_daemon, {"devices": {"silent": "2 s"}})
+    daemon.cli("device", "add", "CAM-1")
+    daemon.cli("device", "add", "CAM-2")  # has never delivered: not missed
+    bearer = ["-H", f"Authorization: Bearer {daemon.cli('device', 'token', 'CAM-1')['token']}"]
+    assert put(daemon, b"one" * 100, *bearer)[0] == 201
+    daemon.wait_log("nothing has been heard of device CAM-1")
+    assert daemon.cli("status")["devices"]["silent"] == ["CAM-1"]
+    assert "CAM-1" in daemon.cli("status", json=False)
+    line, = [line for line in daemon.cli("device", "list", json=False).splitlines() if "CAM-1" in line]
+    assert "silent" in line
+    assert put(daemon, b"two" * 100, *bearer)[0] == 201
+    daemon.wait_log("device CAM-1 is back")
+    daemon.wait(lambda: daemon.log().count("nothing has been heard of device CAM-1") == 2, "the second alarm")
+    assert "heard of device CAM-2" not in daemon.log()
+    daemon.cli("device", "retire", "CAM-1")
+    assert daemon.cli("status")["devices"]["silent"] == []
+    daemon.stop()
+    assert daemon.log().count("nothing has been heard of device CAM-1") == 2
+
+
+def test_idle_daemon_sleeps(daemon):
+    """Without devices the watch waits for good; with one it sleeps for an hour: no thread of ours runs meanwhile."""
+    daemon.cli("device", "add", "CAM-1")
+    daemon.wait_idle()
+
+    def switches():
+        return sum(int(line.split()[1]) for task in pathlib.Path(f"/proc/{daemon.pid}/task").iterdir()
+                   for line in (task / "status").read_text().splitlines() if line.startswith("voluntary_ctxt_switches"))
+    before = switches()
+    time.sleep(1)
+    assert switches() - before <= 2
