@@ -600,7 +600,9 @@ static int look(struct sending *s)
     s->fd = dock_open_file(f->card->fd, f->path, &st);
     if (s->fd < 0)
         return ended_by_card(s, s->fd);
+    pthread_mutex_lock(&s->job->dock->lock);
     f->bytes = (uint64_t)st.st_size; /* it may have grown since the card was looked through */
+    pthread_mutex_unlock(&s->job->dock->lock);
     f->mtime_nsec = dock_nsec(st.st_mtim);
     if (f->bytes == 0)
         return ended(s, DOCK_LEFT, "it holds no bytes");

@@ -170,21 +170,12 @@ static uint64_t bytes_done(const struct dock *d)
     return MIN(done, d->total_bytes);
 }
 
-static size_t count_through(const struct dock *d, size_t *ret_total)
-{
-    *ret_total = 0;
-    for (size_t i = 0; i < d->n_files; i++)
-        *ret_total += d->files[i].outcome != DOCK_LEFT;
-    return d->n_through;
-}
-
 static void draw_total(const struct dock *d, unsigned columns)
 {
     uint64_t done = bytes_done(d), rate = rate_of(done);
     char a[PRINT_SIZE_SIZE], b[PRINT_SIZE_SIZE], c[PRINT_SIZE_SIZE], left[32], text[200];
-    size_t total, through = count_through(d, &total);
     _cleanup_free_ char *line = NULL;
-    int n = snprintf(text, sizeof text, "%zu of %zu files · %s of %s", through, total,
+    int n = snprintf(text, sizeof text, "%zu of %zu files · %s of %s", d->n_through, d->n_wanted,
                      print_size((int64_t)done, a), print_size((int64_t)d->total_bytes, b));
 
     if (rate > 0)
@@ -232,16 +223,15 @@ static void progress_json(struct dock *d)
 {
     int64_t now = clock_monotonic_usec();
     uint64_t done = bytes_done(d), rate = rate_of(done);
-    size_t total, through = count_through(d, &total);
 
     if (screen.json_usec == 0)
         screen.json_usec = now; /* the first one after some seconds only */
     if (now - screen.json_usec < JSON_EVERY_USEC)
         return;
     screen.json_usec = now;
-    put_line(json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "event", "progress", "files", (json_int_t)through, "of",
-                       (json_int_t)total, "bytes", (json_int_t)done, "of_bytes", (json_int_t)d->total_bytes,
-                       "rate", (json_int_t)rate));
+    put_line(json_pack("{s:s,s:I,s:I,s:I,s:I,s:I}", "event", "progress", "files", (json_int_t)d->n_through,
+                       "of", (json_int_t)d->n_wanted, "bytes", (json_int_t)done, "of_bytes",
+                       (json_int_t)d->total_bytes, "rate", (json_int_t)rate));
 }
 
 void dock_show_progress(struct dock *d)

@@ -122,7 +122,7 @@ static void keep(struct dock *d, struct dock_file *f, const struct error *err)
     dock_show_file(d, f);
 }
 
-/* What may go from one card. *ret_n: how many. Return: an array beside d->files; NULL = no memory. */
+/* What may go from one card. *ret_n: how many; what may not is said. Return: an array beside d->files; NULL = no memory. */
 static struct stat *check_card(struct dock *d, const struct dock_card *card, bool *may, size_t *ret_n)
 {
     struct stat *checked = calloc(MAX(d->n_files, 1u), sizeof *checked);
@@ -160,6 +160,17 @@ static void wipe_files(struct dock *d, const bool *may, const struct stat *check
     }
 }
 
+/* CLI_NO when something that is sealed is still on the card. */
+static int all_wiped(const struct dock *d, const struct dock_card *card)
+{
+    for (size_t i = 0; i < d->n_files; i++) {
+        const struct dock_file *f = &d->files[i];
+        if (f->card == card && !f->wiped && (f->outcome == DOCK_SEALED || f->outcome == DOCK_KNOWN))
+            return CLI_NO;
+    }
+    return CLI_OK;
+}
+
 static int wipe_card(struct dock *d, const struct dock_card *card)
 {
     _cleanup_free_ bool *may = calloc(MAX(d->n_files, 1u), sizeof *may);
@@ -170,13 +181,13 @@ static int wipe_card(struct dock *d, const struct dock_card *card)
     if (!checked)
         return cli_fail(CLI_BUSY, "", "out of memory");
     if (n == 0)
-        return CLI_OK;
+        return all_wiped(d, card);
     if (dock_card_writable(card, true, &err) < 0)
         return cli_fail(CLI_REFUSED, err.object, "%s; nothing was wiped", err.text);
     wipe_files(d, may, checked);
     if (dock_card_writable(card, false, &err) < 0)
         return cli_fail(CLI_REFUSED, err.object, "%s", err.text);
-    return CLI_OK;
+    return all_wiped(d, card);
 }
 
 int dock_wipe(struct dock *d)

@@ -29,8 +29,10 @@ int dock_add_file(struct dock *d, struct dock_card *card, const char *path, uint
         return -ENOMEM;
     }
     d->files[d->n_files++] = f;
-    if (outcome == DOCK_WAITING)
+    if (outcome == DOCK_WAITING) {
         d->total_bytes += bytes;
+        d->n_wanted++;
+    }
     return 0;
 }
 

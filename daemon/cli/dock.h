@@ -77,7 +77,7 @@ struct dock {
     struct dock_file *files;
     size_t n_files, room, next;
     uint64_t total_bytes, sent_bytes, done_bytes; /* of files; over the network; of files that are through */
-    size_t n_through;
+    size_t n_through, n_wanted;
     struct dock_slot slots[DOCK_JOBS_MAX];
     struct error giving_up_why;
 };

@@ -263,6 +263,23 @@ def test_station_killed_at_any_byte(daemon, station, card):
     assert_arrived(daemon, station, files)
 
 
+def test_station_killed_at_every_durable_step(wiping, card):
+    """Each file that the station makes durable: killed before it stands, once for each; the next run goes on as if nothing was."""
+    daemon, station = wiping
+    files = fill(card, [1000, 2 * MIB, 300000])
+    station.write_config(jobs=1, **SMALL_CHUNKS)
+    killed = 0
+    for n in range(1, 40):
+        done = station.run(card, env={"LIUHEN_KILL_AT": f"durable.rename:{(n - 1) % 4 + 1}"})
+        if done.returncode == 0:
+            break
+        assert done.returncode == -signal.SIGKILL, done.stdout + done.stderr
+        killed += 1
+    assert killed >= 4, killed
+    assert station.good(card, "--wipe").summary["wiped"] == 3
+    assert_arrived(daemon, station, files)
+
+
 def test_daemon_killed_at_any_byte(daemon, station, card):
     files = fill(card, [2 * MIB, 6 * MIB, 12 * MIB, 900000])
     station.write_config(jobs=2, **SMALL_CHUNKS)
@@ -517,7 +534,7 @@ def test_wipe_of_a_card_that_is_locked(wiping, card):
     finally:
         subprocess.run(["chattr", "-i", str(card / "DCIM/100")], check=False, stderr=subprocess.DEVNULL)
         (card / "DCIM/100").chmod(0o700)
-    assert done.summary["sealed"] == 1 and done.summary["wiped"] == 0, done.stdout + done.stderr
+    assert done.returncode == 1 and done.summary["sealed"] == 1 and done.summary["wiped"] == 0, done.stdout + done.stderr
     assert "cannot be removed" in events(done, "kept")[0]["why"]
     assert [line["event"] for line in station.wiped()] == ["wipe", "not-wiped"]
 
