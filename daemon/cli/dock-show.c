@@ -23,7 +23,8 @@
 
 /* Of this process; under dock.lock like the drawing itself. */
 static struct {
-    unsigned lines; /* that stand on the terminal now */
+    unsigned lines, columns; /* that stand on the terminal now, and how wide it was then */
+    unsigned widths[DOCK_JOBS_MAX + 1];
     int64_t json_usec;
     struct {
         int64_t usec;
@@ -131,13 +132,42 @@ static void screen_size(unsigned *ret_columns, unsigned *ret_rows)
     *ret_rows = known && w.ws_row > 3 ? w.ws_row : 24;
 }
 
+/* Back to where the lines begin that were drawn last. A window that was made narrower has broken them into more. */
+static void go_back(unsigned columns)
+{
+    unsigned rows = 0;
+
+    for (unsigned i = 0; i < screen.lines; i++)
+        rows += columns < screen.columns && screen.widths[i] > columns
+                    ? (screen.widths[i] + columns - 1) / columns
+                    : 1;
+    if (rows > 0)
+        printf("\r\033[%uA\033[J", rows);
+    screen.lines = 0;
+}
+
+/* Prints a line of the display and notes how wide it is without the blanks at its end. */
+static void put_row(const char *line, enum colour colour)
+{
+    size_t n = strlen(line);
+
+    while (n > 0 && line[n - 1] == ' ')
+        n--;
+    printf("%s%.*s%s\033[K\n", colour_on(colour), (int)n, line, colour_off());
+    if (screen.lines < ARRAY_SIZE(screen.widths)) {
+        _cleanup_free_ char *shown = print_must(strndup(line, n));
+        screen.widths[screen.lines] = print_width(shown);
+    }
+    screen.lines++;
+}
+
 void dock_show_clear(struct dock *d)
 {
-    if (screen.lines > 0) {
-        printf("\r\033[%uA\033[J", screen.lines);
-        fflush(stdout);
-    }
-    screen.lines = 0;
+    unsigned columns, rows;
+
+    screen_size(&columns, &rows);
+    go_back(columns);
+    fflush(stdout);
 }
 
 static const char *phase_name(enum dock_phase phase)
@@ -156,7 +186,7 @@ static void draw_slot(const struct dock_slot *s, unsigned columns)
                  s->phase == PHASE_PAUSING ? s->why : "") < 0)
         rest = NULL;
     line = dock_bar_line(encoded, s->done, s->file->bytes, print_must(rest), columns - 1);
-    printf("%s\033[K\n", line);
+    put_row(line, COLOUR_NONE);
 }
 
 /* Bytes that are through, those of files in flight included. */
@@ -182,24 +212,25 @@ static void draw_total(const struct dock *d, unsigned columns)
         snprintf(text + n, sizeof text - (size_t)n, " · %s/s · %s left", print_size((int64_t)rate, c),
                  say_duration((int64_t)((d->total_bytes - done) / rate), left));
     line = fit(text, columns - 1);
-    printf("%s%s%s\033[K\n", colour_on(COLOUR_BOLD), line, colour_off());
+    put_row(line, COLOUR_BOLD);
 }
 
 static void draw(struct dock *d)
 {
-    unsigned columns, rows, lines = 0;
+    unsigned columns, rows;
 
     screen_size(&columns, &rows);
-    if (screen.lines > 0)
+    if (columns < screen.columns)
+        go_back(columns);
+    else if (screen.lines > 0)
         printf("\r\033[%uA", screen.lines);
-    for (size_t i = 0; i < DOCK_JOBS_MAX && lines + 3 < rows; i++)
-        if (d->slots[i].phase != PHASE_IDLE && d->slots[i].file) {
+    screen.lines = 0;
+    for (size_t i = 0; i < DOCK_JOBS_MAX && screen.lines + 3 < rows; i++)
+        if (d->slots[i].phase != PHASE_IDLE && d->slots[i].file)
             draw_slot(&d->slots[i], columns);
-            lines++;
-        }
     draw_total(d, columns);
     printf("\033[J");
-    screen.lines = lines + 1;
+    screen.columns = columns;
     fflush(stdout);
 }
 
