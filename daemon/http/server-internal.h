@@ -28,7 +28,7 @@ enum phase {
 struct connection {
     struct http_server *server;
     struct listener *listener;
-    struct connection *prev, *next; /* in server->connections; oldest first */
+    struct connection *prev, *next; /* in server->connections; youngest first */
     int fd;
     bool checked_certificate;
     struct http_peer peer;
@@ -80,8 +80,7 @@ struct exchange {
     struct http_request request;
     void *state;
     struct http_answer answer;
-    bool begun; /* and counted among those in hand */
-    bool have_body;
+    bool begun;    /* and counted among those in hand */
     bool answered; /* the answer is filled and goes out at the next call, or has gone */
     bool whole;    /* finish was called */
 };

@@ -105,57 +105,73 @@ size_t http_headers_each(const struct http_request *r, const char *prefix,
 
 /* What the headers say about the body's framing, and how much they are. */
 struct framing {
-    unsigned lengths, codings, count;
+    unsigned lengths, codings, hosts, count;
     size_t bytes;
-    const char *length, *coding;
+    const char *length, *coding, *malformed;
 };
+
+/* A name is a token (RFC 9110 §5.6.2): "Content-Length : 5" must not be a header of another name, or what follows would be taken
+ * for the next request. A value has no control characters. */
+static bool is_well_formed(const char *name, const char *value)
+{
+    static const char token[] =
+        "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+
+    if (!*name || name[strspn(name, token)])
+        return false;
+    for (; *value; value++)
+        if (((unsigned char)*value < 0x20 && *value != '\t') || *value == 0x7f)
+            return false;
+    return true;
+}
 
 static enum MHD_Result on_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     struct framing *f = cls;
 
+    value = value ? value : "";
     f->count++;
-    f->bytes += strlen(name) + (value ? strlen(value) : 0) + 4;
+    f->bytes += strlen(name) + strlen(value) + 4;
+    if (!is_well_formed(name, value))
+        f->malformed = name;
     if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0) {
         f->lengths++;
         f->length = value;
     } else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
         f->codings++;
         f->coding = value;
+    } else if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0) {
+        f->hosts++;
     }
     return MHD_YES;
 }
 
-/* Fills the request's body_bytes (RFC 9112 §6). Return: 0, or the status with which the request is refused. */
-static unsigned check_framing(struct exchange *x, const char *version, struct error *err)
+/* Fills the request's body_bytes (RFC 9112 §3.2, §5.1, §6). Return: 0, or -EFBIG, -EINVAL for 431 and 400. */
+static int check_framing(struct exchange *x, const char *version, struct error *err)
 {
     struct framing f = {0};
 
     MHD_get_connection_values(x->mhd, MHD_HEADER_KIND, on_header, &f);
-    if (f.bytes > HEADERS_BYTES_MAX || f.count > HEADERS_COUNT_MAX) {
-        error_set(err, -EFBIG, "", "the headers are too large; send at most %u bytes in %u headers",
-                  HEADERS_BYTES_MAX, HEADERS_COUNT_MAX);
-        return MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE;
-    }
-    if (f.lengths > 1 || f.codings > 1) {
-        error_set(err, -EINVAL, f.lengths > 1 ? "Content-Length" : "Transfer-Encoding",
-                  "is given more than once; give it once");
-        return MHD_HTTP_BAD_REQUEST;
-    }
-    if (f.lengths && f.codings) {
-        error_set(err, -EINVAL, "Content-Length", "stands beside Transfer-Encoding; send one of them");
-        return MHD_HTTP_BAD_REQUEST;
-    }
-    if (f.codings &&
-        (!f.coding || strcasecmp(f.coding, "chunked") != 0 || strcmp(version, MHD_HTTP_VERSION_1_1) != 0)) {
-        error_set(err, -EINVAL, "Transfer-Encoding", "only chunked is understood, and only in HTTP/1.1");
-        return MHD_HTTP_BAD_REQUEST;
-    }
+    if (f.bytes > HEADERS_BYTES_MAX || f.count > HEADERS_COUNT_MAX)
+        return error_set(err, -EFBIG, "", "the headers are too large; send at most %u bytes in %u headers",
+                         HEADERS_BYTES_MAX, HEADERS_COUNT_MAX);
+    if (f.malformed)
+        return error_set(err, -EINVAL, "",
+                         "a header is malformed; write Name: value, without control characters");
+    if (f.lengths > 1 || f.codings > 1 || f.hosts > 1)
+        return error_set(err, -EINVAL,
+                         f.lengths > 1   ? "Content-Length"
+                         : f.codings > 1 ? "Transfer-Encoding"
+                                         : "Host",
+                         "is given more than once; give it once");
+    if (f.lengths && f.codings)
+        return error_set(err, -EINVAL, "Content-Length", "stands beside Transfer-Encoding; send one of them");
+    if (f.codings && (strcasecmp(f.coding, "chunked") != 0 || strcmp(version, MHD_HTTP_VERSION_1_1) != 0))
+        return error_set(err, -EINVAL, "Transfer-Encoding",
+                         "only chunked is understood, and only in HTTP/1.1");
     x->request.body_bytes = f.codings ? -1 : 0;
-    if (f.lengths && header_number(f.length ? f.length : "", &x->request.body_bytes) < 0) {
-        error_set(err, -EINVAL, "Content-Length", "is not a number of bytes");
-        return MHD_HTTP_BAD_REQUEST;
-    }
+    if (f.lengths && header_number(f.length, &x->request.body_bytes) < 0)
+        return error_set(err, -EINVAL, "Content-Length", "is not a number of bytes");
     return 0;
 }
 
@@ -207,15 +223,29 @@ static enum MHD_Result refuse(struct http_server *s, struct exchange *x, unsigne
     return server_send_early(x, &x->answer);
 }
 
+/* Whether the request may reach the service. Return: 0, or the status with which it is refused. */
+static unsigned check_request(struct exchange *x, const char *version, struct error *err)
+{
+    int r;
+
+    if (x->connection->surplus) {
+        error_set(err, -EBUSY, "", "there are too many connections; try again later");
+        return MHD_HTTP_SERVICE_UNAVAILABLE;
+    }
+    r = check_framing(x, version, err);
+    if (r < 0)
+        return r == -EFBIG ? MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE : MHD_HTTP_BAD_REQUEST;
+    return know_peer(x, err) < 0 ? MHD_HTTP_UNAUTHORIZED : 0;
+}
+
 /* The first call: headers are whole, no byte of a body was taken. */
 static enum MHD_Result begin(struct http_server *s, struct exchange *x, const char *method,
                              const char *version)
 {
+    int64_t started = connection_phase(x->connection, PHASE_OURS);
     struct error err = ERROR_INIT;
     unsigned status;
-    bool wanted;
 
-    connection_phase(x->connection, PHASE_OURS);
     pthread_mutex_lock(&s->lock);
     s->in_hand++;
     pthread_mutex_unlock(&s->lock);
@@ -223,23 +253,13 @@ static enum MHD_Result begin(struct http_server *s, struct exchange *x, const ch
     x->request.method = method;
     x->request.target = x->target;
     x->request.impl = x;
-    if (x->connection->surplus) {
-        error_set(&err, -EBUSY, "", "there are too many connections; try again later");
-        return refuse(s, x, MHD_HTTP_SERVICE_UNAVAILABLE, &err);
-    }
-    status = check_framing(x, version, &err);
+    status = check_request(x, version, &err);
     if (status)
         return refuse(s, x, status, &err);
-    if (know_peer(x, &err) < 0)
-        return refuse(s, x, MHD_HTTP_UNAUTHORIZED, &err);
-    x->have_body = x->request.body_bytes != 0;
-    wanted = s->service.begin(s->service.userdata, &x->request, &x->state, &x->answer);
-    if (!wanted) {
-        x->answered = true;
-        if (x->have_body)
-            return server_send_early(x, &x->answer);
-    }
-    connection_phase(x->connection, PHASE_BODY);
+    x->answered = !s->service.begin(s->service.userdata, &x->request, &x->state, &x->answer);
+    if (x->answered && x->request.body_bytes != 0)
+        return server_send_early(x, &x->answer);
+    refresh_idle_time(x, connection_phase(x->connection, PHASE_BODY) - started);
     return MHD_YES;
 }
 

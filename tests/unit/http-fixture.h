@@ -26,6 +26,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
@@ -268,6 +269,7 @@ static inline _unused_ struct fixture *fixture_new(const struct http_options *op
     struct error err = ERROR_INIT;
     size_t n = 2;
 
+    signal(SIGPIPE, SIG_IGN); /* a server that closes early is an error of the write */
     pthread_mutex_init(&f->lock, NULL);
     pthread_cond_init(&f->changed, NULL);
     snprintf(f->path, sizeof f->path, "/tmp/lh-http-%d", (int)getpid());

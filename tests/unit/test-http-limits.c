@@ -9,7 +9,7 @@
     200 /* of DRIP_MSEC: far beyond what is allowed, and each starts the library's own time-out anew */
 #define DRIP_MSEC 100
 
-static struct fixture *start(unsigned connections, unsigned per_address)
+static struct fixture *start_with(unsigned connections, unsigned per_address, int64_t window_usec)
 {
     struct http_options options = fixture_options();
 
@@ -17,8 +17,13 @@ static struct fixture *start(unsigned connections, unsigned per_address)
     options.connections_per_address = per_address;
     options.header_usec = USEC_PER_SEC;
     options.rate_bytes = 1000;
-    options.window_usec = USEC_PER_SEC;
+    options.window_usec = window_usec;
     return fixture_new(&options);
+}
+
+static struct fixture *start(unsigned connections, unsigned per_address)
+{
+    return start_with(connections, per_address, USEC_PER_SEC);
 }
 
 static void nap(int msec)
@@ -89,17 +94,19 @@ static void stalled_bodies_are_cut(void **state)
     fixture_free(f);
 }
 
-/* Our own slowness is not the client's. */
+/* Our own slowness is not the client's: it took longer than a window, but when the watcher next looks the client has had a
+ * fraction of one. */
 static void the_service_may_take_its_time(void **state)
 {
-    struct fixture *f = start(8, 8);
+    struct fixture *f = start_with(8, 8, 4 * USEC_PER_SEC);
     int fd = fixture_dial(f, HTTP_LOOPBACK);
     struct reply r;
 
     fixture_put(fd, "PUT /hold HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nab");
     fixture_await(f, &f->waiting, 1);
-    nap(3500);
+    nap(4500);
     fixture_let_go_on(f);
+    nap(1500);
     fixture_put(fd, "cd");
     fixture_get(fd, false, &r);
     assert_int_equal(r.status, 200);
@@ -150,8 +157,15 @@ static void idle_ones_make_room(void **state)
     fixture_await(f, &f->waiting, 1);
     for (int i = 0; i < 3; i++)
         idle[i] = fixture_dial(f, HTTP_LOOPBACK);
+    for (unsigned i = 1; i <= 3; i++) { /* the first dialled was used last */
+        fixture_put(idle[i % 3], "GET /sink HTTP/1.1\r\nHost: x\r\n\r\n");
+        fixture_get(idle[i % 3], false, &r);
+        assert_int_equal(r.status, 200);
+        reply_done(&r);
+        fixture_await(f, &f->closed_whole, i);
+    }
     assert_int_equal(ask_from(f, "127.0.0.1"), 200);
-    assert_true(fixture_ended(idle[0]));
+    assert_true(fixture_ended(idle[1]));
     fixture_let_go_on(f);
     fixture_put(busy, "b");
     fixture_get(busy, false, &r);

@@ -306,6 +306,13 @@ static void bad_framing(void **state)
         {400, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 2 2\r\n\r\n{}"},
         {400, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length:\r\n\r\n{}"},
         {400, "PUT /sink HTTP/1.1\r\nContent-Length: 2\r\n\r\n{}"}, /* no Host */
+        {400, "PUT /sink HTTP/1.1\r\nHost: x\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"},
+        {400, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length : 2\r\n\r\n{}"},
+        {400, "PUT /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n"},
+        {400, "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length\t: 2\r\n\r\n{}"},
+        {400, "PUT /sink HTTP/1.1\r\nHost: x\r\nX: a\x01\r\n\r\n"},
+        {400, "PUT /sink HTTP/1.1\r\nHost: x\r\nno colon\r\n\r\n"},
+        {505, "PUT /sink HTTP/2.0\r\nHost: x\r\n\r\n"},
     };
     struct fixture *f = *state;
 
