@@ -443,6 +443,18 @@ static void test_limits(void **state)
     assert_int_equal(bytes, 3 * MULTIPART_FIELDS_MAX);
 }
 
+/* Lines that end with LF alone are said to be that, not too many bytes of headers. */
+static void test_lf_alone(void **state)
+{
+    struct body b;
+    struct trace t = {0};
+
+    b.file = open_memstream(&b.text, &b.size);
+    fputs("--XX\r\nContent-Disposition: form-data; name=a\n\n", b.file);
+    fill(b.file, 2 * MULTIPART_HEADERS_MAX);
+    assert_int_equal(read_body(&b, &t), -EINVAL);
+}
+
 /* What an event returns ends the reading, whichever it is. */
 static void test_events_fail(void **state)
 {
@@ -483,11 +495,12 @@ static void test_header_of_part(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_framing),      cmocka_unit_test(test_almost_boundaries),
-        cmocka_unit_test(test_any_bytes),    cmocka_unit_test(test_bad_framing),
-        cmocka_unit_test(test_headers),      cmocka_unit_test(test_bad_headers),
-        cmocka_unit_test(test_content_type), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_events_fail),  cmocka_unit_test(test_header_of_part),
+        cmocka_unit_test(test_framing),        cmocka_unit_test(test_almost_boundaries),
+        cmocka_unit_test(test_any_bytes),      cmocka_unit_test(test_bad_framing),
+        cmocka_unit_test(test_headers),        cmocka_unit_test(test_bad_headers),
+        cmocka_unit_test(test_content_type),   cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_lf_alone),       cmocka_unit_test(test_events_fail),
+        cmocka_unit_test(test_header_of_part),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
