@@ -362,6 +362,7 @@ static int start_all(struct daemon *d, struct error *err)
     if (r != 0)
         return r;
     api = (struct api_context){.writer = d->writer,
+                               .intake = d->intake,
                                .ledger = d->ledger,
                                .store = d->store,
                                .policy = d->policy,

@@ -28,6 +28,7 @@ struct api_context {
     struct feed *feed;
     struct readers *readers;
     struct doors *doors;
+    struct intake *intake;
     struct views *views; /* of the API itself */
     const struct settings *(*settings)(
         void *userdata); /* the settings in force; valid until the daemon ends */

@@ -11,11 +11,14 @@
 #include "cases/device-gaps.h"
 #include "cases/device-watch.h"
 #include "cases/devices.h"
+#include "catalogue/ids.h"
+#include "intake/intake.h"
 #include "ledger/authority.h"
 
 #define GAPS_LIMIT        1000000 /* recordings looked at */
 #define STATUS_GAPS_LIMIT 2000    /* the same for status, which is asked for often */
 #define STATUS_GAPS_USEC  (7 * USEC_PER_DAY)
+#define PLACE_AGAIN_BATCH 100
 #define STATUS_LIST_MAX   20 /* devices in words; the lists have all */
 
 /* ---- looking ------------------------------------------------------------------------------------------------------------- */
@@ -286,11 +289,58 @@ static int run_assign(struct device_change *x, struct txn *t, struct error *err)
     return device_assign(t, &x->context, x->call->args[0], x->text[0], x->text[1], x->text[2], err);
 }
 
+/* Placing again what came before the assignment was known: some at a time, so that the writer has room for others. */
+struct placing_again {
+    const struct call *call;
+    char serial[DEVICE_TEXT], after[ULID_LENGTH + 1];
+    int64_t from_usec;
+    size_t n; /* of this job */
+};
+
+static int run_place_again(struct txn *t, void *userdata, struct error *err)
+{
+    struct placing_again *x = userdata;
+    _cleanup_ids_ struct recording_ids ids = RECORDING_IDS_INIT;
+    int r = ids_of_device(txn_db(t), x->serial, x->from_usec, x->after, PLACE_AGAIN_BATCH, &ids, err);
+
+    for (size_t i = 0; r == 0 && i < ids.n; i++)
+        r = intake_place_again(x->call->context->intake, t, &ids.ids[i], err);
+    if (r == 0 && ids.n > 0)
+        memcpy(x->after, ids.ids[ids.n - 1].text,
+               sizeof x->after); /* the last thing done: a job may run again */
+    x->n = ids.n;
+    return r;
+}
+
+/* Whom a device was assigned to may be said after it has delivered. from: as given, NULL and "" = now. */
+static int place_again(struct call *c, const char *from)
+{
+    struct placing_again x = {.call = c, .from_usec = clock_now_usec()};
+    int r = from && *from ? read_time(c, "from", from, false, &x.from_usec) : 0;
+
+    if (!c->context->intake)
+        return r;
+    snprintf(x.serial, sizeof x.serial, "%s", json_get_string(c->answer, "serial"));
+    do
+        r = r != 0 ? r : writer_run(c->context->writer, true, run_place_again, &x, &c->err);
+    while (r == 0 && x.n == PLACE_AGAIN_BATCH);
+    if (r != 0) {
+        json_decref(TAKE_PTR(c->answer));
+        error_prefix(
+            &c->err,
+            "the assignment is changed, but not all recordings know it yet; take it back and give it again");
+    }
+    return r;
+}
+
 int handle_device_assign(struct call *c)
 {
     static const char *const names[] = {"officer", "from", "until"};
+    struct device_change x = {.run = run_assign};
+    int r = read_members(c, names, ARRAY_SIZE(names), 0, x.text);
 
-    return change(c, names, ARRAY_SIZE(names), 0, 200, run_assign);
+    r = r != 0 ? r : carry_out(c, &x, 200);
+    return r != 0 ? r : place_again(c, x.text[1]);
 }
 
 static int run_unassign(struct device_change *x, struct txn *t, struct error *err)
@@ -301,8 +351,11 @@ static int run_unassign(struct device_change *x, struct txn *t, struct error *er
 int handle_device_unassign(struct call *c)
 {
     static const char *const names[] = {"from"};
+    struct device_change x = {.run = run_unassign};
+    int r = read_members(c, names, ARRAY_SIZE(names), 1, x.text);
 
-    return change(c, names, ARRAY_SIZE(names), 1, 200, run_unassign);
+    r = r != 0 ? r : carry_out(c, &x, 200);
+    return r != 0 ? r : place_again(c, x.text[0]);
 }
 
 static int run_revoke(struct device_change *x, struct txn *t, struct error *err)

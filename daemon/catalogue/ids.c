@@ -67,6 +67,20 @@ int ids_waiting_for_case(struct db *db, const char *case_key, struct recording_i
     return r != 0 ? r : read_all(st, row, ret, err);
 }
 
+int ids_of_device(struct db *db, const char *serial, int64_t from_usec, const char *after, int limit,
+                  struct recording_ids *ret, struct error *err)
+{
+    struct db_stmt *st;
+    bool row;
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT id FROM recordings WHERE device = $1 AND sort_usec >= $2 AND id > $3 AND disposed_leaf "
+        "IS NULL ORDER BY id LIMIT $4",
+        "titi", serial, from_usec, after, (int64_t)limit);
+
+    return r != 0 ? r : read_all(st, row, ret, err);
+}
+
 int ids_of_container(struct db *db, const char *container, struct recording_ids *ret, struct error *err)
 {
     struct db_stmt *st;

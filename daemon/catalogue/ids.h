@@ -31,6 +31,11 @@ int ids_waiting_for_case(struct db *db, const char *case_key, struct recording_i
 /* The bytes of the objects in a body-worn system's container. */
 int ids_of_container(struct db *db, const char *container, struct recording_ids *ret, struct error *err);
 
+/* The next limit recordings of a device after an id ("" = from the first), by id: of those recorded, or else received, at from_usec or
+ * later. */
+int ids_of_device(struct db *db, const char *serial, int64_t from_usec, const char *after, int limit,
+                  struct recording_ids *ret, struct error *err);
+
 /* The next limit recordings after an id ("" = from the first), by id. */
 int ids_after(struct db *db, const char *after, int limit, struct recording_ids *ret, struct error *err);
 

@@ -346,6 +346,25 @@ def test_officer_by_assignment_and_zone(make_daemon):
     daemon.assert_clean()
 
 
+def test_assignment_said_late(make_daemon):
+    """What was delivered before anybody said who had the device gets its officer then; a mistake taken back, loses it."""
+    daemon = network(make_daemon, {"place": PLACE})
+    daemon.cli("device", "add", "CAM-1")
+    token = daemon.cli("device", "token", "CAM-1")["token"]
+    for n in range(3):
+        assert put(daemon, b"%d" % n * 100, "-H", f"Authorization: Bearer {token}", name=f"2026010{n + 1}120000_1.bin")[0] == 201
+    daemon.wait_idle()
+    assert [row.get("officer") for row in daemon.ls()] == [None] * 3
+    daemon.cli("device", "assign", "CAM-1", "li", "--from", "2026-01-02")
+    officers = {row["name"]: row.get("officer") for row in daemon.ls()}
+    assert list(officers[name] for name in sorted(officers)) == [None, "li", "li"]
+    leaves = daemon.cli("status")["leaves"]
+    daemon.cli("device", "assign", "CAM-1", "--remove", "--from", "2026-01-02")
+    assert [row.get("officer") for row in daemon.ls()] == [None] * 3
+    assert daemon.cli("status")["leaves"] >= leaves + 3
+    daemon.assert_clean()
+
+
 def test_gaps_are_found_and_told(make_daemon):
     daemon = network(make_daemon, {"place": PLACE})
     daemon.cli("device", "add", "CAM-1")

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -125,6 +126,39 @@ static void test_made_once(void **state)
     again = read_text(s, "keys/ca.key");
     assert_string_equal(again, key);
     assert_true(succeeds(s, "openssl x509 -in keys/ca.pem -noout -text | grep -q 'CA:TRUE, pathlen:0'"));
+}
+
+/* Eight that need it first at the same time end up with one. */
+static void test_made_once_by_many(void **state)
+{
+    struct site *s = *state;
+    pid_t children[8];
+
+    assert_true(succeeds(s, "rm -f keys/ca.key keys/ca.pem"));
+    for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+        children[i] = fork();
+        assert_true(children[i] >= 0);
+        if (children[i] == 0) {
+            struct authority *a = NULL;
+            char path[300];
+            int fd, r = authority_open(s->folder, &a, NULL);
+
+            snprintf(path, sizeof path, "%s/seen%zu", s->folder, i);
+            fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+            if (r == 0)
+                r = fd_write_full(fd, authority_ca_pem(a), strlen(authority_ca_pem(a)));
+            authority_free(a);
+            _exit(r == 0 ? 0 : 1);
+        }
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(children); i++) {
+        int status;
+
+        assert_int_equal(waitpid(children[i], &status, 0), children[i]);
+        assert_int_equal(status, 0);
+    }
+    assert_true(succeeds(s, "for f in seen?; do cmp $f keys/ca.pem || exit 1; done"));
+    open_again(s);
 }
 
 static void test_crash_between_files(void **state)
@@ -350,9 +384,16 @@ int main(void)
 {
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(test_made_once), CASE(test_crash_between_files), CASE(test_bad_files),
-        CASE(test_devices),   CASE(test_bad_requests),        CASE(test_long_serial),
-        CASE(test_server),    CASE(test_server_renewed),      CASE(test_bundle),
+        CASE(test_made_once_by_many),
+        CASE(test_made_once),
+        CASE(test_crash_between_files),
+        CASE(test_bad_files),
+        CASE(test_devices),
+        CASE(test_bad_requests),
+        CASE(test_long_serial),
+        CASE(test_server),
+        CASE(test_server_renewed),
+        CASE(test_bundle),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
