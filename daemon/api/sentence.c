@@ -41,9 +41,10 @@ static const struct {
     {"device.key-revoked", "key {key} was revoked[: {reason}]"},
     {"device.retired", "the device was taken out of use[: {reason}]"},
     {"device.returned", "the device was taken back into use"},
-    {"bodyworn.container", "the camera system said of {name}[: {status}][, recorded by {metadata.bwcserialnumber}]"},
-    {"bodyworn.object",
-     "the camera system brought or described {name}, a {kind}[, category {metadata.categoryname}][: {detail.text}]"},
+    {"bodyworn.container",
+     "the camera system said of {name}[: {status}][, recorded by {metadata.bwcserialnumber}]"},
+    {"bodyworn.object", "the camera system brought or described {name}, a {kind}[, category "
+                        "{metadata.categoryname}][: {detail.text}]"},
     {"item.quarantined", "put into quarantine: {reason}"},
 };
 

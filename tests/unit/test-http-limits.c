@@ -166,6 +166,10 @@ static void idle_ones_make_room(void **state)
     }
     assert_int_equal(ask_from(f, "127.0.0.1"), 200);
     assert_true(fixture_ended(idle[1]));
+    fixture_put(idle[0], "GET /sink HTTP/1.1\r\nHost: x\r\n\r\n");
+    fixture_get(idle[0], false, &r);
+    assert_int_equal(r.status, 200);
+    reply_done(&r);
     fixture_let_go_on(f);
     fixture_put(busy, "b");
     fixture_get(busy, false, &r);
