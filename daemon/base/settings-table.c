@@ -115,7 +115,7 @@ static const struct config_row rows[] = {
     {.path = "http.connections", .type = CONFIG_INTEGER, .offset = AT(http.connections), .min = 8, .max = 20000,
      .fallback = "2000", .help = "Connections at most, each of loopback and TLS."},
     {.path = "http.connections_per_address", .type = CONFIG_INTEGER, .offset = AT(http.connections_per_address), .min = 1,
-     .max = 20000, .fallback = "500", .help = "Connections at most from one address."},
+     .max = 20000, .fallback = "500", .help = "Connections at most from one address, over TLS."},
     {.path = "http.header_time", .type = CONFIG_DURATION, .offset = AT(http.header_usec), .min = USEC_PER_SEC,
      .max = 10 * USEC_PER_MIN, .fallback = "20 s",
      .help = "How long a client may take for the headers of a request; then the connection is cut."},

@@ -13,6 +13,7 @@
 #include "base/encode.h"
 #include "cases/device-token.h"
 #include "catalogue/device-rows.h"
+#include "doors/doors-internal.h"
 #include "doors/swift-internal.h"
 
 /* Of the last part of a token, behind "lh_<ULID>_". */
@@ -233,14 +234,6 @@ static int whole_token(const struct knock *k, const char *serial, const char *ke
     return r;
 }
 
-/* http or https, as the client spoke to us; a proxy on the unix socket says it. */
-static const char *scheme_of(const struct http_request *r)
-{
-    const char *said = r->peer.kind == HTTP_UNIX ? http_header(r, "X-Forwarded-Proto") : NULL;
-
-    return r->peer.kind == HTTP_TLS || (said && strcasecmp(said, "https") == 0) ? "https" : "http";
-}
-
 static void welcome(const struct knock *k, const struct device *device, const char *token, const char *host,
                     struct http_answer *answer)
 {
@@ -255,7 +248,7 @@ static void welcome(const struct knock *k, const struct device *device, const ch
                                    (long long)(SESSION_USEC / USEC_PER_SEC));
     r = r < 0 ? r
               : http_answer_header(answer, "X-Storage-Url", "%s://%s/v1/" SWIFT_ACCOUNT_PREFIX "%s",
-                                   scheme_of(k->request), host, device->id);
+                                   doors_scheme(k->request), host, device->id);
     explicit_bzero(session, sizeof session);
     if (r < 0) {
         error_set(&err, r, device->serial, "cannot be signed in; try again");

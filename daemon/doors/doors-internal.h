@@ -75,6 +75,14 @@ int64_t clock_offset_of(const struct http_request *r, int64_t now_usec);
 /* IMF-fixdate, RFC 850 and asctime dates. Return: 0 or -EINVAL. */
 int http_date_parse(const char *text, int64_t *ret_usec);
 
+/* ---- proxy.c ------------------------------------------------------------------------------------------------------------ */
+
+/* The sender's address: the peer's, or the one that a proxy on this machine speaks for; "" = a program on the unix socket. */
+#define DOORS_ADDRESS_SIZE 48
+const char *doors_address(const struct http_request *r, char buf[DOORS_ADDRESS_SIZE]);
+/* "http" or "https", as the sender spoke to us or to such a proxy. */
+const char *doors_scheme(const struct http_request *r);
+
 /* ---- doors.c ------------------------------------------------------------------------------------------------------------ */
 
 struct doors {

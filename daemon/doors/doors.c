@@ -98,7 +98,8 @@ static bool is_denial(int code)
 static bool deny(struct doors *d, const struct http_request *r, int code, const char *name,
                  const struct error *err, struct http_answer *answer)
 {
-    const char *address = *r->peer.address ? r->peer.address : "unix socket";
+    char buf[DOORS_ADDRESS_SIZE];
+    const char *address = *doors_address(r, buf) ? buf : "unix socket";
     _cleanup_free_ char *safe = encode_percent(name, strnlen(name, NAME_MAX_SHOWN));
     char who[sizeof "device " + 3 * NAME_MAX_SHOWN], reason[1100];
 
@@ -387,8 +388,8 @@ static int add_officer(const struct knock *k, json_t *facts)
 
 int doors_origin(const struct knock *k, const char *door, struct upload_origin *ret)
 {
-    const struct http_peer *peer = &k->request->peer;
     _cleanup_json_ json_t *facts = NULL;
+    char address[DOORS_ADDRESS_SIZE];
     int r;
 
     if (k->device)
@@ -397,7 +398,10 @@ int doors_origin(const struct knock *k, const char *door, struct upload_origin *
         facts = json_object();
     if (!facts)
         return -ENOMEM;
-    r = json_set_string(facts, "peer", *peer->address ? peer->address : k->device ? "unix socket" : k->owner);
+    r = json_set_string(facts, "peer",
+                        *doors_address(k->request, address) ? address
+                        : k->device                         ? "unix socket"
+                                                            : k->owner);
     if (r == 0 && !k->device)
         r = add_officer(k, facts);
     if (r < 0)

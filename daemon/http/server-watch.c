@@ -90,7 +90,7 @@ static void count_rival(struct connection *c, struct rivals *r)
 }
 
 /* Where a limit is reached, the oldest connection that asks for nothing goes: who is new comes with a request more likely than who
- * has sat there. Where all are busy, the newcomer is one too many. Called with the server's lock, before c is in the list. */
+ * has sat there. Where all are busy, the newcomer is one too many. On loopback one address (a proxy's) stands for many. Called with the server's lock, before c is in the list. */
 static void make_room(struct connection *c)
 {
     struct rivals all = {0, NULL, INT64_MAX}, near = {0, NULL, INT64_MAX}, *full;
@@ -100,7 +100,7 @@ static void make_room(struct connection *c)
         if (other->listener != c->listener)
             continue;
         count_rival(other, &all);
-        if (*c->peer.address && strcmp(other->peer.address, c->peer.address) == 0)
+        if (c->peer.kind == HTTP_TLS && strcmp(other->peer.address, c->peer.address) == 0)
             count_rival(other, &near);
     }
     full = near.n >= s->address_max ? &near : all.n >= s->connections_max ? &all : NULL;

@@ -88,6 +88,31 @@ def test_uploads_stream_through(site, proxy, work):
     site.assert_clean()
 
 
+def test_senders_are_known_through_the_proxy_and_not_by_their_own_word(site, proxy, work):
+    url, auth = f"https://localhost:{proxy[0]}", f"Authorization: Bearer {site.token}"
+    (work / "a.mp4").write_bytes(b"one")
+    succeeded(curl(proxy, "-H", auth, "-H", "X-Forwarded-For: 203.0.113.9", "-T", work / "a.mp4", url + "/upload/a.mp4"))
+    row = site.cli("show", site.wait_sealed(1)[0]["id"])
+    assert row["arrival"]["peer"] == "127.0.0.1"  # curl's address, as nginx saw it
+    done = succeeded(subprocess.run(["curl", "-sS", "-H", auth, "-H", "X-Forwarded-For: 203.0.113.9, 198.51.100.7", "-T", "-",
+                                     f"http://127.0.0.1:{site.port}/upload/b.mp4"], input=b"two", capture_output=True,
+                                    timeout=60, check=False))
+    other = site.cli("show", json.loads(done.stdout)["recording"])
+    assert other["arrival"]["peer"] == "198.51.100.7"
+    for said in ("spoofed\\x", "", "1.2.3", "a" * 500):
+        subprocess.run(["curl", "-sS", "-H", "Authorization: Bearer lh_wrong", "-H", f"X-Forwarded-For: {said}", "-T", "-",
+                        f"http://127.0.0.1:{site.port}/upload/c.mp4"], input=b"x", capture_output=True, timeout=60, check=False)
+    assert "spoofed" not in site.log() and "address 127.0.0.1" in json.dumps(site.cli("status"))
+
+
+def test_body_worn_systems_are_sent_back_to_the_proxy(site, proxy):
+    site.cli("device", "add", "SYSTEM-1", "--kind", "system")
+    token = site.cli("device", "token", "SYSTEM-1")["token"]
+    done = succeeded(curl(proxy, "-D", "-", "-H", "X-Auth-User: SYSTEM-1", "-H", f"X-Auth-Key: {token}",
+                          f"https://localhost:{proxy[0]}/auth/v1.0"))
+    assert f"X-Storage-Url: https://localhost:{proxy[0]}/v1/AUTH_".lower() in done.stdout.lower()
+
+
 def test_refusals_come_back_as_they_are(site, proxy, work):
     (work / "clip.mp4").write_bytes(os.urandom(3_000_000))
     done = curl(proxy, "-H", "Authorization: Bearer lh_wrong", "-T", work / "clip.mp4",
