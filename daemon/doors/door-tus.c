@@ -92,6 +92,8 @@ static bool open_at(struct knock *k, int64_t offset, int64_t length, struct http
         return tus_refuse(answer, 413, "Content-Length", "is more than the %lld bytes that are still to come",
                           (long long)(state.bytes - offset));
     r = upload_resume(k->context->intake, k->args[0], k->owner, offset, &t->upload, &err);
+    if (r == UPLOAD_E_SEALED) /* in between */
+        return begin_sealed(k, &state, offset, answer);
     if (r != 0)
         return tus_fail(answer, r, &err);
     return set_length(k, &state, length, answer) && tus_expect(k, answer);
