@@ -170,7 +170,7 @@ static int find_same(struct intake *in, const char *owner, const char *const *id
     pthread_mutex_unlock(&in->uploads->lock);
     if (r != 0)
         return r;
-    w.found->ended = true;
+    w.found->ended = false;
     w.found->file.bytes = w.found->offset;
     *ret = w.found;
     return 0;

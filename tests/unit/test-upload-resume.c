@@ -437,6 +437,9 @@ static void test_parts_are_put_together(void **state)
         OK(upload_concat(s->in, &o, "meta", "final;/tus/a /tus/b", ids, 2, &u, &s->err));
         assert_string_equal(upload_id(u), id);
         assert_true(upload_is_whole(u));
+        GIVES(-EFBIG, upload_write(u, "x", 1, &s->err));
+        if (start)
+            OK(upload_pause(u, &s->err));
         OK(upload_seal(u, &r, &s->err));
         assert_receipt(s, &r);
         upload_result_done(&r);
