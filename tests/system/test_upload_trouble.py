@@ -308,6 +308,12 @@ def test_more_than_an_upload_may_have(make_daemon, clip):
     assert answer.status == 413, answer
     answer = curl(daemon, "-F", f"f=@{clip}", "-H", "Transfer-Encoding: chunked", "-H", "Expect:", "/upload")
     assert answer.status == 413, answer
+    both = form(part(DATA[:200_000] * 3, "f", "a.bin"), part(DATA[1:200_000] * 3, "f", "b.bin"))  # each would be let in
+    for headers, body in (([f"Content-Length: {len(both)}"], both),
+                          (["Transfer-Encoding: chunked"], b"%x\r\n%s\r\n0\r\n\r\n" % (len(both), both))):
+        with Raw(daemon) as c:
+            answer = c.head("POST", "/upload", FORM, *headers).send(body).answer()
+        assert answer.status == 413 and "uploads.max" in str(answer.error), answer
     assert_nothing_taken(daemon)
     clip.write_bytes(DATA)
     assert_works(daemon, clip)
@@ -373,6 +379,25 @@ def test_disk_fills_up_under_an_upload(make_daemon, small_disk, clip):
     wait_no_staging(daemon)
     daemon.wait(lambda: put(daemon, clip).status in (200, 201), "an upload after there is room again")
     assert_fsck_clean(daemon)
+
+
+@pytest.mark.parametrize("fault, status", [
+    ("upload.created=ENOSPC", 507), ("upload.created=EMFILE", 503), ("upload.write=ENOSPC", 507), ("upload.write=EIO", 503),
+    ("upload.data=EIO", 503), ("seal.taken=ENOMEM", 503), ("store.stage=EDQUOT", 507)])
+@pytest.mark.parametrize("nth", [1, 2])
+def test_disk_fails_under_a_form(make_daemon, clip, fault, status, nth):
+    """Under its first file or its second one: the form is answered so that its sender tries again, and then all of it arrives."""
+    daemon = make_daemon(env={"LIUHEN_FAIL_AT": f"{fault}:{nth}"}).start()
+    answer = post_form(daemon, form_body())
+    assert answer.status == status, answer
+    if "files" in answer.json:  # the first was sealed already
+        assert [f["status"] for f in answer.json["files"]] == [201, status] if nth == 2 else [status, status], answer
+    assert (status == 503) == ("retry-after" in answer.headers), answer
+    wait_no_staging(daemon)
+    assert len(daemon.ls()) == (nth - 1 if "files" in answer.json else 0)
+    answer = daemon.wait(lambda: (a := post_form(daemon, form_body())).status in (200, 201) and a, "the form on another try")
+    assert [content(daemon, f["recording"]) for f in answer.json["files"]] == [DATA[:200_000], DATA[200_000:]]
+    assert_works(daemon, clip)
 
 
 # ---- the catalogue is down ----
