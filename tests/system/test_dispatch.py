@@ -392,6 +392,42 @@ def test_content_is_for_people_on_the_unix_socket(kept):
     assert views(house, recording) == []
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="other users are needed: run as root")
+def test_people_by_their_roles(make_daemon):
+    """An officer delivers and sees what is theirs; the legal office sees all and delivers nothing; others do neither."""
+    house = make_daemon({"socket": {"mode": "0666"}, "people": [
+        {"user": "root", "roles": ["records"]}, {"user": "nobody", "name": "Li Wei", "roles": ["officer"]},
+        {"user": "daemon", "roles": ["legal"]}]}).start()
+    os.chmod(house.short, 0o755)
+    assert unix(house, "PUT", "/upload/theirs.bin", b"theirs").status == 201
+
+    def curl(user, *args):
+        done = subprocess.run(["curl", "-sS", "--unix-socket", house.socket, "-w", "%{stderr}%{http_code}", *args], check=True,
+                              capture_output=True, user=user, group="nogroup", extra_groups=[], cwd="/")
+        return int(done.stderr), done.stdout
+
+    def upload(user):
+        return curl(user, "-X", "PUT", "--data-binary", f"of {user}", f"http://x/upload/{user}.bin")
+
+    status, receipt = upload("nobody")
+    assert status == 201
+    mine = json.loads(receipt)
+    assert upload("daemon")[0] == upload("bin")[0] == 403
+    house.wait_idle()
+    shown = house.cli("show", mine["recording"])
+    assert (shown["officer"], shown["arrival"]["peer"]) == ("Li Wei", "user:nobody")
+    theirs = next(r["id"] for r in house.ls() if r["id"] != mine["recording"])
+    content = "http://x/v1/recordings/%s/content"
+    assert curl("nobody", content % mine["recording"]) == (200, b"of nobody")
+    assert curl("nobody", content % theirs)[0] == 403
+    assert curl("nobody", f"http://x/v1/receipts/{mine['sha256']}")[0] == 200
+    assert curl("nobody", f"http://x/v1/receipts/{hashlib.sha256(b'theirs').hexdigest()}")[0] == 404
+    assert curl("daemon", content % theirs) == (200, b"theirs")
+    assert curl("bin", content % theirs)[0] == 403
+    assert [a["actor"] for a in views(house, mine["recording"])] == ["user:nobody"]
+    assert [a["actor"] for a in views(house, theirs)] == ["user:daemon"]
+
+
 def test_no_content_without_the_act(kept):
     """When the ledger cannot say who looked, nobody looks."""
     house, recording, data = kept
