@@ -94,6 +94,20 @@ int ids_of_container(struct db *db, const char *container, struct recording_ids 
     return r != 0 ? r : read_all(st, row, ret, err);
 }
 
+int ids_of_officer(struct db *db, const char *door, const char *officer, int limit, struct recording_ids *ret,
+                   struct error *err)
+{
+    struct db_stmt *st;
+    bool row;
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT id FROM recordings WHERE officer = $1 AND door = $2 AND disposed_leaf IS NULL ORDER BY "
+        "sort_usec DESC, id DESC LIMIT $3",
+        "tti", officer, door, (int64_t)limit);
+
+    return r != 0 ? r : read_all(st, row, ret, err);
+}
+
 int ids_after(struct db *db, const char *after, int limit, struct recording_ids *ret, struct error *err)
 {
     struct db_stmt *st;

@@ -36,6 +36,10 @@ int ids_of_container(struct db *db, const char *container, struct recording_ids 
 int ids_of_device(struct db *db, const char *serial, int64_t from_usec, const char *after, int limit,
                   struct recording_ids *ret, struct error *err);
 
+/* Up to limit recordings that came by a door and are placed with this officer, the newest first. */
+int ids_of_officer(struct db *db, const char *door, const char *officer, int limit, struct recording_ids *ret,
+                   struct error *err);
+
 /* The next limit recordings after an id ("" = from the first), by id. */
 int ids_after(struct db *db, const char *after, int limit, struct recording_ids *ret, struct error *err);
 

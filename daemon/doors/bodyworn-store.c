@@ -12,6 +12,9 @@
 #include "cases/bodyworn.h"
 #include "catalogue/ids.h"
 
+#define PLACED_AT_ONCE                                                                                       \
+    2000 /* recordings that wait for a name; more are placed when something else is said of them */
+
 /* ---- placing again ---- */
 
 static int place_text(struct intake *in, struct txn *t, const char *recording, struct error *err)
@@ -31,10 +34,24 @@ static int place_container(struct intake *in, struct txn *t, const char *contain
     return r;
 }
 
+/* Somebody's name has come: recordings that had to do with the id until now get it. Those that have a name keep it until something else is
+ * said of them. */
+static int place_user(struct intake *in, struct txn *t, const char *user, struct error *err)
+{
+    _cleanup_ids_ struct recording_ids ids = RECORDING_IDS_INIT;
+    int r = ids_of_officer(txn_db(t), "bodyworn", user, PLACED_AT_ONCE, &ids, err);
+
+    for (size_t i = 0; r == 0 && i < ids.n; i++)
+        r = intake_place_again(in, t, &ids.ids[i], err);
+    return r;
+}
+
 /* Something was said of an object: a bookmark speaks of the whole recording, a key of its clip (and has its times from it). */
 static int place_around(struct intake *in, struct txn *t, const char *container, const char *kind,
-                        const char *recording, struct error *err)
+                        const char *name, const char *recording, struct error *err)
 {
+    if (strcmp(kind, "setting") == 0)
+        return place_user(in, t, name, err);
     if (strcmp(kind, "bookmark") == 0 || strcmp(kind, "key") == 0)
         return place_container(in, t, container, err);
     return recording && *recording ? place_text(in, t, recording, err) : 0;
@@ -165,7 +182,9 @@ static int run_object(struct txn *t, void *userdata, struct error *err)
         ulid_make(clock_now_usec(), id);
     }
     r = record_object(t, id, said, err);
-    return r != 0 ? r : place_around(job->keep->intake, t, said->container, said->kind, said->recording, err);
+    return r != 0 ? r
+                  : place_around(job->keep->intake, t, said->container, said->kind, said->name,
+                                 said->recording, err);
 }
 
 int bodyworn_keep_object(const struct bodyworn_keep *k, const struct bodyworn_object_said *said,
@@ -202,7 +221,9 @@ static int run_metadata(struct txn *t, void *userdata, struct error *err)
                                          .metadata = job->metadata,
                                          .detail = known.detail};
     r = record_object(t, known.id, &said, err);
-    return r != 0 ? r : place_around(job->keep->intake, t, known.container, known.kind, known.recording, err);
+    return r != 0 ? r
+                  : place_around(job->keep->intake, t, known.container, known.kind, known.name,
+                                 known.recording, err);
 }
 
 int bodyworn_keep_metadata(const struct bodyworn_keep *k, const char *container, const char *name,

@@ -74,6 +74,18 @@ static bool has_control(const char *text, size_t size)
     return false;
 }
 
+/* Bytes of all names and values. */
+static size_t size_of(const json_t *o)
+{
+    const char *key;
+    const json_t *value;
+    size_t n = 0;
+
+    json_object_foreach ((json_t *)o, key, value)
+        n += strlen(key) + json_string_length(value);
+    return n;
+}
+
 /* What the value says, decoded. Return: 0, -EINVAL (err), -ENOMEM. */
 static int decode_value(const char *name, const char *value, char **ret, struct error *err)
 {
@@ -134,6 +146,10 @@ int swift_metadata_add(json_t *o, const char *name, const char *value, bool leni
         text = rescue_value(value);
         r = text ? 0 : -ENOMEM;
     }
+    if (r == 0 && size_of(o) + strlen(key) + strlen(text) > SWIFT_META_ALL_MAX)
+        return lenient ? 0
+                       : error_set(err, -EINVAL, key, "is too much; all metadata have %d bytes at most",
+                                   SWIFT_META_ALL_MAX);
     return r < 0 ? r : json_set_string(o, key, text);
 }
 

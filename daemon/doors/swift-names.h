@@ -16,6 +16,7 @@
 #define SWIFT_META_NAME_MAX  128
 #define SWIFT_META_VALUE_MAX 256
 #define SWIFT_META_MAX       90
+#define SWIFT_META_ALL_MAX   8192 /* bytes of all names and values together; Swift has 4,096 */
 #define SWIFT_LIST_MAX       10000
 
 struct swift_path {

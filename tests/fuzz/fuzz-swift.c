@@ -47,6 +47,8 @@ static void check_metadata(const json_t *o)
     const char *key;
     const json_t *value;
 
+    size_t all = 0;
+
     demand(json_object_size(o) <= SWIFT_META_MAX);
     json_object_foreach ((json_t *)o, key, value) {
         _cleanup_free_ char *text = swift_metadata_encode(json_string_value(value));
@@ -54,6 +56,8 @@ static void check_metadata(const json_t *o)
         struct bodyworn_location l;
         int64_t usec;
 
+        all += strlen(key) + json_string_length(value);
+        demand(all <= SWIFT_META_ALL_MAX);
         check_text(key, SWIFT_META_NAME_MAX);
         check_text(json_string_value(value), SWIFT_META_VALUE_MAX);
         demand(swift_metadata_add(again, "x", text, false, NULL) == 0);

@@ -271,8 +271,11 @@ def test_facts_that_come_later(door, media):
     assert value(daemon, clip, "started") == session.start * 10**6
     assert place(daemon, clip)["ended"]["source"] == "started + duration"
     session.settings(bws)
+    assert value(daemon, clip, "officer") == "李 警官"
+    assert bws.post("Users", USER, {"Name": "王 警官"}).status == 202
+    assert value(daemon, clip, "officer") == "李 警官"  # it was so when it was placed
     assert bws.container(session.name, session.metadata(Bwcserialnumber="ACCC8EAA0099"), "POST").status == 204
-    assert value(daemon, clip, "device") == "ACCC8EAA0099" and value(daemon, clip, "officer") == "李 警官"
+    assert value(daemon, clip, "device") == "ACCC8EAA0099" and value(daemon, clip, "officer") == "王 警官"
     assert bws.post(session.name, name, session.clip_times(name)).status == 202
     assert value(daemon, clip, "ended") == (session.start + 1) * 10**6
     assert bws.put(session.name, session.mark, b"", {"Categoryid": "gone-since", "Starttime": iso(session.start)}).status == 201

@@ -125,6 +125,24 @@ static void test_many_metadata(void **state)
     assert_int_equal(json_object_size(o), SWIFT_META_MAX);
 }
 
+static void test_much_metadata(void **state)
+{
+    _cleanup_json_ json_t *o = json_object();
+    struct error err = ERROR_INIT;
+    char name[16], value[SWIFT_META_VALUE_MAX + 1];
+    int i = 0;
+
+    memset(value, 'v', SWIFT_META_VALUE_MAX);
+    value[SWIFT_META_VALUE_MAX] = 0;
+    for (; i < SWIFT_META_ALL_MAX / (SWIFT_META_VALUE_MAX + 3); i++) {
+        snprintf(name, sizeof name, "k%02d", i);
+        assert_int_equal(swift_metadata_add(o, name, value, false, &err), 0);
+    }
+    assert_int_equal(swift_metadata_add(o, "kxx", value, false, &err), -EINVAL);
+    assert_int_equal(swift_metadata_add(o, "kxx", value, true, NULL), 0);
+    assert_int_equal(json_object_size(o), i);
+}
+
 static void test_encoding(void **state)
 {
     static const char *const texts[] = {"",        "李 a+b", "100%", "2026-11-23T01:05:07Z",
@@ -198,8 +216,9 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),         cmocka_unit_test(test_long_paths),
         cmocka_unit_test(test_metadata),      cmocka_unit_test(test_bad_metadata),
-        cmocka_unit_test(test_many_metadata), cmocka_unit_test(test_encoding),
-        cmocka_unit_test(test_hosts),         cmocka_unit_test(test_listings)};
+        cmocka_unit_test(test_many_metadata), cmocka_unit_test(test_much_metadata),
+        cmocka_unit_test(test_encoding),      cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_listings)};
 
     return cmocka_run_group_tests_name("swift-names", tests, NULL, NULL);
 }
