@@ -332,29 +332,52 @@ static void test_server(void **state)
     assert_false(x509_is_for(more, "evil.example.org")); /* one name is one name */
 }
 
-/* A certificate that is half over, made by the same authority, is not used any longer. */
+/* A server's certificate for the same key and names as the one that is there, from so many days ago until in so many. */
+static void replace_server(struct site *s, const char *key, int64_t days_ago, int64_t days_left)
+{
+    _cleanup_free_ char *ca_key = read_text(s, "keys/ca.key"), *request = NULL, *pem = NULL, *list = NULL;
+    int64_t now = clock_now_usec();
+    const char *names[200];
+    struct x509_spec spec = {X509_USE_SERVER,
+                             "localhost",
+                             names,
+                             0,
+                             now - days_ago * USEC_PER_DAY,
+                             now + days_left * USEC_PER_DAY};
+
+    assert_true(succeeds(
+        s, "openssl x509 -in keys/server.pem -noout -ext subjectAltName | tail -1 | tr , '\\n' | sed "
+           "'s/^ *[A-Za-z ]*://' >names"));
+    list = read_text(s, "names");
+    for (char *p = strtok(list, "\n"); p && spec.n_names < ARRAY_SIZE(names); p = strtok(NULL, "\n"))
+        names[spec.n_names++] = p;
+    OK(x509_request_new(key, "localhost", &request, &s->err));
+    OK(x509_sign(authority_ca_pem(s->authority), ca_key, request, &spec, &pem, &s->err));
+    write_text(s, "keys/server.pem", pem, 0444);
+}
+
+/* A certificate that is half over is not used any longer, nor one that cannot be read. */
 static void test_server_renewed(void **state)
 {
     struct site *s = *state;
-    _cleanup_free_ char *pem = NULL, *key = NULL, *ca_key = read_text(s, "keys/ca.key"), *request = NULL,
-                        *old = NULL, *fresh = NULL, *fresh_key = NULL;
-    int64_t now = clock_now_usec();
-    const char *names[] = {"localhost"};
-    struct x509_spec spec = {X509_USE_SERVER,        "localhost", names, 1, now - 60 * USEC_PER_DAY,
-                             now + 50 * USEC_PER_DAY};
+    _cleanup_free_ char *pem = NULL, *key = NULL, *same = NULL, *same_key = NULL, *fresh = NULL,
+                        *fresh_key = NULL, *again = NULL, *again_key = NULL;
     struct x509_facts facts;
 
     OK(authority_server_certificate(s->authority, NULL, 0, &pem, &key, &s->err));
-    OK(x509_request_new(key, "localhost", &request, &s->err));
-    OK(x509_sign(authority_ca_pem(s->authority), ca_key, request, &spec, &old, &s->err));
-    write_text(s, "keys/server.pem", old, 0444);
+    replace_server(s, key, 40, 60);
+    OK(authority_server_certificate(s->authority, NULL, 0, &same, &same_key, &s->err));
+    assert_string_equal(same_key, key);
+    OK(x509_read(same, &facts, &s->err));
+    assert_true(facts.until_usec < clock_now_usec() + 61 * USEC_PER_DAY);
+    replace_server(s, key, 60, 40);
     OK(authority_server_certificate(s->authority, NULL, 0, &fresh, &fresh_key, &s->err));
     assert_string_not_equal(fresh_key, key);
     OK(x509_read(fresh, &facts, &s->err));
-    assert_true(facts.until_usec > now + 800 * USEC_PER_DAY);
+    assert_true(facts.until_usec > clock_now_usec() + 800 * USEC_PER_DAY);
     write_text(s, "keys/server.pem", "cut off", 0444);
-    OK(authority_server_certificate(s->authority, NULL, 0, (free(old), &old), (free(key), &key), &s->err));
-    assert_string_not_equal(old, fresh);
+    OK(authority_server_certificate(s->authority, NULL, 0, &again, &again_key, &s->err));
+    assert_string_not_equal(again, fresh);
 }
 
 static void test_bundle(void **state)

@@ -182,6 +182,12 @@ static void test_dock_for_camera(void **state)
         assert_string_equal(text(p, "officer", "value"), "li");
         assert_int_equal(number(p, "started", "value"), usec_of("2026-11-23T09:00:00Z"));
     }
+    { /* a model that is called like a serial names no device */
+        __attribute__((cleanup(json_decrefp))) json_t *p =
+            placed(w, arrival_of("y"), "{\"device\":{\"model\":\"CAM2\"}}");
+        assert_string_equal(text(p, "device", "value"), "CAM2");
+        assert_null(fact(p, "officer"));
+    }
 }
 
 /* The place's first note; "" = none. */
