@@ -173,12 +173,23 @@ static int write_path_parameters(FILE *out, const char *path)
     return r;
 }
 
-static void write_query(FILE *out, const char *params)
+/* Headers that say more of a request: of what brings bytes, and of what gives them out. */
+static const char *headers_of(const struct route *route)
 {
-    if (*params)
+    if (route->door && route->takes)
+        return "deviceTime";
+    return !route->door && strcmp(route->answer, "200 bytes") == 0 ? "range ifNoneMatch" : "";
+}
+
+static void write_query(FILE *out, const struct route *route)
+{
+    const char *const lists[] = {route->flags & ROUTE_BODY ? "" : route->params, headers_of(route)};
+
+    if (*lists[0] || *lists[1])
         fputs("      parameters:\n", out);
-    for (const char *p = params; *p; p += strcspn(p, " "), p += *p == ' ')
-        fprintf(out, "        - { $ref: \"#/components/parameters/%.*s\" }\n", (int)strcspn(p, " "), p);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        for (const char *p = lists[i]; *p; p += strcspn(p, " "), p += *p == ' ')
+            fprintf(out, "        - { $ref: \"#/components/parameters/%.*s\" }\n", (int)strcspn(p, " "), p);
 }
 
 static bool is_asked_before(size_t route, const char *param, const char *name, size_t n)
@@ -186,7 +197,8 @@ static bool is_asked_before(size_t route, const char *param, const char *name, s
     for (size_t i = 0; i <= route; i++) {
         if (api_routes[i].flags & ROUTE_BODY)
             continue;
-        for (const char *p = api_routes[i].params; *p && p != param; p += strcspn(p, " "), p += *p == ' ')
+        for (const char *p = api_routes[i].params; *p && (i < route || p != param);
+             p += strcspn(p, " "), p += *p == ' ')
             if (strcspn(p, " ") == n && memcmp(p, name, n) == 0)
                 return true;
     }
@@ -198,7 +210,17 @@ static int write_components(FILE *out)
 {
     int r = 0;
 
-    fputs("components:\n  parameters:\n", out);
+    fputs("components:\n  parameters:\n"
+          "    deviceTime: { name: X-Device-Time, in: header, schema: { type: string, format: date-time }, "
+          "description: \"the sender's clock at this moment (RFC 3339); how far it is off is kept with the "
+          "arrival\" }\n"
+          "    range: { name: Range, in: header, schema: { type: string }, description: \"one range is "
+          "answered with 206\" "
+          "}\n"
+          "    ifNoneMatch: { name: If-None-Match, in: header, schema: { type: string }, description: \"the "
+          "ETag is the "
+          "SHA-256 of the content\" }\n",
+          out);
     for (size_t i = 0; i < n_api_routes; i++) {
         if (api_routes[i].flags & ROUTE_BODY)
             continue;
@@ -341,8 +363,7 @@ static int write_operation(FILE *out, const struct route *route, const char *met
     write_security(out, route);
     if (route->flags & ROUTE_BODY)
         r = write_body(out, route);
-    else
-        write_query(out, route->params);
+    write_query(out, route);
     if (route->door && route->takes)
         fprintf(out, "      requestBody: { content: { %s: {} } }\n", route->takes);
     write_answer(out, route->answer, !head);

@@ -88,9 +88,18 @@ def bearer(token):
 
 # openapi.yaml
 
+class OneOfEach(yaml.SafeLoader):
+    """YAML whose keys stand once; PyYAML alone would take the last."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [key.value for key, _ in node.value]
+        assert len(keys) == len(set(keys)), f"openapi.yaml:{node.start_mark.line + 1}: a key stands twice: {keys}"
+        return super().construct_mapping(node, deep)
+
+
 @pytest.fixture(scope="module")
 def described():
-    return yaml.safe_load((ROOT / "openapi.yaml").read_text(encoding="utf-8"))
+    return yaml.load((ROOT / "openapi.yaml").read_text(encoding="utf-8"), OneOfEach)
 
 
 def references(node):
