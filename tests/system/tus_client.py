@@ -173,7 +173,7 @@ def installed_client():
             done = subprocess.run(["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"], cwd=folder, check=False,
                                   stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300)
             if done.returncode != 0 and any(word in done.stderr for word in UNREACHABLE):
-                pytest.skip("npm reaches no registry: " + done.stderr.strip().splitlines()[0][:200])
+                pytest.skip("npm reaches no registry: " + next(word for word in UNREACHABLE if word in done.stderr))
             assert done.returncode == 0, done.stderr
             stamp.write_text(wanted, encoding="utf-8")
     return folder
