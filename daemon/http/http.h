@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * HTTP/1.1 over listening sockets (unix, loopback, TLS), streaming in both directions: a thread a connection, bodies handed over
- * as they arrive, back-pressure by blocking in the service. server.c is the only user of libmicrohttpd and knows nothing of routes.
+ * as they arrive, back-pressure by blocking in the service. server*.c are the only users of libmicrohttpd and know nothing of routes.
  * Without a connection nothing ever wakes up.
  *
  * What the library lets pass and we refuse: a Content-Length given twice, one beside Transfer-Encoding, other codings than chunked,
- * headers beyond the limits. After such a request the connection is closed, as its framing cannot be trusted. A connection that
- * does not finish its headers in time, or whose body comes slower than the least rate, is cut.
+ * headers beyond the limits or malformed, a second Host. After such a request the connection is closed, as its framing cannot be trusted. A connection that
+ * does not finish its headers in time, or whose body comes slower than the least rate, is cut. A connection is kept after an answer while few are open, and for some seconds.
  */
 #ifndef LIUHEN_HTTP_HTTP_H
 #define LIUHEN_HTTP_HTTP_H
@@ -127,9 +127,10 @@ struct http_options {
      * is cut for the new one; where all are busy the new one is answered with 503. */
     unsigned connections;
     unsigned connections_per_address;
-    int64_t header_usec; /* headers must be whole within this time after their first byte; TCP only */
-    uint64_t
-        rate_bytes; /* a body must bring at least so many bytes a second of the client's time; TCP only */
+    /* Headers must be whole within this time after their first byte (of a new TLS connection: of its handshake); TCP only. */
+    int64_t header_usec;
+    /* A body must bring at least so many bytes a second of the client's time; TCP only. */
+    uint64_t rate_bytes;
     int64_t window_usec;           /* over which that is measured; 0: 30 s */
     const char *certificate, *key; /* PEM texts, for HTTP_TLS */
     const char *client_ca; /* PEM text of whoever signs client certificates; NULL: none is asked for */

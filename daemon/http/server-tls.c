@@ -11,9 +11,10 @@
 
 #include "http/server-internal.h"
 
-/* TLS 1.2 and 1.3 (GB/T 22239 and RFC 9325 §3.1.1 want no older), forward secrecy and authenticated encryption only. */
-const char server_tls_priorities[] =
-    "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-AES-128-CBC:-AES-256-CBC:%SERVER_PRECEDENCE";
+/* TLS 1.2 and 1.3 (RFC 9325 §3.1.1 wants no older), forward secrecy and authenticated encryption only. */
+const char server_tls_priorities[] = "SECURE128:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-RSA:-CIPHER-ALL:+AES-"
+                                     "256-GCM:+AES-128-GCM:+CHACHA20-POLY1305:"
+                                     "%SERVER_PRECEDENCE";
 
 static gnutls_datum_t text_of(const char *text)
 {
