@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Body-worn camera systems when something is wrong: strangers, bad metadata and names, digests that differ, no room, no catalogue, a
 daemon that is killed in the middle. 400 is said only of what can never be stored, because the system gives it up then."""
+import concurrent.futures
 import http.client
 import json
 import os
@@ -271,6 +272,42 @@ def test_catalogue_down(system):
     assert bws.container("other").status == 201
     wait_no_staging(daemon)
     assert len(daemon.ls()) == 1
+    assert_fsck_clean(daemon)
+
+
+@pytest.mark.parametrize("fault, status", [("bodyworn.sealed=ENOSPC", 507), ("bodyworn.sealed=EIO", 503), ("bodyworn.sealed=EAGAIN", 503)])
+def test_fault_between_seal_and_row(make_daemon, fault, status):
+    """The bytes are sealed, the object could not be noted: never 400, and sent again it is the same recording."""
+    daemon, url = open_door(make_daemon)
+    bws = CameraSystem(url, key=register(daemon)[1])
+    assert bws.container(BOX).status == 201
+    daemon.stop()
+    daemon.start(env={"LIUHEN_FAIL_AT": fault})
+    answer = bws.put(BOX, CLIP, b"data")
+    assert answer.status == status, answer
+    row, = daemon.ls()
+    answer = bws.put(BOX, CLIP, b"data")
+    assert answer.status == 201 and answer.headers["x-liuhen-recording"] == row["id"]
+    assert daemon.cli("show", row["id"])["bodyworn"]["object"] == CLIP
+    assert_fsck_clean(daemon)
+
+
+def test_many_at_once(system):
+    """Clips side by side, some of them twice: each is there once, numbered in the order of their names."""
+    daemon, bws = system
+    bws.sign_in()
+    names = [f"20261110_01{i:02}07_a1.mkv" for i in range(40)]
+    with concurrent.futures.ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda name: bws.put(BOX, name, name.encode() * 1000), [*names, *names[:10]]))
+    assert {a.status for a in answers} == {201}, answers
+    assert bws.container(BOX, {"Status": "Complete"}, "POST").status == 204
+    daemon.wait_idle()
+    rows = daemon.ls()
+    assert len(rows) == 40 and len({r["take"] for r in rows}) == 1
+    head = bws.call("HEAD", f"/{BOX}").headers
+    assert head["x-container-object-count"] == "40"
+    numbers = {r["name"]: int(daemon.cli("show", r["id"])["place"]["seq"]["value"]) for r in rows[::8]}
+    assert numbers == {name: names.index(name) + 1 for name in numbers}
     assert_fsck_clean(daemon)
 
 
