@@ -421,7 +421,8 @@ def test_people_by_their_roles(make_daemon):
     status, receipt = upload("nobody")
     assert status == 201
     mine = json.loads(receipt)
-    assert upload("daemon")[0] == upload("bin")[0] == 403
+    assert upload("daemon")[0] == 403
+    assert upload("bin")[0] == 401  # may be a proxy, whose clients wait to be asked
     house.wait_idle()
     shown = house.cli("show", mine["recording"])
     assert (shown["officer"], shown["arrival"]["peer"]) == ("Li Wei", "user:nobody")
