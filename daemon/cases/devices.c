@@ -151,6 +151,8 @@ json_t *device_facts(const struct device *d, int64_t clock_offset_usec)
     int r = o ? json_set_string(o, "device", d->serial) : -ENOMEM;
 
     r = r < 0 ? r : json_set_string(o, "device_id", d->id);
+    if (strcmp(d->kind, "dock") != 0 && strcmp(d->kind, "system") != 0)
+        r = r < 0 ? r : json_set_bool(o, "own", true);
     r = r < 0 ? r : json_set_string(o, "unit", *d->unit ? d->unit : NULL);
     r = r < 0 ? r : json_set_string(o, "zone", *d->zone ? d->zone : NULL);
     if (r == 0 && clock_offset_usec != INT64_MIN)

@@ -52,7 +52,8 @@ int device_by_serial(struct db *db, const char *serial, int64_t now_usec, struct
 int device_officer_at(struct db *db, const char *serial, int64_t usec, char ret[DEVICE_TEXT],
                       struct error *err);
 
-/* The part of an arrival that a device stands for: {device, device_id, unit?, zone?, clock_offset?}; new object, NULL = out of memory.
+/* The part of an arrival that a device stands for: {device, device_id, own? (true: it recorded this itself, and no name of a file says
+ * otherwise; docks and systems bring what other cameras recorded), unit?, zone?, clock_offset?}; new object, NULL = out of memory.
  * The officer is not in it: whom the device was assigned to when it recorded is looked up when the recording is placed.
  * clock_offset_usec: INT64_MIN = not measured. */
 json_t *device_facts(const struct device *d, int64_t clock_offset_usec);

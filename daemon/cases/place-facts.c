@@ -622,6 +622,8 @@ int place_work_out(const struct placer *p, const json_t *arrival, const json_t *
 
     r = r < 0 ? r : set_zone(&w);
     r = r < 0 ? r : from_sidecar(&w);
+    if (r == 0 && json_get_bool(arrival, "own", false)) /* a rule on names must not make it another's */
+        r = keep_text(&w, "device", json_get_string(arrival, "device"), "device", SURE_CERTAIN);
     r = r < 0 ? r : from_rules(&w, PLACE_CERTAIN);
     officer_said = json_object_get(w.place, "officer") != NULL;
     if (r == 0 && device)

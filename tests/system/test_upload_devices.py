@@ -118,6 +118,19 @@ def test_a_device_speaks_for_itself_only(site, clip):
     assert sorted(r["device"] for r in site.daemon.ls()) == ["CAM-1", "CAM-9"]
 
 
+def test_no_file_name_makes_it_another_devices(make_daemon, clip):
+    """A rule that is certain of its names does not count against the device that signed in; what a dock brings is named by it."""
+    port = free_port()
+    rule = {"name": "names", "match": "^(?<device>CAM-\\d+)_", "on": "name", "certainty": "certain"}
+    site = Site(make_daemon({"http": {"loopback": f"127.0.0.1:{port}"}, "place": [rule]}).start(), port)
+    camera, dock = site.device("CAM-1"), site.device("DOCK-1", "dock")
+    own = site.send(camera, "-T", clip, "/upload/CAM-2_a.bin").json["recording"]
+    clip.write_bytes(DATA[1:])
+    docked = site.send(dock, "-T", clip, "/upload/CAM-3_a.bin").json["recording"]
+    site.daemon.wait_idle()
+    assert {r["id"]: r["device"] for r in site.daemon.ls()} == {own: "CAM-1", docked: "CAM-3"}
+
+
 def test_quota(site, clip):
     """413 where one is more than a whole day's, 429 with Retry-After where the day is used up; chunked bodies count as they come."""
     token = site.device("CAM-1", quota="1 MiB")

@@ -337,7 +337,9 @@ static void test_facts(void **state)
     _cleanup_free_ char *text = NULL, *more = NULL;
 
     assert_int_equal(json_canonical(a, &text), 0);
-    assert_string_equal(text, "{\"device\":\"CAM-1\",\"device_id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\"}");
+    assert_string_equal(text,
+                        "{\"device\":\"CAM-1\",\"device_id\":\"01ARZ3NDEKTSV4RRFFQ69G5FAV\",\"own\":true}");
+    strcpy(d.kind, "dock");
     strcpy(d.unit, "u");
     strcpy(d.zone, "UTC");
     b = device_facts(&d, -5);
