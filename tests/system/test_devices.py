@@ -407,6 +407,40 @@ def test_silent_device(make_daemon):
     assert daemon.log().count("nothing has been heard of device CAM-1") == 2
 
 
+def test_clock_that_is_off(make_daemon):
+    """Said once a day; the recorded times are corrected by it, what the camera said stays beside; the next measurement counts."""
+    daemon = network(make_daemon, {"place": PLACE, "site": {"timezone": "UTC"}})
+    daemon.cli("device", "add", "CAM-1")
+    bearer = ["-H", f"Authorization: Bearer {daemon.cli('device', 'token', 'CAM-1')['token']}"]
+
+    def deliver(n, seconds):
+        name = time.strftime("%Y%m%d%H%M%S", time.gmtime(time.time() - 3600 + seconds)) + f"_{n}.bin"
+        date = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + seconds))
+        status, receipt = put(daemon, b"%d" % n * 100, *bearer, "-H", f"Date: {date}", name=name)
+        assert status == 201
+        daemon.wait_idle()
+        return daemon.cli("show", receipt["recording"])
+
+    row = deliver(1, 7200)
+    assert abs(row["started"] - (time.time() - 3600) * 10**6) < 60 * 10**6
+    assert abs(row["place"]["started"]["raw"] - row["started"] - 7200 * 10**6) < 60 * 10**6
+    assert row["place"]["started"]["certainty"] == "probable" and "off by +7" in row["place"]["notes"][0]
+    shown = daemon.cli("device", "show", "CAM-1")
+    assert shown["alarms"] == ["clock"] and abs(shown["clock_offset"] - 7200 * 10**6) < 60 * 10**6
+    assert daemon.cli("status")["devices"]["clock"] == ["CAM-1"]
+    assert "the clock of device CAM-1 is off" in daemon.cli("status", json=False)
+    daemon.cli("device", "add", "CAM-2")  # the watch looks again
+    daemon.wait_log("the clock of device CAM-1 is off")
+    deliver(2, 7200)
+    daemon.cli("device", "add", "CAM-3")
+    row = deliver(3, 0)
+    assert "raw" not in row["place"]["started"]
+    assert daemon.cli("device", "show", "CAM-1")["alarms"] == []
+    daemon.cli("device", "add", "CAM-4")
+    daemon.stop()
+    assert daemon.log().count("the clock of device CAM-1 is off") == 1
+
+
 def test_idle_daemon_sleeps(daemon):
     """Without devices the watch waits for good; with one it sleeps for an hour: no thread of ours runs meanwhile."""
     daemon.cli("device", "add", "CAM-1")
