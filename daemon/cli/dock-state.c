@@ -57,14 +57,27 @@ static void receipt_name(const struct digest *sha256, char out[TARGET_MAX])
     snprintf(out, TARGET_MAX, "receipts/%s.tlog-proof", hex);
 }
 
-/* A temporary file that a killed run of the same process id left is in the way once: the next try has another name. */
-static int write_file(const struct dock_state *s, const char *target, const void *data, size_t size)
+/* A temporary file that a killed run of the same process id left is in the way once: the next try has another name. sync: it must
+ * outlive a power cut on its own; else dock_state_sync does that for all. */
+static int write_file(const struct dock_state *s, const char *target, const void *data, size_t size,
+                      bool sync)
 {
     int r = -EEXIST;
 
-    for (int i = 0; i < 8 && r == -EEXIST; i++)
-        r = durable_write_file(s->dirfd, target, 0600, data, size);
+    for (int i = 0; i < 8 && r == -EEXIST; i++) {
+        _cleanup_(durable_done) struct durable d = DURABLE_INIT;
+
+        r = durable_open(&d, s->dirfd, target, 0600);
+        d.no_sync = !sync;
+        durable_write(&d, data, size);
+        r = r < 0 ? r : durable_commit(&d);
+    }
     return r;
+}
+
+int dock_state_sync(const struct dock_state *s)
+{
+    return fd_syncfs(s->dirfd);
 }
 
 /* ---- the folder ---------------------------------------------------------------------------------------------------------- */
@@ -168,7 +181,7 @@ int dock_state_write(const struct dock_state *s, const char *card, const char *p
     r = r ? r : json_set_string(o, "url", entry->url);
     r = r ? r : json_set_bool(o, "sealed", entry->sealed);
     r = r ? r : json_canonical(o, &text);
-    return r ? r : write_file(s, name, text, strlen(text));
+    return r ? r : write_file(s, name, text, strlen(text), !entry->sealed);
 }
 
 static int copy_text(const json_t *o, const char *key, char **slot)
@@ -279,7 +292,7 @@ int dock_state_save_receipt(const struct dock_state *s, const struct digest *sha
     char name[TARGET_MAX];
 
     receipt_name(sha256, name);
-    return write_file(s, name, text, strlen(text));
+    return write_file(s, name, text, strlen(text), false);
 }
 
 int dock_state_load_receipt(const struct dock_state *s, const struct digest *sha256, char **ret_text,
@@ -313,7 +326,7 @@ int dock_state_pin_key(const struct dock_state *s, const char *text)
         return -EEXIST;
     if (asprintf(&line, "%s\n", text) < 0)
         return -ENOMEM;
-    return write_file(s, "site.key", line, strlen(line));
+    return write_file(s, "site.key", line, strlen(line), true);
 }
 
 int dock_state_load_clock(const struct dock_state *s, const char *card, int64_t *ret_nsec)
@@ -339,7 +352,7 @@ int dock_state_save_clock(const struct dock_state *s, const char *card, int64_t 
     card_folder(card, folder);
     snprintf(name, sizeof name, "%s/clock", folder);
     snprintf(text, sizeof text, "%" PRId64 "\n", nsec);
-    return write_file(s, name, text, strlen(text));
+    return write_file(s, name, text, strlen(text), true);
 }
 
 int dock_state_log_wipe(const struct dock_state *s, const json_t *line)

@@ -11,7 +11,9 @@
  *   wiped.log                         what was removed from cards, a JSON line each, written before the removal
  *
  * <card> and <path> are digests of what they stand for: names on cards may be anything. Nothing in here is believed without a check: an
- * entry saves work (reading a whole file again, sending what the server has), never a proof. Threads: every call is on its own.
+ * entry saves work (reading a whole file again, sending what the server has), never a proof. That is why receipts, and entries of what
+ * is sealed, are not synced one by one: dock_state_sync does it for all, at the end and before anything is wiped; what a power cut
+ * takes before is asked for again. Threads: every call is on its own.
  */
 #ifndef LIUHEN_CLI_DOCK_STATE_H
 #define LIUHEN_CLI_DOCK_STATE_H
@@ -32,6 +34,9 @@ struct dock_state {
 /* Opens the folder, making it where needed (0700). Return: 0, negative errno (err set). */
 int dock_state_open(const char *path, struct dock_state *ret, struct error *err);
 void dock_state_done(struct dock_state *s);
+
+/* Makes everything that was written durable. Return: 0 or negative errno. */
+int dock_state_sync(const struct dock_state *s);
 
 /* Holds the card for this process until the fd is closed. Return: fd, -EBUSY (another run is at it), other negative errno. */
 int dock_state_lock(const struct dock_state *s, const char *card);

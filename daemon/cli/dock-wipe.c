@@ -201,6 +201,10 @@ int dock_wipe(struct dock *d)
                         "nothing was wiped");
     if (r != 1)
         return cli_fail(CLI_UNREACHABLE, err.object, "%s; nothing was wiped", err.text);
+    r = dock_state_sync(&d->state);
+    if (r < 0)
+        return cli_fail(CLI_BUSY, d->state.path, "the receipts cannot be made durable: %s; nothing was wiped",
+                        strerror(-r));
     for (size_t i = 0; i < d->n_cards; i++) {
         r = wipe_card(d, &d->cards[i]);
         worst = worst == CLI_OK ? r : worst;

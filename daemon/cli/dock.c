@@ -344,6 +344,9 @@ static int run(struct dock *d, int argc, char **argv, const char *serial)
         return cards;
     if (dock_work(d) < 0)
         return cli_fail(CLI_BUSY, "", "out of memory");
+    if (dock_state_sync(&d->state) < 0)
+        dock_show_note(d, "unsynced", d->state.path,
+                       "the receipts may not outlive a power cut; they are asked for again then");
     if (d->config->wipe && !atomic_load(&d->stop))
         wiped = dock_wipe(d);
     dock_show_summary(d);

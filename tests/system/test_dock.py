@@ -652,7 +652,8 @@ def test_vfat_device_on_another_kernel(build, work):
     out = ROOT / f"build/uml-{os.getpid()}.out"  # build/tmp is another one there
     try:
         with open(work / "console", "wb") as console:
-            subprocess.run(["timeout", "-s", "KILL", f"{TIMEOUT * 5:.0f}", "linux.uml", "rootfstype=hostfs", "rootflags=/", "rw", f"init={ROOT}/tests/system/uml-init", "mem=1024M",
+            subprocess.run(["timeout", "-s", "KILL", f"{TIMEOUT * 5:.0f}", "linux.uml", "rootfstype=hostfs", "rootflags=/", "rw",
+                            f"init={ROOT}/tests/system/uml-init", "mem=1024M",
                             "con=null", "con0=null,fd:1", f"umid=liuhen-{os.getpid()}", f"LIUHEN_ROOT={ROOT}", f"LIUHEN_OUT={out}",
                             f"LIUHEN_BUILD={os.path.relpath(build, ROOT)}", "LIUHEN_TEST=tests/system/test_dock.py::test_vfat_device"],
                            stdin=subprocess.DEVNULL, stdout=console, stderr=subprocess.STDOUT, check=False,
