@@ -123,8 +123,8 @@ struct http_listener {
 };
 
 struct http_options {
-    /* At most, a listener; and of these from one TCP address. Beyond, the connection that has asked for nothing for the longest time
-     * is cut for the new one; where all are busy the new one is answered with 503. */
+    /* At most, a listener; and of these from one address, for HTTP_TLS (on loopback all are the proxy's). Beyond, the connection that
+     * has asked for nothing for the longest time is cut for the new one; where all are busy the new one is answered with 503. */
     unsigned connections;
     unsigned connections_per_address;
     /* Headers must be whole within this time after their first byte (of a new TLS connection: of its handshake); TCP only. */

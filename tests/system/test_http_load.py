@@ -156,9 +156,9 @@ def test_uploads_go_on_among_half_open_and_slow_connections(served):
 
 def test_more_than_may_be_from_one_address(served):
     """Half-open connections from one address make room for each other and for real requests."""
-    mine = [dial(served) for _ in range(700)]  # http.connections_per_address is 500
+    mine = [socket.create_connection(("127.0.0.1", served.tls_port), TIMEOUT) for _ in range(700)]  # http.connections_per_address: 500
     results = {}
-    upload(served, 0, results)
+    upload(served, 0, results, any_certificate())
     assert results[0][0] == 201
     with open(f"/proc/{served.process.pid}/status", encoding="ascii") as f:
         threads = next(int(line.split()[1]) for line in f if line.startswith("Threads:"))

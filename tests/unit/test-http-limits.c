@@ -181,10 +181,11 @@ static void idle_ones_make_room(void **state)
     fixture_free(f);
 }
 
-/* Where all are busy, who is one too many is told so; other addresses have room. */
+/* Where all are busy, who is one too many is told so. */
 static void busy_ones_do_not(void **state)
 {
-    struct fixture *f = start(100, 3);
+    struct fixture *f =
+        start_with(3, 1, 30 * USEC_PER_SEC); /* the limit of an address is for TLS: test-http-tls.c */
     int busy[3];
 
     for (unsigned i = 0; i < 3; i++) {
@@ -193,8 +194,14 @@ static void busy_ones_do_not(void **state)
         fixture_await(f, &f->begun, i + 1);
     }
     assert_int_equal(ask_from(f, "127.0.0.1"), 503);
-    assert_int_equal(ask_from(f, "127.0.0.2"), 200);
-    for (int i = 0; i < 3; i++)
+    assert_int_equal(f->closed_cut, 0);
+    close(busy[0]);
+    fixture_await(f, &f->closed_cut, 1);
+    for (int status = 503, i = 0; status != 200; i++) { /* its place is free when its thread has ended */
+        status = ask_from(f, "127.0.0.2");
+        assert_true(status == 200 || (status == 503 && i < 1000));
+    }
+    for (int i = 1; i < 3; i++)
         close(busy[i]);
     fixture_await(f, &f->closed_cut, 3);
     fixture_free(f);

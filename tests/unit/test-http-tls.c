@@ -154,12 +154,12 @@ static int present(gnutls_session_t session, const gnutls_datum_t *names, int n_
 }
 
 /* Return: what the handshake gave. */
-static int client_new(const struct fixture *f, const struct identity *who, const char *priorities,
-                      struct client *c)
+static int client_new_from(const struct fixture *f, const char *from, const struct identity *who,
+                           const char *priorities, struct client *c)
 {
     int r;
 
-    c->fd = fixture_dial(f, HTTP_TLS);
+    c->fd = fixture_dial_from(f, HTTP_TLS, from);
     ok(gnutls_certificate_allocate_credentials(&c->credentials));
     gnutls_certificate_set_retrieve_function(c->credentials, present);
     ok(gnutls_init(&c->session, GNUTLS_CLIENT));
@@ -171,6 +171,12 @@ static int client_new(const struct fixture *f, const struct identity *who, const
         r = gnutls_handshake(c->session);
     while (r < 0 && !gnutls_error_is_fatal(r));
     return r;
+}
+
+static int client_new(const struct fixture *f, const struct identity *who, const char *priorities,
+                      struct client *c)
+{
+    return client_new_from(f, "127.0.0.1", who, priorities, c);
 }
 
 static void client_done(struct client *c)
@@ -339,6 +345,40 @@ static void refused_while_sending(void **state)
     fixture_await(f, &f->closed_cut, 6);
 }
 
+/* Each address has its share. */
+static void too_many_from_one_address(void **state)
+{
+    static const char put[] = "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\n",
+                      get[] = "GET /sink HTTP/1.1\r\nHost: x\r\n\r\n";
+    struct http_options options = options_of(&server, authority.pem);
+    struct client busy[2], more, other;
+    struct fixture *f;
+    struct reply r;
+
+    options.connections_per_address = 2;
+    f = fixture_new(&options);
+    for (unsigned i = 0; i < 2; i++) {
+        ok(client_new(f, NULL, versions[1], &busy[i]));
+        client_send(&busy[i], put, strlen(put));
+        fixture_await(f, &f->begun, i + 1);
+    }
+    ok(client_new(f, NULL, versions[1], &more));
+    client_send(&more, get, strlen(get));
+    fixture_read(client_recv, &more, false, &r);
+    assert_int_equal(r.status, 503);
+    reply_done(&r);
+    ok(client_new_from(f, "127.0.0.2", NULL, versions[1], &other));
+    client_send(&other, get, strlen(get));
+    fixture_read(client_recv, &other, false, &r);
+    assert_int_equal(r.status, 200);
+    reply_done(&r);
+    client_done(&busy[0]);
+    client_done(&busy[1]);
+    client_done(&more);
+    client_done(&other);
+    fixture_free(f);
+}
+
 static void no_handshake(void **state)
 {
     struct fixture *f = *state;
@@ -395,6 +435,7 @@ int main(void)
         cmocka_unit_test(without_a_client_authority_none_is_asked_for),
         cmocka_unit_test_setup_teardown(bodies_and_files, setup, teardown),
         cmocka_unit_test_setup_teardown(refused_while_sending, setup, teardown),
+        cmocka_unit_test(too_many_from_one_address),
         cmocka_unit_test_setup_teardown(no_handshake, setup, teardown),
         cmocka_unit_test(what_cannot_be_used_is_said),
     };
