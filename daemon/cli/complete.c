@@ -75,7 +75,7 @@ static void offer_value(struct cli *c, const char *what, const char *begun)
         offer_from_daemon(c, "/v1/recordings?limit=100", "recordings", "id", begun);
     } else if (strcmp(what, "CASE") == 0) {
         offer_from_daemon(c, "/v1/cases?limit=100", "cases", "number", begun);
-    } else if (strcmp(what, "DEVICE") == 0 || strcmp(what, "SERIAL") == 0) {
+    } else if (strcmp(what, "DEVICE") == 0) {
         offer_from_daemon(c, "/v1/devices", "devices", "serial", begun);
     } else if (strcmp(what, "HOLD") == 0) {
         offer_from_daemon(c, "/v1/holds?limit=100", "holds", "id", begun);

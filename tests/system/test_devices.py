@@ -131,6 +131,12 @@ def test_assignment_taken_back(daemon):
     assert "officer" not in shown and shown["assignments"][0]["until"]
 
 
+def test_completion_offers_serials(daemon):
+    daemon.cli("device", "add", "CAM-1")
+    for line, wanted in ((["device", "show", ""], ["CAM-1"]), (["device", "add", ""], []), (["device", "assign", "CAM"], ["CAM-1"])):
+        assert daemon.run("complete-words", "--socket", daemon.socket, *line).stdout.split() == wanted, line
+
+
 def test_names_reach_a_terminal_harmlessly(daemon):
     """A name cannot hold control characters; a right-to-left override is shown as something else, not done."""
     daemon.cli("device", "add", "CAM-1", "--name", "a\u202eb")
