@@ -280,6 +280,18 @@ def test_station_killed_at_every_durable_step(wiping, card):
     assert_arrived(daemon, station, files)
 
 
+def test_full_disk_at_the_station(wiping, card):
+    """What cannot be remembered is not done: it stops, says so, wipes nothing, and goes on when there is room."""
+    daemon, station = wiping
+    files = fill(card, [3 * MIB, 1000])
+    station.write_config(jobs=1, **SMALL_CHUNKS)
+    done = station.run(card, "--wipe", env={"LIUHEN_FAIL_AT": "durable.rename=ENOSPC:2+"})  # the first is the pinned key
+    assert done.returncode == 7 and "station's folder cannot be written" in done.stderr, done.stdout + done.stderr
+    assert all((card / path).exists() for path in files) and not station.wiped()
+    assert station.good(card, "--wipe").summary["wiped"] == 2
+    assert_arrived(daemon, station, files)
+
+
 def test_daemon_killed_at_any_byte(daemon, station, card):
     files = fill(card, [2 * MIB, 6 * MIB, 12 * MIB, 900000])
     station.write_config(jobs=2, **SMALL_CHUNKS)
