@@ -5,6 +5,9 @@
 #include "base/json.h"
 
 #include <errno.h>
+#include <string.h>
+
+#include "base/encode.h"
 
 #define JSON_TEXT_MAX (1u << 20)
 
@@ -137,7 +140,7 @@ int json_set_string(json_t *object, const char *key, const char *value)
         return 0;
     s = json_string(value);
     if (!s)
-        return -EINVAL; /* jansson refuses invalid UTF-8 here */
+        return utf8_is_valid(value, strlen(value)) ? -ENOMEM : -EINVAL; /* jansson refuses both alike */
     return json_set_take(object, key, s);
 }
 

@@ -210,7 +210,8 @@ void uploads_each(struct uploads *all, void (*on_upload)(struct upload *u, void 
 /* Takes one away that the caller holds: its folder, and itself out of the table. */
 int uploads_remove(struct upload *u, struct error *err);
 
-struct upload *upload_ref(struct upload *u);
+/* The bytes of a plain one go, unless the sealer has them. */
+void upload_throw_away(struct upload *u);
 struct upload *upload_unref(struct upload *u);
 void upload_unhold(struct upload *u); /* takes the lock; the caller's reference goes too */
 DEFINE_CLEANUP(struct upload *, upload_unref)

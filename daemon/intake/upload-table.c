@@ -275,25 +275,28 @@ void uploads_status(struct intake *in, json_t *status)
 
 /* ---- lives -------------------------------------------------------------------------------------------------------------- */
 
-struct upload *upload_ref(struct upload *u)
+void upload_throw_away(struct upload *u)
 {
+    struct error err = ERROR_INIT;
+    bool there;
+
     pthread_mutex_lock(&u->in->uploads->lock);
-    u->refs++;
+    there = u->in_staging && !u->sealing;
+    u->in_staging = u->in_staging && u->sealing;
     pthread_mutex_unlock(&u->in->uploads->lock);
-    return u;
+    if (there && store_upload_remove(u->in->store, u->id, &err) != 0)
+        log_event(EVENT_SOURCE_LEFT, "FILE", err.object, "REASON", err.text, NULL);
 }
 
 static void destroy(struct upload *u)
 {
-    struct error err = ERROR_INIT;
-
+    if (!u->resumable)
+        upload_throw_away(u);
     uploads_unreserve(u);
     upload_file_close(&u->file);
     hasher_free(u->hasher);
     upload_forget_checks(u);
     checker_free(u->md5);
-    if (u->in_staging && !u->resumable && store_upload_remove(u->in->store, u->id, &err) != 0)
-        log_event(EVENT_SOURCE_LEFT, "FILE", err.object, "REASON", err.text, NULL);
     free(u->door);
     free(u->name);
     free(u->path);

@@ -159,6 +159,8 @@ struct upload *upload_free(struct upload *u)
         return NULL;
     if (u->resumable)
         upload_let_go(u);
+    else
+        upload_throw_away(u);
     return upload_unref(u);
 }
 

@@ -114,13 +114,70 @@ static void test_hex(void **state)
     assert_int_equal(digest_from_hex("g" SHA256_ABC, &b), -EINVAL);
 }
 
+/* A copy goes on from where it was made, and neither disturbs the other. */
+static void test_hasher_copy(void **state)
+{
+    struct hasher *h, *copy;
+    struct digest_pair pair;
+    struct digest wanted;
+
+    for (int sm3 = 0; sm3 < 2; sm3++) {
+        assert_int_equal(hasher_new(sm3, &h), 0);
+        hasher_update(h, "ab", 2);
+        assert_int_equal(hasher_dup(h, &copy), 0);
+        hasher_update(h, "XYZ", 3);
+        hasher_update(copy, "c", 1);
+        hasher_final(copy, &pair);
+        assert_hex(&pair.sha256, SHA256_ABC);
+        assert_int_equal(pair.have_sm3, sm3);
+        hasher_final(h, &pair);
+        digest_of("abXYZ", 5, &wanted);
+        assert_true(digest_equal(&pair.sha256, &wanted));
+        hasher_free(h);
+        hasher_free(copy);
+    }
+}
+
+/* Test vectors of RFC 1321, FIPS 180-4 (one block "abc") and the check value of CRC-32 ("123456789"). */
+static void test_checkers(void **state)
+{
+    static const struct {
+        const char *algorithm, *text, *hex;
+    } known[] = {
+        {"md5", "abc", "900150983cd24fb0d6963f7d28e17f72"},
+        {"sha1", "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"},
+        {"sha256", "abc", SHA256_ABC},
+        {"sha512", "abc",
+         "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a"
+         "2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f"},
+        {"crc32", "123456789", "cbf43926"},
+    };
+    struct checker *c = NULL;
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        uint8_t out[CHECKER_BYTES_MAX];
+        char hex[2 * CHECKER_BYTES_MAX + 1];
+        size_t n;
+
+        assert_int_equal(checker_new(known[i].algorithm, &c), 0);
+        checker_update(c, known[i].text, 2);
+        checker_update(c, known[i].text + 2, strlen(known[i].text) - 2);
+        n = checker_final(c, out);
+        encode_hex(out, n, hex);
+        assert_string_equal(hex, known[i].hex);
+        checker_free(c);
+    }
+    assert_int_equal(checker_new("md4", &c), -EOPNOTSUPP);
+    assert_int_equal(checker_new("SHA1", &c), -EOPNOTSUPP);
+    assert_int_equal(checker_new("", &c), -EOPNOTSUPP);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),
-        cmocka_unit_test(test_hasher_in_pieces),
-        temp_folder_test(test_of_fd),
-        cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_vectors),     cmocka_unit_test(test_hasher_in_pieces),
+        temp_folder_test(test_of_fd),       cmocka_unit_test(test_hex),
+        cmocka_unit_test(test_hasher_copy), cmocka_unit_test(test_checkers),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -288,6 +288,41 @@ static void test_staging_entries(void **state)
     assert_int_equal(f.other, 2);
 }
 
+static int note_upload(void *userdata, enum store_staging_kind kind, const char *name)
+{
+    strcat(userdata, kind == STORE_STAGING_UPLOAD ? name : "!");
+    return 0;
+}
+
+static void test_uploads_in_staging(void **state)
+{
+    struct box *b = *state;
+    char a[ULID_LENGTH + 1], c[ULID_LENGTH + 1], name[64], found[200] = "";
+
+    ulid_make(clock_now_usec(), a);
+    ulid_make(clock_now_usec(), c);
+    assert_ok(store_upload_new(b->store, a, &err));
+    assert_int_equal(store_upload_new(b->store, a, &err), STORE_E_EXISTS);
+    assert_int_equal(store_upload_new(b->store, "../x", &err), -EINVAL);
+    snprintf(name, sizeof name, "%s.upload/data", a);
+    touch(b, name);
+    snprintf(name, sizeof name, "%s.upload", c);
+    touch(b, name); /* a plain one is a file */
+    touch(b, "holiday.upload");
+    assert_ok(store_each_staging(b->store, note_upload, found, &err));
+    assert_int_equal(strlen(found), 2 * ULID_LENGTH + 1); /* the third is foreign */
+    assert_non_null(strstr(found, a));
+    assert_non_null(strstr(found, c));
+    for (int i = 0; i < 2; i++) { /* gone already is well */
+        assert_ok(store_upload_remove(b->store, a, &err));
+        assert_ok(store_upload_remove(b->store, c, &err));
+    }
+    assert_int_equal(store_upload_remove(b->store, "..", &err), -EINVAL);
+    found[0] = 0;
+    assert_ok(store_each_staging(b->store, note_upload, found, &err));
+    assert_string_equal(found, "!");
+}
+
 static void test_intents(void **state)
 {
     struct box *b = *state;
@@ -384,10 +419,19 @@ static void test_quarantine_other_fs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_check_content), TEST(test_check_rest),   TEST(test_foreign),
-        TEST(test_unknown),       TEST(test_reopen_copy),  TEST(test_reopen_move),
-        TEST(test_reopen_torn),   TEST(test_commit_again), TEST(test_staging_entries),
-        TEST(test_intents),       TEST(test_quarantine),   TEST(test_quarantine_other_fs),
+        TEST(test_check_content),
+        TEST(test_check_rest),
+        TEST(test_foreign),
+        TEST(test_unknown),
+        TEST(test_reopen_copy),
+        TEST(test_reopen_move),
+        TEST(test_reopen_torn),
+        TEST(test_commit_again),
+        TEST(test_staging_entries),
+        TEST(test_uploads_in_staging),
+        TEST(test_intents),
+        TEST(test_quarantine),
+        TEST(test_quarantine_other_fs),
     };
 
     return cmocka_run_group_tests_name("store-recover", tests, NULL, NULL);

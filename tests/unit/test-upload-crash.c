@@ -503,23 +503,68 @@ static int memory_plain(struct site *s, unsigned n)
     return r;
 }
 
-static void test_want_of_memory_plain(void **state)
+static int memory_resumable(struct site *s, unsigned n)
 {
-    struct site *s = *state;
+    struct upload_state st = {0};
+    struct upload_origin o = origin(-1);
+    struct upload_result result = {0};
+    struct upload *u = NULL;
+    char bytes[32], id[ULID_LENGTH + 1] = "";
+    struct digest d;
+    int r;
+
+    snprintf(bytes, sizeof bytes, "resumable %u", n);
+    digest_of(bytes, 5, &d);
+    fail_in = n;
+    r = upload_create(s->in, &o, "filename Y2xpcC5tcDQ=", false, &u, &s->err);
+    if (r == 0) {
+        memcpy(id, upload_id(u), sizeof id);
+        r = upload_expect(u, "sha256", d.bytes, sizeof d.bytes, &s->err);
+        r = r ? r : upload_write(u, bytes, 5, &s->err);
+        r = r ? r : upload_pause(u, &s->err);
+        upload_free(u);
+        u = NULL;
+    }
+    r = r ? r : upload_state(s->in, id, OWNER, &st, &s->err);
+    r = r ? r : upload_resume(s->in, id, OWNER, 5, &u, &s->err);
+    r = r ? r : upload_set_bytes(u, (int64_t)strlen(bytes), &s->err);
+    r = r ? r : upload_write(u, bytes + 5, strlen(bytes) - 5, &s->err);
+    r = r ? r : upload_pause(u, &s->err);
+    r = r ? r : upload_seal(u, &result, &s->err);
+    fail_in = 0;
+    upload_free(u);
+    upload_state_done(&st);
+    upload_result_done(&result);
+    for (int i = 0; *id && i < 1000 && upload_end(s->in, id, OWNER, &s->err) == UPLOAD_E_BUSY; i++)
+        usleep(10000); /* left whole, it is sealed by itself at the moment */
+    return r;
+}
+
+static void try_all(struct site *s, int (*run)(struct site *s, unsigned n))
+{
     unsigned n = 1, well = 0;
 
     for (; well < 2; n++) {
-        int r = memory_plain(s, n);
+        int r = run(s, n);
 
         if (r != 0 && r != -ENOMEM && r != -EAGAIN)
             fail_msg("allocation %u: %d: %s", n, r, s->err.text);
         well = r == 0 ? well + 1 : 0;
     }
-    print_message("%u allocations\n", n);
     assert_true(n > 50);
     assert_staging_empty(s);
     assert_status(s, 0, 0, 0);
     assert_fsck_clean(s);
+}
+
+static void test_want_of_memory_resumable(void **state)
+{
+    try_all(*state, memory_resumable);
+}
+
+static void test_want_of_memory_plain(void **state)
+{
+    try_all(*state, memory_plain);
 }
 #endif
 
@@ -536,6 +581,7 @@ int main(int argc, char *argv[])
 #endif
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
         site_test(test_want_of_memory_plain),
+        site_test(test_want_of_memory_resumable),
 #endif
     };
 

@@ -5,6 +5,10 @@
  */
 #include "upload-site.h"
 
+#include <sys/stat.h>
+
+#include "intake/intake-internal.h"
+
 /* ---- plain -------------------------------------------------------------------------------------------------------------- */
 
 static void test_plain_is_sealed_with_its_receipt(void **state)
@@ -44,6 +48,32 @@ static void test_same_bytes_get_the_first_receipt(void **state)
     assert_staging_empty(s);
     upload_result_done(&a);
     upload_result_done(&b);
+}
+
+/* Whoever sends the same bytes again must not be told that they are safe when the copy in the store is not. */
+static void test_same_bytes_over_a_damaged_copy(void **state)
+{
+    struct site *s = *state;
+    struct upload_result a = send_plain(s, "some footage"), b = {0};
+    struct upload_origin o = origin(-1);
+    char path[STORE_PATH_SIZE], file[STORE_PATH_SIZE + 700];
+    struct upload *u;
+    int fd;
+
+    store_object_path(s->store, &a.recording, path);
+    snprintf(file, sizeof file, "%s/%s/v1/content/clip.mp4", s->archive, path);
+    assert_int_equal(chmod(file, 0600), 0);
+    fd = open(file, O_WRONLY);
+    assert_int_equal(pwrite(fd, "S", 1, 0), 1);
+    close(fd);
+    OK(upload_new(s->in, &o, &u, &s->err));
+    OK(upload_write(u, "some footage", 12, &s->err));
+    GIVES(-EUCLEAN, upload_seal(u, &b, &s->err));
+    SAYS("damaged");
+    upload_free(u);
+    assert_staging_empty(s);
+    assert_int_equal(count(s, "SELECT count(*) FROM arrivals"), 1);
+    upload_result_done(&a);
 }
 
 static void test_chunked_and_announced_wrongly(void **state)
@@ -230,7 +260,10 @@ static void test_room_is_reserved(void **state)
         assert_in_range(reserved, o.bytes - (64 << 20), o.bytes - 3); /* some was taken ahead */
     }
     GIVES(-ENOSPC, upload_new(s->in, &o, &other, &s->err));
+    assert_false(intake_has_room(s->in, (uint64_t)o.bytes, &s->err)); /* drop folders see it too */
+    SAYS("announced");
     upload_free(u);
+    assert_true(intake_has_room(s->in, (uint64_t)o.bytes, &s->err));
     assert_status(s, 0, 0, 0);
     OK(upload_create(s->in, &o, NULL, false, &u, &s->err));
     GIVES(-ENOSPC, upload_new(s->in, &o, &other, &s->err));
@@ -248,6 +281,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         site_test(test_plain_is_sealed_with_its_receipt),
         site_test(test_same_bytes_get_the_first_receipt),
+        site_test(test_same_bytes_over_a_damaged_copy),
         site_test(test_chunked_and_announced_wrongly),
         site_test(test_digests_are_compared),
         site_test(test_origin_reaches_the_arrival),
