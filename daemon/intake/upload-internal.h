@@ -94,10 +94,10 @@ struct upload {
     int64_t acknowledged; /* so many bytes have been synced and told */
     bool checked; /* digests were given for pieces: what is not acknowledged was perhaps never compared */
     /* and of whoever holds the handle */
-    int64_t request_from;          /* where this request began */
-    struct hasher *request_hasher; /* its state then, where digests are to be compared */
     bool unsynced;                 /* whole, and left to the seal to make durable */
     bool unwritten;                /* info.json does not say all yet */
+    int64_t request_from;          /* where this request began */
+    struct hasher *request_hasher; /* its state then, where digests are to be compared */
 
     /* under uploads.lock */
     bool held;    /* by a handle, or by somebody who takes it away */

@@ -115,7 +115,6 @@ static void remove_parts(struct upload *u)
 {
     for (size_t i = 0; i < u->n_parts; i++)
         remove_part(u, u->parts[i]);
-    u->parts_gone = true;
 }
 
 static void do_job(struct upload *u, enum job job)
@@ -126,12 +125,15 @@ static void do_job(struct upload *u, enum job job)
         seal(u);
     else
         remove_parts(u);
-    upload_unhold(u);
+    if (job == JOB_PARTS)
+        upload_unref(u);
+    else
+        upload_unhold(u);
 }
 
 /* ---- the thread --------------------------------------------------------------------------------------------------------- */
 
-/* What is due now, held for whoever does it; or when to look again. */
+/* What is due now, kept for whoever does it; or when to look again. */
 static void make_plan(struct intake *in, struct plan *ret)
 {
     struct error ignored;
@@ -141,8 +143,14 @@ static void make_plan(struct intake *in, struct plan *ret)
                          .expire_usec = atomic_load(&in->settings)->uploads.expire_usec,
                          .next_usec = INT64_MAX};
     uploads_each(in->uploads, look_at, ret);
-    if (ret->due)
+    if (ret->job == JOB_PARTS) { /* its own bytes are safe: nobody need wait meanwhile */
+        ret->due->parts_gone = true;
+        ret->due->refs++;
+    } else if (ret->due) {
         (void)upload_hold(ret->due, &ignored);
+    }
+    if (ret->job == JOB_EXPIRE) /* from now on there is no such upload */
+        uploads_unlist(in->uploads, ret->due);
 }
 
 static void sleep_until(struct uploads *all, int64_t usec)
