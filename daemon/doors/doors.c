@@ -398,12 +398,12 @@ int doors_origin(const struct knock *k, const char *door, struct upload_origin *
         facts = json_object();
     if (!facts)
         return -ENOMEM;
-    r = json_set_string(facts, "peer",
-                        *doors_address(k->request, address) ? address
-                        : k->device                         ? "unix socket"
-                                                            : k->owner);
-    if (r == 0 && !k->device)
-        r = add_officer(k, facts);
+    if (k->device) {
+        r = json_set_string(facts, "peer", *doors_address(k->request, address) ? address : "unix socket");
+    } else { /* the system knows who it is; nothing they say puts another in their place */
+        r = json_set_string(facts, "peer", k->owner);
+        r = r == 0 ? add_officer(k, facts) : r;
+    }
     if (r < 0)
         return r;
     *ret = (struct upload_origin){.door = door,

@@ -278,7 +278,7 @@ def test_devices_are_known_everywhere(house):
     for ask_over in (tcp, unix):
         assert ask_over(house, "PUT", "/upload/x", b"x", **bearer("lh_no")).status == 401
     # a person over the unix socket, under their own name
-    mine = unix(house, "PUT", "/upload/mine.bin", b"mine")
+    mine = unix(house, "PUT", "/upload/mine.bin", b"mine", **{"X-Forwarded-For": "192.0.2.7"})
     assert mine.status == 201
     assert house.cli("show", mine.json["recording"])["arrival"]["peer"].startswith("user:")
     assert tcp(house, "PUT", "/upload/nobody.bin", b"nobody").status == 401
