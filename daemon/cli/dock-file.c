@@ -10,6 +10,7 @@
 #include <fnmatch.h>
 #include <limits.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -21,6 +22,19 @@
 int64_t dock_nsec(struct timespec t)
 {
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* What was read before may still be in memory when a card is pulled out; the kernel's list of block devices has lost it at once. */
+static bool is_device_gone(dev_t device)
+{
+    static const char *const list = "/sys/dev/block";
+    char path[64];
+
+    if (major(device) == 0 ||
+        access(list, X_OK) < 0) /* no block device of its own (btrfs, FUSE), or no sysfs here */
+        return false;
+    snprintf(path, sizeof path, "%s/%u:%u", list, major(device), minor(device));
+    return access(path, F_OK) < 0 && errno == ENOENT;
 }
 
 bool dock_is_unplugged(int cardfd, int code)
@@ -40,7 +54,7 @@ bool dock_is_unplugged(int cardfd, int code)
         _cleanup_close_ int fd = -1;
         _cleanup_dir_ DIR *d = NULL;
 
-        if (fstat(cardfd, &st) < 0 || st.st_nlink == 0)
+        if (fstat(cardfd, &st) < 0 || st.st_nlink == 0 || is_device_gone(st.st_dev))
             return true;
         fd = openat(cardfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
         d = fd >= 0 ? fdopendir(fd) : NULL;

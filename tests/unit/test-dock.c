@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * The parts of `liuhen dock` that decide: what is on a card, what is remembered, what an answer means, what a receipt proves, and above
- * all what may be removed. Cards are folders here; tests/system/test_dock.py has images and a real daemon.
+ * all what may be removed. Cards are folders here; tests/system/test_dock*.py has images and a real daemon.
  */
 #include <setjmp.h>
 #include <stdarg.h>
