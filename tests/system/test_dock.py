@@ -97,6 +97,7 @@ def test_clock_ahead_is_told(daemon, station, card):
     assert "ahead by" in events(done, "clock")[0]["text"]
     act = next(a for a in daemon.cli("history", daemon.ls("--all")[0]["id"])["acts"] if a["kind"] == "recording.sealed")
     assert 7100e6 < act["facts"]["arrival"]["clock_offset"] <= 7200e6
+    assert act["facts"]["arrival"]["sidecar"]["clock_method"] == "future-file"
 
 
 def test_clock_by_the_file_written_when_plugged_in(daemon, station, card):
@@ -117,6 +118,7 @@ def test_clock_by_the_file_written_when_plugged_in(daemon, station, card):
     newest = next(e for e in events(done, "sealed") if e["path"].startswith("DCIM/102"))
     act = next(a for a in daemon.cli("history", newest["recording"])["acts"] if a["kind"] == "recording.sealed")
     assert -660e6 < act["facts"]["arrival"]["clock_offset"] < -590e6
+    assert act["facts"]["arrival"]["sidecar"]["clock_method"] == "plug-in-file"
 
 
 def test_same_bytes_under_two_names(daemon, station, card):
