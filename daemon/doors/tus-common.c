@@ -186,7 +186,7 @@ bool tus_take(struct knock *k, const void *data, size_t size, struct http_answer
     struct error err = ERROR_INIT;
     int r;
 
-    if (!t->takes || !t->upload) {
+    if (!t || !t->takes || !t->upload) { /* no state: OPTIONS, which anybody may send a body with */
         tus_let_go(k, true);
         return tus_refuse(answer, 415, "Content-Type",
                           "must be application/offset+octet-stream where bytes are sent");

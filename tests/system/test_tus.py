@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import random
+import socket
 
 import pytest
 
@@ -62,6 +63,18 @@ def test_options(tus, path):
     assert set(answer["Tus-Extension"].split(",")) == EXTENSIONS
     assert answer["Tus-Max-Size"] == str(MAX)
     assert set(answer["Tus-Checksum-Algorithm"].split(",")) == {"sha1", "md5", "sha256", "sha512", "crc32"}
+
+
+@pytest.mark.parametrize("path", ["/tus", NOBODY])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_options_with_a_body(shared, tus, path, chunked):
+    """Nobody is asked who they are for OPTIONS; a body is refused, and the daemon lives on."""
+    framing, body = ("Transfer-Encoding: chunked", b"5\r\nhello\r\n0\r\n\r\n") if chunked else ("Content-Length: 5", b"hello")
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect(str(shared.socket))
+        s.sendall(f"OPTIONS {path} HTTP/1.1\r\nHost: x\r\n{framing}\r\n\r\n".encode() + body)
+        assert s.recv(100).startswith(b"HTTP/1.1 415 ")
+    assert shared.running() and tus.request("OPTIONS", path).status == 204
 
 
 def test_preflight(tus):

@@ -141,8 +141,8 @@ def test_restart(daemon):
     daemon.assert_clean()
 
 
-SEAL = [f"seal.{step}" for step in ("staged", "intent", "synced", "moved", "stored", "stored-synced", "committed:2", "published",
-                                    "source", "done")]  # the first commit is that of the start
+SEAL = [f"seal.{step}" for step in ("staged", "intent", "synced", "moved", "stored", "stored-synced", "committed", "published",
+                                    "source", "done")]
 
 
 def kill_cases():
@@ -152,7 +152,7 @@ def kill_cases():
     assert len(points) > 5
     cases = [(point, how) for point in points for how in ("whole", "parts")]
     cases += [(f"upload.{step}:{n}", "whole") for step in ("info", "sync", "write", "open") for n in (2, 4)]
-    return cases + [(point, how) for point in SEAL for how in ("whole", "parts")] + [("db.commit:2", "whole"), ("fd.sync:2", "parts")]
+    return cases + [(point, how) for point in SEAL for how in ("whole", "parts")] + [("upload.data>db.commit", "whole"), ("upload.created>fd.sync", "parts")]
 
 
 class Gone(Exception):
@@ -323,7 +323,7 @@ def test_catalogue_down_at_the_seal(make_daemon):
     """The upload stays whole, and asking again seals it: no byte is sent twice."""
     daemon = make_daemon().start()
     daemon.stop()
-    daemon.start(env={"LIUHEN_FAIL_AT": "db.commit=EIO:2+"})
+    daemon.start(env={"LIUHEN_FAIL_AT": "upload.data>db.commit=EIO:1+"})
     tus = Tus(daemon)
     url, answers = tus.made(len(DATA)), []
     sender = threading.Thread(target=lambda: answers.append(tus.patch(url, 0, DATA)))

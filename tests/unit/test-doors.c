@@ -305,11 +305,33 @@ static const struct settings *settings_of(void *userdata)
 }
 
 /* /admit/BYTES, /sign-in, /origin and /session; all after identify, but the second. */
+/* What an arrival says of a person: "peer|officer|owner". The request is a real one, but from the unix socket. */
+static void say_origin_of_person(struct house *h, const struct http_request *r, const char *owner,
+                                 struct http_answer *answer)
+{
+    struct http_request local = *r;
+    struct knock k = {.doors = h->doors, .settings = h->s->settings, .request = &local};
+    struct upload_origin origin = {0};
+    const char *officer;
+    char *text = NULL;
+
+    local.peer = (struct http_peer){.kind = HTTP_UNIX};
+    snprintf(k.owner, sizeof k.owner, "%s", owner);
+    assert_int_equal(doors_origin(&k, "put", &origin), 0);
+    officer = json_get_string(origin.facts, "officer");
+    assert_true(asprintf(&text, "%s|%s|%s", json_get_string(origin.facts, "peer"), officer ? officer : "",
+                         origin.owner) > 0);
+    json_decref(origin.facts);
+    http_answer_text(answer, 200, "text/plain", text);
+}
+
 static bool on_begin(void *userdata, const struct http_request *r, void **state, struct http_answer *answer)
 {
     struct house *h = userdata;
     struct device device;
-    bool ok = strcmp(r->target, "/sign-in") == 0
+    bool is_person = strncmp(r->target, "/person/", 8) == 0;
+    bool ok = is_person ? false
+              : strcmp(r->target, "/sign-in") == 0
                   ? doors_sign_in(h->doors, r, http_header(r, "X-Auth-User"), http_header(r, "X-Auth-Key"),
                                   &device, answer)
                   : doors_identify(h->doors, r, &device, answer);
@@ -317,6 +339,8 @@ static bool on_begin(void *userdata, const struct http_request *r, void **state,
     struct upload_origin origin = {0};
     char *text = NULL, session[DOORS_SESSION_SIZE];
 
+    if (is_person)
+        say_origin_of_person(h, r, r->target + 8, answer);
     if (!ok)
         return false;
     snprintf(k.owner, sizeof k.owner, "%s", device.id);
@@ -607,22 +631,19 @@ static void test_origin(void **state)
 static void test_origin_of_people(void **state)
 {
     struct house *h = *state;
-    static const char *const owners[] = {"user:li", "user:wang", "user:zhao"};
-    struct http_request request = {.peer = {.kind = HTTP_UNIX}};
+    static const char *const rows[][2] = {{"user:li", "user:li|Li Wei|user:li"},
+                                          {"user:wang", "user:wang||user:wang"},
+                                          {"user:zhao", "user:zhao||user:zhao"}};
+    char out[8192], target[64];
 
-    for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
-        struct knock k = {.doors = h->doors, .settings = h->s->settings, .request = &request};
-        struct upload_origin origin = {0};
-        const char *officer;
-
-        snprintf(k.owner, sizeof k.owner, "%s", owners[i]);
-        assert_int_equal(doors_origin(&k, "put", &origin), 0);
-        assert_string_equal(origin.owner, owners[i]);
-        assert_string_equal(json_get_string(origin.facts, "peer"), owners[i]);
-        officer = json_get_string(origin.facts, "officer");
-        assert_string_equal(officer ? officer : "", i == 0 ? "Li Wei" : "");
-        json_decref(origin.facts);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+        snprintf(target, sizeof target, "/person/%s", rows[i][0]);
+        assert_int_equal(ask(h, out, target, "%s", ""), 200);
+        assert_string_equal(strstr(out, "\r\n\r\n") + 4, rows[i][1]);
     }
+    /* a proxy says for whom it speaks */
+    assert_int_equal(ask(h, out, "/person/user:li", "X-Forwarded-For: 198.51.100.9, 192.0.2.7\r\n"), 200);
+    assert_string_equal(strstr(out, "\r\n\r\n") + 4, "192.0.2.7|Li Wei|user:li");
 }
 
 static void test_quota(void **state)
