@@ -46,6 +46,37 @@ static int place_user(struct intake *in, struct txn *t, const char *user, struct
     return r;
 }
 
+/* The key that a clip opens with may have come before it, and has its times. */
+static int place_key(struct intake *in, struct txn *t, const char *container, const char *clip,
+                     struct error *err)
+{
+    _cleanup_(bodyworn_object_done) struct bodyworn_object key = {0};
+    const char *dot = strrchr(clip, '.');
+    _cleanup_free_ char *name = NULL;
+    int r;
+
+    if (asprintf(&name, "%.*s.key", dot ? (int)(dot - clip) : (int)strlen(clip), clip) < 0) {
+        name = NULL;
+        return -ENOMEM;
+    }
+    r = bodyworn_object_find(txn_db(t), container, name, &key, err);
+    return r == BODYWORN_E_NONE ? 0 : r != 0 ? r : place_text(in, t, key.recording, err);
+}
+
+/* A clip that comes after the recording was said to be complete moves the numbers of those behind it, and nothing else would place them
+ * again. */
+static int place_clip(struct intake *in, struct txn *t, const char *container, const char *name,
+                      const char *recording, struct error *err)
+{
+    _cleanup_(bodyworn_container_done) struct bodyworn_container c = {0};
+    int r = bodyworn_container_read(txn_db(t), container, &c, err);
+
+    if (r == 0 && strcmp(c.status, "complete") == 0)
+        return place_container(in, t, container, err);
+    r = r != 0 ? r : place_text(in, t, recording, err);
+    return r != 0 ? r : place_key(in, t, container, name, err);
+}
+
 /* Something was said of an object: a bookmark speaks of the whole recording, a key of its clip (and has its times from it). */
 static int place_around(struct intake *in, struct txn *t, const char *container, const char *kind,
                         const char *name, const char *recording, struct error *err)
@@ -54,7 +85,10 @@ static int place_around(struct intake *in, struct txn *t, const char *container,
         return place_user(in, t, name, err);
     if (strcmp(kind, "bookmark") == 0 || strcmp(kind, "key") == 0)
         return place_container(in, t, container, err);
-    return recording && *recording ? place_text(in, t, recording, err) : 0;
+    if (!recording || !*recording)
+        return 0;
+    return strcmp(kind, "clip") == 0 ? place_clip(in, t, container, name, recording, err)
+                                     : place_text(in, t, recording, err);
 }
 
 /* ---- containers ---- */

@@ -27,10 +27,17 @@ static void change(const struct knock *k, const struct swift_path *path, bool cr
     struct bodyworn_container_said said = {.name = path->container, .create = create};
     _cleanup_json_ json_t *metadata = NULL;
     struct error err = ERROR_INIT;
-    int r = swift_metadata(k->request, PREFIX, is_lenient(path->container), &metadata, &err);
+    int r;
 
+    if (!swift_admit(k, 0, answer))
+        return;
+    r = swift_metadata(k->request, PREFIX, is_lenient(path->container), &metadata, &err);
+    if (r < 0) {
+        (void)swift_malformed(answer, r, &err);
+        return;
+    }
     said.metadata = metadata;
-    r = r < 0 ? r : bodyworn_keep_container(&keep, &said, &err);
+    r = bodyworn_keep_container(&keep, &said, &err);
     if (r == BODYWORN_E_NONE)
         error_set(&err, r, path->container, "is no container here; PUT it first");
     if (r != 0)
@@ -166,7 +173,11 @@ static void look(const struct knock *k, const struct swift_path *path, struct ht
     struct error err = ERROR_INIT;
     int r = swift_listing(k->target, http_header(k->request, "Accept"), &l.listing, &err);
 
-    r = r < 0 ? r : swift_read(k, look_at, &l, &err);
+    if (r < 0) {
+        (void)swift_malformed(answer, r, &err);
+        return;
+    }
+    r = swift_read(k, look_at, &l, &err);
     if (r == 0 && !l.want_list) {
         swift_answer(answer, 204);
         r = say_sums(&l, answer);

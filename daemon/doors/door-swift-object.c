@@ -32,8 +32,8 @@ struct put {
     struct upload *upload; /* NULL: a setting, or nothing has come */
     char *head;            /* the bytes of a setting, or the first of what is read */
     size_t head_size, head_max;
-    uint64_t bytes;
-    char etag[33]; /* the client's, "" = none */
+    uint64_t bytes, held; /* held: of the device's quota */
+    char etag[33];        /* the client's, "" = none */
 };
 
 static void put_free(struct put *p)
@@ -121,16 +121,11 @@ static bool check_put(struct knock *k, struct put *p, struct http_answer *answer
     return is_plain(k, answer) && read_etag(k, p, answer);
 }
 
-/* 413 and 429 are words that camera systems do not know. */
-static bool admit(const struct knock *k, struct http_answer *answer)
+static bool admit(const struct knock *k, struct put *p, struct http_answer *answer)
 {
-    if (doors_admit(k->doors, k->device, k->request->body_bytes, answer))
-        return true;
-    if (answer->status == 413)
-        answer->status = 507;
-    if (answer->status == 429)
-        answer->status = 503;
-    return false;
+    int64_t bytes = k->request->body_bytes;
+
+    return swift_admit(k, bytes, answer) && swift_hold(k, bytes > 0 ? (uint64_t)bytes : 0, &p->held, answer);
 }
 
 struct sidecar_reading {
@@ -201,10 +196,12 @@ static bool begin_put(struct knock *k, struct put *p, struct http_answer *answer
     p->container_kind = bodyworn_container_kind(p->path.container);
     p->kind = bodyworn_object_kind(p->container_kind, p->path.object);
     p->head_max = heads[p->kind];
-    if (!check_put(k, p, answer) || !admit(k, answer))
+    if (!check_put(k, p, answer) || !admit(k, p, answer))
         return false;
     r = swift_metadata(k->request, PREFIX, p->container_kind == BODYWORN_REJECTED, &p->metadata, &err);
-    r = r < 0 ? r : need_container(k, p, &err);
+    if (r < 0)
+        return swift_malformed(answer, r, &err);
+    r = need_container(k, p, &err);
     if (r == 0 && k->request->body_bytes != 0 && p->kind != BODYWORN_SETTING)
         r = open_upload(k, p, &err);
     return r == 0 || swift_fail(answer, r, &err);
@@ -253,6 +250,8 @@ static bool take(struct knock *k, const void *data, size_t size, struct http_ans
     if (p->kind == BODYWORN_SETTING && p->bytes > SETTING_MAX)
         return swift_refuse(answer, 400, p->path.object, "is larger than a setting may be (%u bytes)",
                             SETTING_MAX);
+    if (!swift_hold(k, p->bytes, &p->held, answer))
+        return false;
     if (!keep_head(p, data, size))
         return swift_fail(answer, error_set(&err, -ENOMEM, p->path.object, "no memory; try again"), &err);
     r = p->upload ? upload_write(p->upload, data, size, &err) : 0;
@@ -260,6 +259,12 @@ static bool take(struct knock *k, const void *data, size_t size, struct http_ans
 }
 
 /* ---- ending a PUT ------------------------------------------------------------------------------------------------------- */
+
+/* A NUL would end a text; each other control character would take six bytes in the act, which has an end. */
+static bool is_text(char c)
+{
+    return (unsigned char)c >= ' ' || c == '\t' || c == '\r' || c == '\n';
+}
 
 /* What the bytes say: a bookmark's text, a trail's ends. *ret may stay NULL. */
 static int read_detail(const struct put *p, json_t **ret)
@@ -276,8 +281,8 @@ static int read_detail(const struct put *p, json_t **ret)
     text = malloc(p->head_size + 1);
     if (!text)
         return -ENOMEM;
-    for (size_t i = 0; i < p->head_size; i++) /* a NUL would end the text */
-        text[i] = p->head[i] ? p->head[i] : '?';
+    for (size_t i = 0; i < p->head_size; i++)
+        text[i] = is_text(p->head[i]) ? p->head[i] : '?';
     text[p->head_size] = 0;
     utf8_repair(text, p->head_size + 1);
     *ret = p->bytes > p->head_size ? json_pack("{s:s, s:b}", "text", text, "cut", 1)
@@ -478,9 +483,11 @@ static void look(const struct knock *k, const struct swift_path *path, struct ht
         return;
     }
     r = swift_read(k, find_object, &l, &err);
-    if (r == 0 && *l.object.recording && strcmp(k->method, "HEAD") != 0)
-        r = error_set(&err, -EACCES, path->object,
-                      "is evidence and is not handed out by this door; ask records staff");
+    if (r == 0 && *l.object.recording && strcmp(k->method, "HEAD") != 0) {
+        (void)swift_refuse(answer, 403, path->object,
+                           "is evidence and is not handed out by this door; ask records staff");
+        return;
+    }
     r = r != 0 ? r : say_object(k, &l.object, answer);
     if (r != 0)
         (void)swift_fail(answer, r, &err);
@@ -493,9 +500,16 @@ static void say_more(const struct knock *k, const struct swift_path *path, struc
     _cleanup_(look_done) struct look l = {.path = path};
     _cleanup_json_ json_t *metadata = NULL;
     struct error err = ERROR_INIT;
-    int r = swift_metadata(k->request, PREFIX, lenient, &metadata, &err);
+    int r;
 
-    r = r < 0 ? r : swift_read(k, find_object, &l, &err);
+    if (!swift_admit(k, 0, answer))
+        return;
+    r = swift_metadata(k->request, PREFIX, lenient, &metadata, &err);
+    if (r < 0) {
+        (void)swift_malformed(answer, r, &err);
+        return;
+    }
+    r = swift_read(k, find_object, &l, &err);
     r = r != 0 ? r : bodyworn_keep_metadata(&keep, l.container.id, path->object, metadata, &err);
     if (r != 0)
         (void)swift_fail(answer, r, &err);
@@ -525,8 +539,13 @@ static void finish(struct knock *k, struct http_answer *answer)
 
 static void close_door(struct knock *k, bool whole)
 {
-    if (k->state)
-        put_free(k->state);
+    struct put *p = k->state;
+
+    if (!p)
+        return;
+    if (k->device)
+        doors_release(k->doors, k->device, &p->held);
+    put_free(p);
 }
 
 const struct door door_object = {.name = "bodyworn",

@@ -23,14 +23,17 @@
 
 /* ---- shared ------------------------------------------------------------------------------------------------------------- */
 
+/* What is refused by a limit of the settings may be stored once that is raised; what fails inside (a disk that does not do what we ask,
+ * a row that cannot be read) is no fault of the sender. */
 static unsigned status_of(int code)
 {
+    unsigned status = doors_status_of(code, 422);
+
     if (code == BODYWORN_E_NONE)
         return 404;
-    if (code == -EFBIG || code == -E2BIG || code == -EMSGSIZE || code == -ENAMETOOLONG ||
-        code == UPLOAD_E_EMPTY)
-        return 400; /* can never be stored */
-    return doors_status_of(code, 422);
+    if (code == -EFBIG)
+        return 507;
+    return code > 0 || status >= 500 ? status : 500;
 }
 
 bool swift_fail(struct http_answer *answer, int code, const struct error *err)
@@ -38,6 +41,35 @@ bool swift_fail(struct http_answer *answer, int code, const struct error *err)
     doors_fail(answer, code, 422, err);
     answer->status = status_of(code);
     return false;
+}
+
+bool swift_malformed(struct http_answer *answer, int code, const struct error *err)
+{
+    doors_fail(answer, code, 422, err);
+    return false;
+}
+
+static bool in_swift_words(bool ok, struct http_answer *answer)
+{
+    if (!ok && answer->status == 413)
+        answer->status = 507;
+    if (!ok && answer->status == 429)
+        answer->status = 503;
+    return ok;
+}
+
+bool swift_admit(const struct knock *k, int64_t bytes, struct http_answer *answer)
+{
+    struct device device = *k->device;
+
+    if (bytes == 0)
+        device.quota_bytes = 0;
+    return in_swift_words(doors_admit(k->doors, &device, bytes, answer), answer);
+}
+
+bool swift_hold(const struct knock *k, uint64_t bytes, uint64_t *held, struct http_answer *answer)
+{
+    return in_swift_words(doors_hold(k->doors, k->device, bytes, held, answer), answer);
 }
 
 bool swift_refuse(struct http_answer *answer, unsigned status, const char *object, const char *format, ...)
@@ -71,7 +103,7 @@ bool swift_enter(const struct knock *k, struct swift_path *ret, struct http_answ
     int r = swift_path(k->target, ret, &err);
 
     if (r < 0)
-        return swift_fail(answer, r, &err);
+        return swift_malformed(answer, r, &err);
     if (!k->device)
         return swift_refuse(answer, 403, "account", "is a camera system's; `liuhen` is the door of people");
     if (strcmp(ret->device, k->device->id) != 0)

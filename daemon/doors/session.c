@@ -12,6 +12,7 @@
 #include "doors/doors-internal.h"
 
 #define SESSIONS_MAX 1024
+#define DEVICE_MAX   32        /* of one device: who signs in over and over ends its own sessions only */
 #define PREFIX       "AUTH_tk" /* as Swift's own begin */
 #define RANDOM_BYTES 32
 
@@ -57,17 +58,27 @@ struct sessions *sessions_free(struct sessions *s)
     return NULL;
 }
 
-/* A free place, else that of the one that ends first. */
-static struct session *make_room(struct sessions *s, int64_t now_usec)
+/* The device's first where it has many, a free place, else that of the one that ends first. */
+static struct session *make_room(struct sessions *s, const char *serial, int64_t now_usec)
 {
-    struct session *first = &s->list[0];
+    struct session *first = &s->list[0], *own = NULL;
+    size_t n = 0;
 
     for (size_t i = 0; i < SESSIONS_MAX; i++) {
-        if (s->list[i].until_usec <= now_usec)
-            forget(&s->list[i]);
-        if (s->list[i].until_usec < first->until_usec)
-            first = &s->list[i];
+        struct session *x = &s->list[i];
+
+        if (x->until_usec <= now_usec)
+            forget(x);
+        if (x->until_usec < first->until_usec)
+            first = x;
+        if (!x->serial || strcmp(x->serial, serial) != 0)
+            continue;
+        n++;
+        if (!own || x->until_usec < own->until_usec)
+            own = x;
     }
+    if (n >= DEVICE_MAX)
+        first = own;
     forget(first);
     return first;
 }
@@ -86,7 +97,7 @@ int sessions_open(struct sessions *s, const char *serial, const char *token, int
     strcpy(ret, PREFIX);
     encode_hex(random, sizeof random, ret + strlen(PREFIX));
     pthread_mutex_lock(&s->lock);
-    place = make_room(s, now_usec);
+    place = make_room(s, serial, now_usec);
     snprintf(place->text, sizeof place->text, "%s", ret); /* and zeros behind it: the place was cleared */
     place->until_usec = now_usec + lifetime_usec;
     place->serial = TAKE_PTR(own_serial);

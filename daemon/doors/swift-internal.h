@@ -14,8 +14,11 @@
 #include "doors/door.h"
 #include "doors/swift-names.h"
 
-/* Fills the answer to what a function returned. Return: false, so that a door can end with it. */
+/* Fills the answer to what went wrong while something was looked up or stored: never a status by which a system would give up what it
+ * sends. Return: false, so that a door can end with it. */
 bool swift_fail(struct http_answer *answer, int code, const struct error *err);
+/* The same for what a parser of requests returned: 400, 403; 503 without memory. */
+bool swift_malformed(struct http_answer *answer, int code, const struct error *err);
 bool swift_refuse(struct http_answer *answer, unsigned status, const char *object, const char *format, ...)
     _printf_(4, 5);
 
@@ -37,6 +40,11 @@ int swift_say_time(struct http_answer *answer, const char *name, int64_t usec);
 
 /* An answer without a body. */
 void swift_answer(struct http_answer *answer, unsigned status);
+
+/* Whether the device may make one more request now and deliver so many bytes (-1: not known yet; 0: it only says something, which costs no
+ * quota). 413 and 429 are words that camera systems do not know: 507 and 503. Return: true, or false with the answer filled. */
+bool swift_admit(const struct knock *k, int64_t bytes, struct http_answer *answer);
+bool swift_hold(const struct knock *k, uint64_t bytes, uint64_t *held, struct http_answer *answer);
 
 /* Reads on a connection of its own. Return: 0 or what fn or the connection gave. */
 int swift_read(const struct knock *k, int (*fn)(struct db *db, void *userdata, struct error *err),

@@ -322,6 +322,39 @@ def test_encrypted(door):
     assert [k["recording"] for k in clip["bodyworn"]["keys"]] == [key["id"]]
 
 
+def test_clip_after_its_key_and_after_the_end(door):
+    """A key that came before its clip has the clip's times; a clip that comes after Complete moves the numbers of those behind it."""
+    daemon, url = door()
+    bws = CameraSystem(url, key=register(daemon)[1])
+    start = int(time.time()) - 7200
+    box, names = f"{USER}_{CAMERA}_{stamp(start)}", [f"{stamp(start + 60 * i, '%Y%m%d_%H%M%S')}_a1.mkv" for i in range(2)]
+    times = [{"Starttime": str(start + 60 * i), "Stoptime": str(start + 60 * i + 50)} for i in range(2)]
+    assert bws.container(box).status == 201
+    key = bws.put(box, names[0].replace("mkv", "key"), b"key").headers["x-liuhen-recording"]
+    second = bws.put(box, names[1], b"second", times[1]).headers["x-liuhen-recording"]
+    assert bws.container(box, {"Status": "Complete"}, "POST").status == 204
+    daemon.wait_idle()
+    assert daemon.cli("show", second)["place"]["seq"]["value"] == "1"
+    first = bws.put(box, names[0], b"first", times[0]).headers["x-liuhen-recording"]
+    daemon.wait_idle()
+    assert [daemon.cli("show", r)["place"]["seq"]["value"] for r in (first, second)] == ["1", "2"]
+    assert daemon.cli("show", key)["ended"] == (start + 50) * 10**6
+    assert_fsck_clean(daemon)
+
+
+def test_key_before_its_clip(door):
+    daemon, url = door()
+    bws = CameraSystem(url, key=register(daemon)[1])
+    start = int(time.time()) - 7200
+    box, name = f"{USER}_{CAMERA}_{stamp(start)}", f"{stamp(start, '%Y%m%d_%H%M%S')}_a1.mkv"
+    assert bws.container(box).status == 201
+    key = bws.put(box, name.replace("mkv", "key"), b"key").headers["x-liuhen-recording"]
+    daemon.wait_idle()
+    assert bws.put(box, name, b"clip", {"Stoptime": str(start + 50)}).status == 201
+    daemon.wait_idle()
+    assert daemon.cli("show", key)["ended"] == (start + 50) * 10**6
+
+
 def test_rejected_content(door):
     """What went wrong in the camera system itself is taken whatever it looks like, and says why it came so."""
     daemon, url = door()

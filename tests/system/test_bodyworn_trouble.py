@@ -2,10 +2,12 @@
 """Body-worn camera systems when something is wrong: strangers, bad metadata and names, digests that differ, no room, no catalogue, a
 daemon that is killed in the middle. 400 is said only of what can never be stored, because the system gives it up then."""
 import concurrent.futures
+import contextlib
 import http.client
 import json
 import os
 import socket
+import sqlite3
 import time
 import urllib.parse
 
@@ -259,6 +261,49 @@ def test_quota_and_size(door):
     assert len(daemon.ls()) == 1
 
 
+def test_limits_never_say_400(door):
+    """A clip that grows beyond uploads.max without having said so: the setting can be raised, so the system must keep the clip."""
+    daemon, url = door({"uploads": {"max": "1 MiB"}})
+    bws = CameraSystem(url, key=register(daemon)[1])
+    assert bws.container(BOX).status == 201
+    chunks, chunked = [b"x" * 65536] * 17, {"Transfer-Encoding": "chunked"}
+    assert bws.put(BOX, CLIP, iter(chunks), chunked=True, headers=chunked).status == 507
+    assert_nothing_taken(daemon)
+    daemon.write_config(uploads={"max": "2 MiB"})
+    daemon.reload()
+    assert daemon.wait(lambda: bws.put(BOX, CLIP, iter(chunks), chunked=True, headers=chunked).status == 201, "room for it")
+
+
+def test_quota_counts_what_is_under_way(door):
+    """Clips side by side do not slip past the quota together, nor does one that does not say how long it is."""
+    daemon, url = door()
+    bws = CameraSystem(url, key=register(daemon, quota="3 MiB")[1])
+    assert bws.container(BOX).status == 201
+    bws.sign_in()
+    path = urllib.parse.urlsplit(bws.storage).path
+    with socket.create_connection(("127.0.0.1", bws.url.port), timeout=TIMEOUT) as s:
+        s.sendall((f"PUT {path}/{BOX}/{CLIP} HTTP/1.1\r\nHost: x\r\nX-Auth-Token: {bws.token}\r\n"
+                   f"Content-Length: {2 << 20}\r\n\r\n").encode() + b"x" * 500_000)
+        daemon.wait(lambda: staging(daemon), "bytes in staging")
+        assert bws.put(BOX, "20261123_010508_a1.mkv", b"y" * (2 << 20)).status == 503
+        chunked = bws.put(BOX, "20261123_010508_a1.mkv", iter([b"y" * 65536] * 20), chunked=True,
+                          headers={"Transfer-Encoding": "chunked"})
+        assert chunked.status == 503
+    assert_nothing_taken(daemon)
+    assert bws.put(BOX, "20261123_010508_a1.mkv", b"y" * (2 << 20)).status == 201  # what it held was given back
+
+
+def test_rate_counts_words_too(door):
+    """Each change of metadata is an act in the ledger for ever: whoever says too much waits; a quota that is used up is no reason to."""
+    daemon, url = door()
+    bws = CameraSystem(url, key=register(daemon, rate="9", quota="1 KiB")[1])
+    assert bws.container(BOX).status == 201 and bws.put(BOX, CLIP, b"x" * 1024).status == 201
+    answers = [bws.container(BOX, {"A": str(i)}, "POST") for i in range(4)]
+    answers += [bws.post(BOX, CLIP, {"A": str(i)}) for i in range(8)]
+    assert [a.status for a in answers[:4]] == [204] * 4 and answers[4].status == 202
+    assert answers[-1].status == 503 and int(answers[-1].headers["retry-after"]) > 0
+
+
 def test_catalogue_down(system):
     """503, and afterwards the same session goes through; nothing half-taken."""
     daemon, bws = system
@@ -272,6 +317,33 @@ def test_catalogue_down(system):
     assert bws.container("other").status == 201
     wait_no_staging(daemon)
     assert len(daemon.ls()) == 1
+    assert_fsck_clean(daemon)
+
+
+def test_fault_of_ours_is_no_fault_of_theirs(make_daemon):
+    """What fails inside with a code that would be the sender's fault elsewhere: neither 400 nor 403, which a system takes for final."""
+    daemon, url = open_door(make_daemon)
+    bws = CameraSystem(url, key=register(daemon)[1])
+    assert bws.container(BOX).status == 201
+    daemon.stop()
+    daemon.start(env={"LIUHEN_FAIL_AT": "upload.open=EACCES"})
+    assert bws.put(BOX, CLIP, b"data").status == 500
+    assert bws.put(BOX, CLIP, b"data").status == 201
+    daemon.stop()
+    with contextlib.closing(sqlite3.connect(daemon.archive / "catalogue.db")) as db, db:
+        db.execute("UPDATE bodyworn_containers SET metadata = 'no JSON'")
+    daemon.start()
+    assert bws.put(BOX, "20261123_010508_a1.mkv", b"more").status == 500
+    assert bws.container(BOX, {"A": "b"}, "POST").status == 500
+
+
+def test_words_that_swell(system):
+    """A bookmark of control characters beside long metadata, which take more room in the ledger than on the wire."""
+    daemon, bws = system
+    answer = bws.put(BOX, "bookmark_1_1", b"\x01" * 8192, {f"K{i}": '"' * 180 for i in range(44)})
+    assert answer.status == 201, answer
+    mark, = daemon.cli("show", answer.headers["x-liuhen-recording"])["bodyworn"]["bookmarks"]
+    assert mark["text"] == "?" * 8192
     assert_fsck_clean(daemon)
 
 

@@ -178,9 +178,29 @@ static void test_sessions(void **state)
     longest[sizeof longest - 1] = '\0';
     memcpy(longest, one, 7);
     assert_int_equal(sessions_find(s, longest, 120, &serial, &token), -ENOENT);
-    /* the oldest make room */
-    for (int i = 0; i < 1024; i++)
+}
+
+static void test_sessions_that_are_many(void **state)
+{
+    _cleanup_(sessions_freep) struct sessions *s = NULL;
+    _cleanup_free_ char *serial = NULL, *token = NULL;
+    char one[DOORS_SESSION_SIZE], first[DOORS_SESSION_SIZE], other[DOORS_SESSION_SIZE], name[16];
+
+    assert_int_equal(sessions_new(&s), 0);
+    assert_int_equal(sessions_open(s, "BWS-1", "lh_x", 100, 50, one), 0);
+    /* who signs in over and over ends its own sessions only */
+    assert_int_equal(sessions_open(s, "BWS-2", "t", 120, 999, first), 0);
+    for (int i = 0; i < 2000; i++)
         assert_int_equal(sessions_open(s, "BWS-2", "t", 120, 1000 + i, other), 0);
+    assert_int_equal(sessions_find(s, first, 121, &serial, &token), -ENOENT);
+    assert_int_equal(sessions_find(s, one, 121, &serial, &token), 0);
+    /* of many, the oldest make room */
+    for (int i = 0; i < 1024; i++) {
+        snprintf(name, sizeof name, "BWS-%d", 3 + i);
+        assert_int_equal(sessions_open(s, name, "t", 120, 1000 + i, other), 0);
+    }
+    free(TAKE_PTR(serial));
+    free(TAKE_PTR(token));
     assert_int_equal(sessions_find(s, one, 121, &serial, &token), -ENOENT);
 }
 
@@ -690,6 +710,7 @@ int main(void)
         cmocka_unit_test(test_bytes_of_a_day),
         cmocka_unit_test(test_quota_in_hand),
         cmocka_unit_test(test_sessions),
+        cmocka_unit_test(test_sessions_that_are_many),
         cmocka_unit_test(test_failures_say_what_to_do),
         cmocka_unit_test(test_receipts),
         cmocka_unit_test(test_dates),
