@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import time
 
@@ -121,3 +122,24 @@ def test_refusals_come_back_as_they_are(site, proxy, work):
     assert done.stdout.rsplit("\n", 1)[1] == "401", done.stdout + done.stderr
     assert curl(proxy, f"https://localhost:{proxy[0]}/v1/recordings").stdout.rsplit("\n", 1)[1] == "404"
     assert site.ls() == []
+
+
+@pytest.mark.parametrize("size", [100, 3_000_000])
+def test_a_camera_that_closes_behind_its_last_byte(site, proxy, size):
+    """It never looks at the answer; what it has sent whole is sealed all the same."""
+    data, context = os.urandom(size), ssl.create_default_context(cafile=proxy[1] / "cert.pem")
+    context.maximum_version = ssl.TLSVersion.TLSv1_2  # 1.3 sends tickets: closing with them unread resets the connection
+    with socket.create_connection(("localhost", proxy[0])) as plain, context.wrap_socket(plain, server_hostname="localhost") as s:
+        s.sendall(f"PUT /upload/a.mp4 HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {site.token}\r\n"
+                  f"Content-Length: {size}\r\n\r\n".encode() + data)
+    row, = site.wait_sealed(1)
+    assert row["digest"] == hashlib.sha256(data).hexdigest()
+
+
+def test_the_same_without_a_proxy(site):
+    data = [os.urandom(size) for size in (1, 70_000, 3_000_000)]
+    for one in data:
+        with socket.create_connection(("127.0.0.1", site.port)) as s:
+            s.sendall(f"PUT /upload/a.mp4 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.token}\r\n"
+                      f"Content-Length: {len(one)}\r\n\r\n".encode() + one)
+    assert {row["digest"] for row in site.wait_sealed(3)} == {hashlib.sha256(one).hexdigest() for one in data}
