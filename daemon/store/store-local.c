@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/capability.h>
 #include <sys/file.h>
@@ -19,6 +20,10 @@
 #include "base/json.h"
 #include "store/store-internal.h"
 #include "store/store-read.h"
+
+#define LOCK_PID_SIZE   32
+#define LOCK_TRIES      40
+#define LOCK_PAUSE_USEC 50000
 
 const char *const store_object_files[OBJECT_FIXED_FILES] = {
     OBJECT_NAMASTE,      "inventory.json",           OBJECT_SIDECAR,
@@ -68,24 +73,41 @@ static int open_folder(struct store *s, const char *name, mode_t mode, bool crea
     return 0;
 }
 
+/* The process that took the lock last, as text; "" = not known. */
+static void read_holder(const struct store *s, char ret[LOCK_PID_SIZE])
+{
+    ssize_t n = fd_pread_full(s->lock_fd, ret, LOCK_PID_SIZE - 1, 0);
+
+    ret[MAX(n, 0)] = 0;
+    ret[strcspn(ret, "\n")] = 0;
+}
+
+/* A process that was killed while it started a program leaves the lock to that for the moment before its exec. */
+static bool has_just_ended(const char *pid)
+{
+    int n = atoi(pid);
+
+    return n > 0 && kill((pid_t)n, 0) < 0 && errno == ESRCH;
+}
+
 static int take_lock(struct store *s, struct error *err)
 {
-    char pid[32];
+    char pid[LOCK_PID_SIZE];
     int n;
 
     s->lock_fd = openat(s->archive_fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (s->lock_fd < 0)
         return error_errno(err, -errno, s->archive, "cannot open file lock");
-    if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+    for (int tries = 0; flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0; tries++) {
         if (errno != EWOULDBLOCK)
             return error_errno(err, -errno, s->archive, "cannot lock file lock");
-        n = (int)fd_pread_full(s->lock_fd, pid, sizeof pid - 1, 0);
-        pid[MAX(n, 0)] = 0;
-        pid[strcspn(pid, "\n")] = 0;
-        return error_set(
-            err, STORE_E_LOCKED, s->archive,
-            "another daemon (process %s) has this archive; stop it first, or name another folder",
-            *pid ? pid : "unknown");
+        read_holder(s, pid);
+        if (tries >= LOCK_TRIES || !has_just_ended(pid))
+            return error_set(
+                err, STORE_E_LOCKED, s->archive,
+                "another daemon (process %s) has this archive; stop it first, or name another folder",
+                *pid ? pid : "unknown");
+        usleep(LOCK_PAUSE_USEC);
     }
     n = snprintf(pid, sizeof pid, "%d\n", (int)getpid());
     /* the number is for people only; the lock is what counts */

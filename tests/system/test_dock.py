@@ -489,11 +489,11 @@ def test_one_missing_card_does_not_hold_up_the_others(daemon, station, card):
     assert_arrived(daemon, station, files)
 
 
-def test_unit_is_well_formed(tmp_path, build):
+def test_unit_is_well_formed(tmp_path):
     text = (ROOT / "contrib/systemd/liuhen-dock@.service").read_text(encoding="utf-8")
     if not shutil.which("systemd-analyze"):
         pytest.skip("systemd-analyze is not installed")
-    (tmp_path / "liuhen-dock@.service").write_text(text.replace("@BINDIR@", str(build)), encoding="utf-8")
+    (tmp_path / "liuhen-dock@.service").write_text(text.replace("@BINDIR@", "/usr/bin").replace("/usr/bin/liuhen ", "/usr/bin/true "), encoding="utf-8")
     done = subprocess.run(["systemd-analyze", "verify", "--man=no", str(tmp_path / "liuhen-dock@sdb1.service")],
                           capture_output=True, text=True, check=False)
     assert "liuhen-dock" not in done.stderr, done.stderr

@@ -105,7 +105,7 @@ def machine(work, uploads):
 @pytest.fixture
 def receiver(make_daemon, uploads):
     return make_daemon(config={"folders": [
-        {"path": str(uploads), "name": "uploads", "per_device": True, "quiet": "1 s", "settle": "200 ms"}]}).start()
+        {"path": str(uploads), "name": "uploads", "per_device": True, "quiet": "3 s", "settle": "200 ms"}]}).start()
 
 
 def recipe(name, machine, **changes):
@@ -164,7 +164,7 @@ def ftp(machine):
 
 def lftp(port, script, user="C-0001", password=PASSWORD, **kwargs):
     settings = ("set ssl:verify-certificate no; set ftp:ssl-force yes; set ftp:ssl-protect-data yes; set net:max-retries 3; "
-                "set net:timeout 10; set cmd:fail-exit yes; ")
+                "set net:timeout 60; set cmd:fail-exit yes; ")
     environment = {**os.environ, "LFTP_PASSWORD": password, "HOME": "/nonexistent"}
     return subprocess.run(["lftp", "-c", f"{settings} open --env-password -u {user} -p {port} ftp://127.0.0.1; {script}"],
                           capture_output=True, text=True, timeout=60, check=False, env=environment, stdin=subprocess.DEVNULL,
@@ -219,8 +219,8 @@ def sftp(machine):
     machine.run(ROOT / "contrib/sshd/add-device", "c-0001", f"{key}.pub", env={**os.environ, "UPLOADS": "/srv/uploads"})
     match = recipe("sshd/liuhen-sftp.conf", machine, replace=[("/srv/uploads/sftp", "/srv/uploads")])
     conf = machine.folder / "sshd_config"
-    conf.write_text(f"Port {port}\nListenAddress 127.0.0.1\nHostKey {machine.folder}/host\nPidFile none\nUsePAM no\n"
-                    f"Subsystem sftp internal-sftp\nInclude {match}\n")
+    conf.write_text(f"Port {port}\nListenAddress 127.0.0.1\nHostKey \"{machine.folder}/host\"\nPidFile none\nUsePAM no\n"
+                    f"Subsystem sftp internal-sftp\nInclude \"{match}\"\n")
     os.makedirs("/run/sshd", mode=0o755, exist_ok=True)  # sshd's own empty folder, as its package makes it
     machine.start(sshd, "-D", "-e", "-f", conf, port=port)
     return port, key
