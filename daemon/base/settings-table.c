@@ -133,6 +133,9 @@ static const struct config_row rows[] = {
      .help = "An unfinished resumable upload is thrown away when nothing has come for so long."},
     {.path = "uploads.waiting", .type = CONFIG_INTEGER, .offset = AT(uploads.waiting), .min = 1, .max = 100000,
      .fallback = "1000", .reloadable = true, .help = "Unfinished resumable uploads that one device may have."},
+    {.path = "uploads.silent", .type = CONFIG_DURATION, .offset = AT(uploads.silent_usec), .min = USEC_PER_MSEC,
+     .max = USEC_PER_DAY, .fallback = "2 s", .reloadable = true,
+     .help = "When a client comes again for an upload whose last connection has been silent for so long, that one is cut."},
 
     {.path = "devices", .type = CONFIG_SECTION, .help = "Devices that deliver by themselves; `liuhen device` registers them."},
     {.path = "devices.silent", .type = CONFIG_DURATION, .offset = AT(devices.silent_usec), .min = 0, .max = 3660 * USEC_PER_DAY,

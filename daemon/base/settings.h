@@ -103,6 +103,7 @@ struct settings {
         uint64_t max_bytes;  /* of one */
         int64_t expire_usec; /* an unfinished one, after its last byte */
         int64_t waiting;     /* unfinished ones at most, a device */
+        int64_t silent_usec; /* after which a request that writes gives way to another one */
     } uploads;
     struct {
         int64_t silent_usec; /* 0 = never */

@@ -9,12 +9,28 @@
 #include "doors/tus-headers.h"
 #include "doors/tus-internal.h"
 
+#define PATIENCE_USEC (5 * USEC_PER_SEC) /* for a request that was cut to give its upload back */
+
 /* Return: as upload_state. */
 static int get_state(const struct knock *k, struct upload_state *ret, struct error *err)
 {
     if (!ulid_is_valid(k->args[0]))
         return error_set(err, UPLOAD_E_NONE, k->args[0], "is no upload; give the Location of one");
     return upload_state(k->context->intake, k->args[0], k->owner, ret, err);
+}
+
+/* A client whose connection has died without a word comes again, while the server still waits for the rest of its last request. That one
+ * is cut then, and what it has brought is kept; one whose bytes are flowing goes on, and the newcomer hears 423. */
+static void relieve(const struct knock *k)
+{
+    upload_relieve(k->context->intake, k->args[0], k->owner, PATIENCE_USEC);
+}
+
+static bool cut_silent(void *userdata)
+{
+    const struct knock *k = userdata;
+
+    return http_cut_silent(k->request, k->settings->uploads.silent_usec);
 }
 
 /* Whether all bytes are here, but the seal could not be made yet. Until it is, the upload says that it is busy: a client takes a whole
@@ -77,8 +93,10 @@ static bool open_at(struct knock *k, int64_t offset, int64_t length, struct http
     struct tus *t = k->state;
     int64_t body = k->request->body_bytes;
     struct error err = ERROR_INIT;
-    int r = get_state(k, &state, &err);
+    int r;
 
+    relieve(k);
+    r = get_state(k, &state, &err);
     if (r != 0 && !(r == UPLOAD_E_BUSY && waits_for_seal(&state)))
         return tus_fail(answer, r, &err);
     if (state.final)
@@ -96,6 +114,7 @@ static bool open_at(struct knock *k, int64_t offset, int64_t length, struct http
         return begin_sealed(k, &state, offset, answer);
     if (r != 0)
         return tus_fail(answer, r, &err);
+    upload_set_cut(t->upload, cut_silent, k);
     return set_length(k, &state, length, answer) && tus_expect(k, answer);
 }
 
@@ -199,8 +218,10 @@ static void finish_head(struct knock *k, struct http_answer *answer)
 {
     _cleanup_(upload_state_done) struct upload_state state = {.bytes = -1};
     struct error err = ERROR_INIT;
-    int r = look(k, &state, &err);
+    int r;
 
+    relieve(k);
+    r = look(k, &state, &err);
     if (r == 0)
         http_answer_text(answer, 200, NULL, NULL);
     else
@@ -254,6 +275,7 @@ static void finish_delete(struct knock *k, struct http_answer *answer)
     struct error err = ERROR_INIT;
     int r = UPLOAD_E_NONE;
 
+    relieve(k);
     if (ulid_is_valid(k->args[0]))
         r = upload_end(k->context->intake, k->args[0], k->owner, &err);
     else

@@ -52,6 +52,12 @@ size_t http_headers_each(const struct http_request *r, const char *prefix,
                          void (*on_header)(void *userdata, const char *name, const char *value),
                          void *userdata);
 
+/* Ends the body of a request from outside when nothing of it has come for silent_usec, although the service was waiting for more: the
+ * connection is cut, and its own thread calls close() soon. Bytes that have reached this machine count as come, also those of a
+ * part that cannot be handed over yet. From any thread, but only until close() has returned: close() sees to it that nobody calls
+ * this any more. Return: whether it has been cut, now or before. */
+bool http_cut_silent(const struct http_request *r, int64_t silent_usec);
+
 /* ---- answers ---------------------------------------------------------------------------------------------------------- */
 
 #define HTTP_HEADERS_MAX 128 /* Swift objects may have 90 values of metadata */

@@ -36,6 +36,7 @@ struct connection {
     pthread_mutex_t lock; /* of what follows: the connection's thread writes, the watcher reads */
     enum phase phase;
     int64_t since_usec;  /* when the phase began */
+    int64_t heard_usec;  /* when the client's turn last began: bytes were taken, or the body was asked for */
     int64_t client_usec; /* of the client's time, in this window, before since_usec */
     uint64_t bytes;      /* of the body, in this window */
     uint64_t

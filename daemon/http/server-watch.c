@@ -12,6 +12,7 @@
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -20,14 +21,20 @@
 #define TICK_USEC USEC_PER_SEC
 #define KEEP_USEC (10 * USEC_PER_SEC)
 
+/* What TCP knows of a connection. Return: false on a unix socket. */
+static bool ask_tcp(const struct connection *c, struct tcp_info *ret)
+{
+    socklen_t size = sizeof *ret;
+
+    *ret = (struct tcp_info){0};
+    return c->peer.kind != HTTP_UNIX && getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, ret, &size) == 0;
+}
+
 static uint64_t bytes_received(const struct connection *c)
 {
-    struct tcp_info info = {0};
-    socklen_t size = sizeof info;
+    struct tcp_info info;
 
-    if (c->peer.kind == HTTP_UNIX || getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) < 0)
-        return 0;
-    return info.tcpi_bytes_received;
+    return ask_tcp(c, &info) ? info.tcpi_bytes_received : 0;
 }
 
 int64_t connection_phase(struct connection *c, enum phase phase)
@@ -46,7 +53,7 @@ int64_t connection_phase(struct connection *c, enum phase phase)
         c->headers_usec = 0;
     }
     c->phase = phase;
-    c->since_usec = now;
+    c->since_usec = c->heard_usec = now;
     pthread_mutex_unlock(&c->lock);
     return now;
 }
@@ -58,7 +65,7 @@ int64_t connection_took(struct connection *c, size_t bytes)
     pthread_mutex_lock(&c->lock);
     c->bytes += bytes;
     c->phase = PHASE_BODY;
-    c->since_usec = now;
+    c->since_usec = c->heard_usec = now;
     pthread_mutex_unlock(&c->lock);
     return now;
 }
@@ -69,6 +76,34 @@ static void cut(struct connection *c)
 {
     c->cut = true;
     shutdown(c->fd, SHUT_RDWR);
+}
+
+/* For how long nothing has come. Of a record of TLS or the head of a chunk the service hears only when it is whole, and of what waits in
+ * the socket when its thread has had its turn; TCP knows of both. */
+static int64_t silent_for(const struct connection *c)
+{
+    int64_t silent = clock_monotonic_usec() - c->heard_usec;
+    struct tcp_info info;
+    int unread = 0;
+
+    if (ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0)
+        return 0;
+    if (ask_tcp(c, &info))
+        silent = MIN(silent, (int64_t)info.tcpi_last_data_recv * USEC_PER_MSEC);
+    return silent;
+}
+
+bool http_cut_silent(const struct http_request *r, int64_t silent_usec)
+{
+    struct connection *c = ((const struct exchange *)r->impl)->connection;
+    bool gone;
+
+    pthread_mutex_lock(&c->lock);
+    if (!c->cut && c->phase == PHASE_BODY && silent_for(c) >= silent_usec)
+        cut(c);
+    gone = c->cut;
+    pthread_mutex_unlock(&c->lock);
+    return gone;
 }
 
 /* How many connections count against the newcomer's limit, and which of them has asked for nothing for the longest time. */

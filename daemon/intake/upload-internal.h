@@ -100,7 +100,10 @@ struct upload {
     struct hasher *request_hasher; /* its state then, where digests are to be compared */
 
     /* under uploads.lock */
-    bool held;    /* by a handle, or by somebody who takes it away */
+    bool held;                   /* by a handle, or by somebody who takes it away */
+    bool leaving;                /* its handle is being freed: it is not held much longer */
+    bool (*cut)(void *userdata); /* ends the request of the handle; NULL: cannot be ended */
+    void *cut_userdata;
     bool listed;  /* in the table */
     bool sealing; /* in the sealer's hands */
     bool sealed;
@@ -177,7 +180,7 @@ int upload_info_read(struct intake *in, const char *id, struct upload_info *ret)
 
 struct uploads {
     pthread_mutex_t lock;
-    pthread_cond_t changed; /* CLOCK_MONOTONIC: a seal has ended, or all is to stop */
+    pthread_cond_t changed; /* CLOCK_MONOTONIC: a seal has ended, one is held no more, or all is to stop */
     void *tree;             /* of resumable ones by id */
     /* the keeper (upload-keeper.c) */
     pthread_t thread;
@@ -199,6 +202,7 @@ struct upload *uploads_find(struct uploads *all, const char *id);
 int uploads_look_up(struct uploads *all, const char *id, const char *owner, struct upload **ret,
                     struct error *err);
 bool upload_has_expired(const struct upload *u, int64_t now_usec);
+void uploads_wait(struct uploads *all, int64_t until_usec); /* for a change; also returns without */
 /* Holds it, with a reference for whoever does. Return: 0, UPLOAD_E_BUSY. */
 int upload_hold(struct upload *u, struct error *err);
 /* After a seal that came to nothing: when it is tried again by itself, ever more slowly. */

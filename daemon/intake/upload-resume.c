@@ -430,6 +430,8 @@ void upload_let_go(struct upload *u)
 
     pthread_mutex_lock(&all->lock);
     mine = !u->sealed && !u->sealing;
+    u->leaving = true;
+    u->cut = NULL;
     pthread_mutex_unlock(&all->lock);
     if (mine && u->file.fd >= 0)
         end_request(u);
@@ -443,7 +445,8 @@ void upload_let_go(struct upload *u)
         upload_show_offset(u);
     }
     pthread_mutex_lock(&all->lock);
-    u->held = false;
+    u->held = u->leaving = false;
+    pthread_cond_broadcast(&all->changed);
     pthread_mutex_unlock(&all->lock);
     uploads_kick(all);
 }

@@ -240,13 +240,6 @@ int upload_hand_over(struct upload *u, struct error *err)
 
 /* ---- waiting ------------------------------------------------------------------------------------------------------------ */
 
-static void wait_until(struct uploads *all, int64_t usec)
-{
-    struct timespec at = {usec / USEC_PER_SEC, usec % USEC_PER_SEC * NSEC_PER_USEC};
-
-    (void)pthread_cond_timedwait(&all->changed, &all->lock, &at);
-}
-
 /* Return: 0 it has ended, -EAGAIN, -ECANCELED: it goes on by itself. */
 static int wait_for_seal(struct upload *u, struct error *err)
 {
@@ -260,7 +253,7 @@ static int wait_for_seal(struct upload *u, struct error *err)
             stopping = true;
             until = MIN(until, clock_monotonic_usec() + STOPPING_USEC);
         }
-        wait_until(all, until);
+        uploads_wait(all, until);
     }
     sealing = u->sealing;
     pthread_mutex_unlock(&all->lock);

@@ -209,6 +209,47 @@ void upload_unhold(struct upload *u)
     upload_unref(u);
 }
 
+void uploads_wait(struct uploads *all, int64_t until_usec)
+{
+    struct timespec at = {until_usec / USEC_PER_SEC, until_usec % USEC_PER_SEC * NSEC_PER_USEC};
+
+    (void)pthread_cond_timedwait(&all->changed, &all->lock, &at);
+}
+
+void upload_set_cut(struct upload *u, bool (*cut)(void *userdata), void *userdata)
+{
+    pthread_mutex_lock(&u->in->uploads->lock);
+    u->cut = cut;
+    u->cut_userdata = userdata;
+    pthread_mutex_unlock(&u->in->uploads->lock);
+}
+
+/* Asked again whenever something has changed: somebody else may hold it by then. */
+static bool will_be_given_back(struct upload *u)
+{
+    return u->held && (u->leaving || (u->cut && u->cut(u->cut_userdata)));
+}
+
+void upload_relieve(struct intake *in, const char *id, const char *owner, int64_t patience_usec)
+{
+    struct uploads *all = in->uploads;
+    int64_t until = clock_monotonic_usec() + patience_usec;
+    struct upload *u = NULL;
+    struct error ignored;
+
+    pthread_mutex_lock(&all->lock);
+    if (uploads_look_up(all, id, owner, &u, &ignored) == 0 && will_be_given_back(u)) {
+        u->refs++;
+        while (will_be_given_back(u) && clock_monotonic_usec() < until && !atomic_load(&in->stopping))
+            uploads_wait(all, until);
+    } else {
+        u = NULL;
+    }
+    pthread_mutex_unlock(&all->lock);
+    if (u)
+        upload_unref(u);
+}
+
 void upload_try_later(struct upload *u)
 {
     u->retry_usec = clock_monotonic_usec() + (RETRY_MIN_USEC << MIN(u->tries, RETRY_DOUBLED));

@@ -119,6 +119,15 @@ int upload_create(struct intake *in, const struct upload_origin *origin, const c
 int upload_resume(struct intake *in, const char *id, const char *owner, int64_t offset, struct upload **ret,
                   struct error *err);
 
+/* How others may end the request that writes, whose client has perhaps vanished without a word. cut: ends it if it has been silent, so
+ * that its own thread calls upload_free soon. Return: whether it ends. Called by other threads, under the lock of all uploads, so it
+ * neither blocks nor calls anything of this header; never once upload_free has begun. */
+void upload_set_cut(struct upload *u, bool (*cut)(void *userdata), void *userdata);
+
+/* Before upload_resume, upload_state or upload_end, for who may call them: where a silent request holds the upload, ends it and waits until
+ * it was given back, with what came kept as by upload_free; at most patience_usec. How it stands then the next call says. */
+void upload_relieve(struct intake *in, const char *id, const char *owner, int64_t patience_usec);
+
 const char *upload_id(const struct upload *u);
 int64_t upload_offset(const struct upload *u);
 

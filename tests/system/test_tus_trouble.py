@@ -49,6 +49,8 @@ def staging(daemon):
 # ---- two at once, and nobody ----
 
 def test_two_writers(daemon):
+    daemon.write_config(uploads={"silent": "1 h"})  # test_tus_stall.py has those that are cut
+    daemon.reload()
     tus = Tus(daemon)
     url = tus.made(len(DATA))
     with tus.begin("PATCH", url, {"Upload-Offset": 0, "Content-Type": OFFSET, "Content-Length": len(DATA)}, DATA[:100_000]) as first:

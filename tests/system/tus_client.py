@@ -59,12 +59,14 @@ def checksum(algorithm, data):
 
 
 class Tus:
-    """Requests to one daemon. address: (host, port), or None for its unix socket."""
+    """Requests to one daemon. address: (host, port), or None for its unix socket; context: for TLS there."""
 
-    def __init__(self, daemon, address=None, token=None, timeout=60):
-        self.daemon, self.address, self.token, self.timeout = daemon, address, token, timeout
+    def __init__(self, daemon, address=None, token=None, timeout=60, context=None):
+        self.daemon, self.address, self.token, self.timeout, self.context = daemon, address, token, timeout, context
 
     def connection(self):
+        if self.context:
+            return http.client.HTTPSConnection(*self.address, timeout=self.timeout, context=self.context)
         if self.address:
             return http.client.HTTPConnection(*self.address, timeout=self.timeout)
         return UnixConnection(self.daemon.socket, self.timeout)
@@ -142,6 +144,8 @@ class Tus:
             head += f"{name}: {value}\r\n"
         if self.address:
             sock = socket.create_connection(self.address, self.timeout)
+            if self.context:
+                sock = self.context.wrap_socket(sock, server_hostname=self.address[0])
         else:
             sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             sock.settimeout(self.timeout)
@@ -182,12 +186,13 @@ def installed_client():
 class Client:
     """Runs tests/tus/upload.js against a daemon."""
 
-    def __init__(self, daemon, modules, work, address=None, token=None):
-        self.daemon, self.modules, self.work, self.address, self.token = daemon, modules, work, address, token
+    def __init__(self, daemon, modules, work, address=None, token=None, ca=None):
+        """ca: a file with the authority of the server's certificate; it speaks TLS then."""
+        self.daemon, self.modules, self.work, self.address, self.token, self.ca = daemon, modules, work, address, token, ca
 
     def command(self, file, options=None, **job):
         host = f"{self.address[0]}:{self.address[1]}" if self.address else "localhost"
-        options = {"endpoint": f"http://{host}/tus", **(options or {})}
+        options = {"endpoint": f"{'https' if self.ca else 'http'}://{host}/tus", **(options or {})}
         if self.token:
             options["headers"] = {"Authorization": f"Bearer {self.token}"}
         job.update(modules=str(self.modules), file=str(file), options=options)
@@ -195,16 +200,19 @@ class Client:
             job["socket"] = str(self.daemon.socket)
         return ["node", str(ROOT / "tests/tus/upload.js"), json.dumps(job)]
 
+    def environment(self):
+        return {**os.environ, **({"NODE_EXTRA_CA_CERTS": str(self.ca)} if self.ca else {})}
+
     def start(self, file, options=None, **job):
         return subprocess.Popen(self.command(file, options, **job), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-                                cwd=self.work)
+                                cwd=self.work, env=self.environment())
 
     def run(self, file, options=None, stdin=None, **job):
         """Uploads; returns (exit code, the lines that were said). stdin: a file to send as a stream instead."""
         job["stdin"] = stdin is not None
         with open(stdin or os.devnull, "rb") as source:
             done = subprocess.run(self.command(file, options, **job), stdin=source, capture_output=True, text=True, cwd=self.work,
-                                  timeout=300, check=False)
+                                  env=self.environment(), timeout=300, check=False)
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         assert done.returncode != 0 or "success" in lines[-1], done
         return done.returncode, lines

@@ -53,6 +53,7 @@ struct fixture {
     unsigned begun, finished, refused, closed_whole, closed_cut, streams_closed, waiting;
     uint64_t taken;
     bool go_on;
+    const struct http_request *latest; /* the request that came last, until it is closed */
 };
 
 struct visit {
@@ -94,6 +95,34 @@ static inline _unused_ void fixture_let_go_on(struct fixture *f)
     pthread_mutex_unlock(&f->lock);
 }
 
+/* Waits until so many bytes of bodies were taken; fails after a long time. */
+static inline _unused_ void fixture_await_bytes(struct fixture *f, uint64_t n)
+{
+    struct timespec until;
+    bool there;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += FIXTURE_WAIT_USEC / USEC_PER_SEC;
+    pthread_mutex_lock(&f->lock);
+    while (f->taken < n && pthread_cond_timedwait(&f->changed, &f->lock, &until) == 0)
+        ;
+    there = f->taken >= n;
+    pthread_mutex_unlock(&f->lock);
+    if (!there)
+        fail_msg("%llu bytes did not come", (unsigned long long)n);
+}
+
+/* http_cut_silent of the latest request, as a service calls it: close() cannot return meanwhile. False when there is none. */
+static inline _unused_ bool fixture_cut_silent(struct fixture *f, int64_t silent_usec)
+{
+    bool cut;
+
+    pthread_mutex_lock(&f->lock);
+    cut = f->latest && http_cut_silent(f->latest, silent_usec);
+    pthread_mutex_unlock(&f->lock);
+    return cut;
+}
+
 static inline _printf_(3, 4) void fixture_say(struct http_answer *a, unsigned status, const char *format, ...)
 {
     char *text = NULL;
@@ -119,6 +148,9 @@ static inline bool fixture_begin(void *userdata, const struct http_request *requ
 
     v->request = request;
     *ret_state = v;
+    pthread_mutex_lock(&f->lock);
+    f->latest = request;
+    pthread_mutex_unlock(&f->lock);
     fixture_count(f, &f->begun);
     if (!fixture_is(v, "/refuse"))
         return true;
@@ -228,7 +260,12 @@ static inline void fixture_finish(void *userdata, void *state, struct http_answe
 static inline void fixture_close(void *userdata, void *state, bool whole)
 {
     struct fixture *f = userdata;
+    struct visit *v = state;
 
+    pthread_mutex_lock(&f->lock);
+    if (f->latest == v->request)
+        f->latest = NULL;
+    pthread_mutex_unlock(&f->lock);
     free(state); /* a second close is found by the address sanitizer, and by the counters */
     fixture_count(f, whole ? &f->closed_whole : &f->closed_cut);
 }

@@ -133,6 +133,107 @@ static void the_unix_socket_is_not_watched(void **state)
     fixture_free(f);
 }
 
+/* ---- cut by others ---- */
+
+#define PARTLY "PUT /sink HTTP/1.1\r\nHost: x\r\nContent-Length: 100000\r\n\r\nabc"
+
+static struct fixture *start_patient(void)
+{
+    struct http_options options = fixture_options();
+
+    return fixture_new(&options);
+}
+
+/* Until its thread waits for the client again: what was taken last is then behind it. */
+static void await_cut(struct fixture *f)
+{
+    bool was_cut = false;
+
+    for (int i = 0; i < 3000 && !was_cut; i++) {
+        was_cut = fixture_cut_silent(f, 0);
+        nap(was_cut ? 0 : 10);
+    }
+    assert_true(was_cut);
+}
+
+static void silent_ones_are_cut_when_asked(void **state)
+{
+    static const enum http_kind kinds[] = {HTTP_LOOPBACK, HTTP_UNIX};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
+        struct fixture *f = start_patient();
+        int fd = fixture_dial(f, kinds[i]);
+
+        fixture_put(fd, PARTLY);
+        fixture_await_bytes(f, 3);
+        assert_false(fixture_cut_silent(f, USEC_PER_HOUR));
+        await_cut(f);
+        assert_true(fixture_ended(fd));
+        fixture_await(f, &f->closed_cut, 1);
+        assert_false(fixture_cut_silent(f, 0)); /* it is no more */
+        close(fd);
+        fixture_free(f);
+    }
+}
+
+/* Neither in the service's time nor when all bytes are here. */
+static void busy_services_are_not_cut(void **state)
+{
+    static const char *const paths[] = {"/hold", "/wait"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+        struct fixture *f = start_patient();
+        int fd = fixture_dial(f, HTTP_LOOPBACK);
+        char text[200];
+        struct reply r;
+
+        snprintf(text, sizeof text, "PUT %s HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nabcd", paths[i]);
+        fixture_put(fd, text);
+        fixture_await(f, &f->waiting, 1);
+        assert_false(fixture_cut_silent(f, 0));
+        fixture_let_go_on(f);
+        fixture_get(fd, false, &r);
+        assert_int_equal(r.status, 200);
+        reply_done(&r);
+        close(fd);
+        fixture_free(f);
+    }
+}
+
+/* What is less than a piece for the service has come all the same: here a part of a chunk's head. */
+static void bytes_under_way_are_not_silence(void **state)
+{
+    struct fixture *f = start_patient();
+    int fd = fixture_dial(f, HTTP_LOOPBACK);
+
+    fixture_put(fd, "PUT /sink HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+    fixture_await_bytes(f, 3);
+    nap(5000);
+    fixture_put(fd, "5");
+    assert_false(fixture_cut_silent(f, 5 * USEC_PER_SEC));
+    await_cut(f);
+    fixture_await(f, &f->closed_cut, 1);
+    close(fd);
+    fixture_free(f);
+}
+
+/* The client goes, is cut, or both at once. */
+static void cut_while_it_goes(void **state)
+{
+    struct fixture *f = start_patient();
+
+    for (unsigned i = 0; i < 200; i++) {
+        int fd = fixture_dial(f, i % 2 ? HTTP_LOOPBACK : HTTP_UNIX);
+
+        fixture_put(fd, PARTLY);
+        if (i % 3)
+            fixture_await_bytes(f, 3);
+        close(fd);
+        (void)fixture_cut_silent(f, 0);
+    }
+    fixture_free(f);
+}
+
 static int ask_from(const struct fixture *f, const char *from)
 {
     int fd = fixture_dial_from(f, HTTP_LOOPBACK, from), status;
@@ -232,6 +333,10 @@ int main(void)
         cmocka_unit_test(stalled_bodies_are_cut),
         cmocka_unit_test(the_service_may_take_its_time),
         cmocka_unit_test(the_unix_socket_is_not_watched),
+        cmocka_unit_test(silent_ones_are_cut_when_asked),
+        cmocka_unit_test(busy_services_are_not_cut),
+        cmocka_unit_test(bytes_under_way_are_not_silence),
+        cmocka_unit_test(cut_while_it_goes),
         cmocka_unit_test(idle_ones_make_room),
         cmocka_unit_test(busy_ones_do_not),
         cmocka_unit_test(many_connections_are_not_kept),
