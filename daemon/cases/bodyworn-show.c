@@ -129,7 +129,8 @@ int bodyworn_show(struct db *db, const char *recording, json_t *shown, struct er
     _cleanup_(bodyworn_container_done) struct bodyworn_container c = {0};
     _cleanup_(bodyworn_object_done) struct bodyworn_object object = {0};
     _cleanup_json_ json_t *o = json_object();
-    int r = bodyworn_object_of(db, recording, &object, err);
+    int r = bodyworn_object_of(db, recording, json_get_string(json_get_object(shown, "arrival"), "device_id"),
+                               &object, err);
 
     if (r == BODYWORN_E_NONE)
         return 0;

@@ -85,16 +85,18 @@ int place_bodyworn(struct db *db, const char *recording, json_t *arrival, struct
 {
     _cleanup_(bodyworn_container_done) struct bodyworn_container c = {0};
     _cleanup_(bodyworn_object_done) struct bodyworn_object o = {0};
-    const char *door = json_get_string(arrival, "door");
+    const char *door = json_get_string(arrival, "door"), *device = json_get_string(arrival, "device_id");
     json_t *sidecar;
     int r;
 
     if (!door || strcmp(door, "bodyworn") != 0)
         return 0;
-    r = bodyworn_object_of(db, recording, &o, err);
+    r = bodyworn_object_of(db, recording, device, &o, err);
     if (r == BODYWORN_E_NONE) /* the act about the object has not come yet */
         return 0;
     r = r != 0 ? r : bodyworn_container_read(db, o.container, &c, err);
+    if (r == 0 && (!device || strcmp(c.device, device) != 0)) /* only whoever brought it speaks for it */
+        return 0;
     r = r != 0 ? r : place_bodyworn_sidecar(db, &c, &o, &sidecar, err);
     return r != 0 ? r : json_set_take(arrival, "sidecar", sidecar);
 }

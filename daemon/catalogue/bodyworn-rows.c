@@ -131,12 +131,16 @@ int bodyworn_object_find(struct db *db, const char *container, const char *name,
     return r != 0 ? r : read_object(st, row, ret, err);
 }
 
-int bodyworn_object_of(struct db *db, const char *recording, struct bodyworn_object *ret, struct error *err)
+int bodyworn_object_of(struct db *db, const char *recording, const char *device, struct bodyworn_object *ret,
+                       struct error *err)
 {
     struct db_stmt *st;
     bool row;
-    int r =
-        sql_query(db, &st, &row, err, OBJECT "WHERE recording = $1 ORDER BY leaf LIMIT 1", "t", recording);
+    int r = sql_query(
+        db, &st, &row, err,
+        OBJECT "WHERE recording = $1 ORDER BY (SELECT CASE WHEN c.device_id = $2 THEN 0 ELSE 1 END FROM "
+               "bodyworn_containers c WHERE c.id = container), leaf LIMIT 1",
+        "tt", recording, device);
 
     return r != 0 ? r : read_object(st, row, ret, err);
 }

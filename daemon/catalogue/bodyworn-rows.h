@@ -38,8 +38,10 @@ int bodyworn_container_find(struct db *db, const char *device, const char *name,
 int bodyworn_container_read(struct db *db, const char *id, struct bodyworn_container *ret, struct error *err);
 int bodyworn_object_find(struct db *db, const char *container, const char *name, struct bodyworn_object *ret,
                          struct error *err);
-/* The first object whose bytes this recording is. */
-int bodyworn_object_of(struct db *db, const char *recording, struct bodyworn_object *ret, struct error *err);
+/* The first object whose bytes this recording is; those of this device (ULID; may be NULL) go before others', who may have sent the same
+ * bytes. */
+int bodyworn_object_of(struct db *db, const char *recording, const char *device, struct bodyworn_object *ret,
+                       struct error *err);
 
 /* What listings narrow down to; texts may be NULL. */
 struct bodyworn_range {

@@ -119,6 +119,26 @@ def test_bad_hosts(door, host):
     assert got.startswith(b"HTTP/1.1 400") and b"X-Auth-Token" not in got
 
 
+def test_nobody_speaks_for_another(make_daemon):
+    """The daemon is killed between seal and row, and another system says that these bytes are its own: whose they are stays as it was."""
+    daemon, url = open_door(make_daemon)
+    keys = [register(daemon, serial)[1] for serial in (SERIAL, "BWS-0002")]
+    own, other = (CameraSystem(url, user, key) for user, key in zip((SERIAL, "BWS-0002"), keys))
+    assert own.container(BOX).status == 201 and other.container(f"mallory_{CAMERA}9_20261123T010507Z").status == 201
+    daemon.stop()
+    daemon.start(env={"LIUHEN_FAIL_AT": "bodyworn.sealed=EIO"})
+    assert own.put(BOX, CLIP, b"data").status == 503
+    answer = other.put(f"mallory_{CAMERA}9_20261123T010507Z", CLIP, b"data")
+    assert answer.status == 201
+    daemon.wait_idle()
+    recording = answer.headers["x-liuhen-recording"]
+    assert daemon.cli("show", recording)["device"] == CAMERA
+    assert own.put(BOX, CLIP, b"data").status == 201
+    shown = daemon.cli("show", recording)
+    assert shown["device"] == CAMERA and shown["officer"] == USER and shown["bodyworn"]["container"] == BOX
+    assert_fsck_clean(daemon)
+
+
 # ---- what cannot be stored ----
 
 @pytest.mark.parametrize("headers", [

@@ -52,8 +52,8 @@ static const char *object_id(char letter)
 
 static json_t *bodyworn_arrival(const char *path)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:s}", "door", "bodyworn", "folder", "", "path", path, "zone",
-                     "UTC", "device", "DOCK-SERIAL");
+    return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "door", "bodyworn", "folder", "", "path", path, "zone",
+                     "UTC", "device", "DOCK-SERIAL", "device_id", DEVICE);
 }
 
 static void test_containers(void **state)
@@ -124,7 +124,7 @@ static void test_objects(void **state)
     OK(act(w, "bodyworn.object", object_id('1'),
            10, /* the older one is described once more: it stays the older one */
            object_facts(BOX, "x.mkv", "clip", first.text, json_object())));
-    OK(bodyworn_object_of(w->db, first.text, &again, &w->err));
+    OK(bodyworn_object_of(w->db, first.text, NULL, &again, &w->err));
     assert_string_equal(again.id, object_id('1'));
     assert_int_equal(count(w, "SELECT count(*) FROM bodyworn_objects WHERE replaced_leaf IS NOT NULL"), 1);
     OK(ids_of_container(w->db, BOX, &ids, &w->err));
