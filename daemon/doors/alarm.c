@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Counting denials (see doors-internal.h): for each address and each device the times of the last ones, as many as make an alarm. So
- * "5 within 10 minutes" is meant exactly, whenever the minutes begin. Who was silent longest gives way to new ones; an alarm is
+ * "5 within 10 minutes" is meant exactly, whenever the minutes begin. Who was silent longest gives way to new ones, alarms last; an alarm is
  * raised once and again only after the time has passed without it, and is shown for a day.
  */
 #include <errno.h>
@@ -50,14 +50,23 @@ struct denials *denials_free(struct denials *d)
     return NULL;
 }
 
-static struct denied *find(struct denials *d, const char *who)
+/* Which of two gives way: an alarm that is still shown only when there is nothing else, or made-up names would push it out. */
+static bool gives_way(const struct denied *a, const struct denied *b, int64_t now_usec)
+{
+    bool shown_a = a->since_usec && a->last_usec > now_usec - SHOWN_USEC;
+    bool shown_b = b->since_usec && b->last_usec > now_usec - SHOWN_USEC;
+
+    return shown_a != shown_b ? shown_b : a->last_usec < b->last_usec;
+}
+
+static struct denied *find(struct denials *d, const char *who, int64_t now_usec)
 {
     struct denied *oldest = &d->list[0];
 
     for (size_t i = 0; i < WHO_MAX; i++) {
         if (strcmp(d->list[i].who, who) == 0)
             return &d->list[i];
-        if (d->list[i].last_usec < oldest->last_usec)
+        if (gives_way(&d->list[i], oldest, now_usec))
             oldest = &d->list[i];
     }
     free(oldest->times);
@@ -89,7 +98,7 @@ bool denials_count(struct denials *d, const struct settings *s, const char *who,
 
     *ret_n = 0;
     pthread_mutex_lock(&d->lock);
-    e = find(d, who);
+    e = find(d, who, now_usec);
     e->alarmed &= e->last_usec > from;
     e->last_usec = now_usec;
     e->total++;

@@ -128,10 +128,14 @@ static bool create(struct knock *k, const struct wish *w, struct http_answer *an
     struct error err = ERROR_INIT;
     int r;
 
-    if (!doors_admit(k->doors, k->device, w->origin.bytes, answer))
+    /* held until the upload is in the table: several at once do not slip past the quota together */
+    if (!doors_admit(k->doors, k->device, w->origin.bytes, answer) ||
+        !doors_hold(k->doors, k->device, (uint64_t)MAX(w->origin.bytes, 0), &t->held, answer))
         return false;
     r = upload_create(k->context->intake, &w->origin, w->metadata, w->concat.kind == TUS_PARTIAL, &t->upload,
                       &err);
+    doors_release(k->doors, k->device, &t->held);
+    t->deferred = w->origin.bytes < 0;
     if (r != 0)
         return refuse_new(k, r, &err, answer);
     t->created = true;

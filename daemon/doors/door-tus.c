@@ -70,6 +70,7 @@ static bool set_length(struct knock *k, const struct upload_state *state, int64_
     struct error err = ERROR_INIT;
     int r;
 
+    t->deferred = length < 0 && state->bytes < 0;
     if (length < 0 || length == state->bytes)
         return true;
     if (state->bytes >= 0)
@@ -81,9 +82,11 @@ static bool set_length(struct knock *k, const struct upload_state *state, int64_
     if (length == 0)
         return tus_refuse(answer, 400, "Upload-Length",
                           "is 0; an empty file is no recording, send files that have bytes");
-    if (!doors_admit(k->doors, k->device, length - state->offset, answer))
+    if (!doors_admit(k->doors, k->device, length - state->offset, answer) ||
+        !doors_hold(k->doors, k->device, (uint64_t)(length - state->offset), &t->held, answer))
         return false;
     r = upload_set_bytes(t->upload, length, &err);
+    doors_release(k->doors, k->device, &t->held);
     return r == 0 || tus_fail(answer, r, &err);
 }
 

@@ -38,12 +38,14 @@ void tus_let_go(struct knock *k, bool failed)
     char id[ULID_LENGTH + 1];
     struct error ignored = ERROR_INIT;
 
-    if (!t || !t->upload)
-        return;
-    memcpy(id, upload_id(t->upload), sizeof id);
-    t->upload = upload_free(t->upload);
-    if (failed && t->created)
-        (void)upload_end(k->context->intake, id, k->owner, &ignored); /* what is left expires */
+    if (t && t->upload) {
+        memcpy(id, upload_id(t->upload), sizeof id);
+        t->upload = upload_free(t->upload);
+        if (failed && t->created)
+            (void)upload_end(k->context->intake, id, k->owner, &ignored); /* what is left expires */
+    }
+    if (t) /* from here on the table of uploads says what it takes */
+        doors_release(k->doors, k->device, &t->held);
 }
 
 void tus_close(struct knock *k, bool whole)
@@ -190,6 +192,11 @@ bool tus_take(struct knock *k, const void *data, size_t size, struct http_answer
         tus_let_go(k, true);
         return tus_refuse(answer, 415, "Content-Type",
                           "must be application/offset+octet-stream where bytes are sent");
+    }
+    t->came += size;
+    if (t->deferred && !doors_hold(k->doors, k->device, t->came, &t->held, answer)) {
+        tus_let_go(k, true);
+        return false;
     }
     r = upload_write(t->upload, data, size, &err);
     if (r == 0)

@@ -14,8 +14,10 @@
 /* A request in hand: knock.state. */
 struct tus {
     struct upload *upload; /* open for writing; NULL: this request writes none */
-    bool created; /* by this request: ended again if it fails, as its sender does not know where it is */
-    bool takes;   /* its body is bytes of the upload */
+    bool created;  /* by this request: ended again if it fails, as its sender does not know where it is */
+    bool takes;    /* its body is bytes of the upload */
+    bool deferred; /* nobody has said how long it will be: its bytes count for the quota as they come */
+    uint64_t came, held; /* in this request; of the device's quota */
 };
 
 /* Makes knock.state. Return: false with the answer filled. */

@@ -102,6 +102,19 @@ def test_quota_counts_what_is_announced(site):
     assert small.patch(deferred, 0, b"x", Upload_Length=700_000).status == 204
 
 
+def test_quota_holds_where_no_length_is_said(site):
+    """Bytes of an upload without a length count as they come, not when it ends."""
+    tus = site.device("CAM-1", quota="100000 B")
+    url = tus.create(Upload_Defer_Length="1")["Location"]
+    assert tus.patch(url, 0, DATA[:60_000]).status == 204
+    answer = tus.patch(url, 60_000, DATA[60_000:150_000])
+    assert answer.status == 429 and answer["Retry-After"], answer
+    assert tus.offset(url) <= 100_000
+    assert tus.delete(url).status == 204
+    url = tus.create(Upload_Defer_Length="1")["Location"]
+    assert tus.patch(url, 0, DATA[:100_000], Upload_Length="100000").status == 204
+
+
 def test_rate(site):
     slow = site.device("CAM-1", rate="3")
     answers = [slow.create(5, bytes([65 + i]) * 5) for i in range(5)]
