@@ -158,7 +158,7 @@ def ftp(machine):
     conf = recipe("vsftpd/vsftpd.conf", machine, replace=[
         ("listen_port=21\n", f"listen_port={port}\nbackground=NO\nlisten_address=127.0.0.1\n"), ("/srv/uploads/ftp", "/srv/uploads"),
         ("pasv_min_port=40000", f"pasv_min_port={low}"), ("pasv_max_port=40200", f"pasv_max_port={low + 20}")])
-    machine.start("vsftpd", conf, port=port)
+    machine.start("vsftpd", conf, port=port, env={"OPENSSL_CONF": str(recipe("vsftpd/openssl.cnf", machine, replace=[]))})
     return port
 
 
