@@ -10,12 +10,22 @@
 #include "api/listeners.h"
 #include "api/views.h"
 #include "api/visit.h"
+#include "base/log.h"
 
 struct api {
     struct api_context context;
     struct listeners listeners;
     struct http_server *server;
 };
+
+static void say_listens(const json_t *addresses)
+{
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach (addresses, i, one)
+        log_event(EVENT_API_LISTENS, "ADDRESS", json_string_value(one), NULL);
+}
 
 int api_new(const struct api_context *context, const struct api_handed *handed, size_t n_handed,
             struct api **ret, struct error *err)
@@ -30,9 +40,12 @@ int api_new(const struct api_context *context, const struct api_handed *handed, 
         return -ENOMEM;
     a->context = *context;
     a->context.views = NULL;
+    a->context.listens = NULL;
     service = visit_service(&a->context);
     r = views_new(&a->context.views);
     r = r != 0 ? r : listeners_open(&a->listeners, s, handed, n_handed, err);
+    if (r == 0 && !(a->context.listens = listeners_addresses(&a->listeners)))
+        r = -ENOMEM;
     if (r != 0)
         return r;
     options = (struct http_options){
@@ -48,6 +61,7 @@ int api_new(const struct api_context *context, const struct api_handed *handed, 
                         err);
     if (r != 0)
         return r;
+    say_listens(a->context.listens);
     *ret = TAKE_PTR(a);
     return 0;
 }
@@ -61,6 +75,7 @@ struct api *api_free(struct api *a)
     http_server_free(a->server);
     listeners_done(&a->listeners);
     views_free(a->context.views);
+    json_decref(a->context.listens);
     free(a);
     return NULL;
 }

@@ -30,6 +30,7 @@ struct api_context {
     struct doors *doors;
     struct intake *intake;
     struct views *views; /* of the API itself */
+    json_t *listens;     /* of the API itself: what listeners_addresses says */
     const struct settings *(*settings)(
         void *userdata); /* the settings in force; valid until the daemon ends */
     json_t *(*status)(

@@ -6,11 +6,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netdb.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/json.h"
 #include "ledger/authority.h"
 
 #define PEM_MAX (256u * 1024)
@@ -172,6 +175,36 @@ int listeners_open(struct listeners *l, const struct settings *s, const struct a
     r = r != 0 ? r : make_tcp(l, s->http.loopback, HTTP_LOOPBACK, err);
     r = r != 0 ? r : make_tcp(l, s->http.tls, HTTP_TLS, err);
     return r != 0 ? r : read_tls(l, s, err);
+}
+
+/* An address that was asked for with port 0, or comes from systemd, is only known to the socket. */
+static json_t *address_of(const struct http_listener *one)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t size = sizeof address;
+    char host[64], port[8];
+
+    if (getsockname(one->fd, (struct sockaddr *)&address, &size) < 0)
+        return json_string("?");
+    if (one->kind == HTTP_UNIX)
+        return json_string(((const struct sockaddr_un *)&address)->sun_path);
+    if (getnameinfo((struct sockaddr *)&address, size, host, sizeof host, port, sizeof port,
+                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+        return json_string("?");
+    return json_sprintf(strchr(host, ':') ? "%s://[%s]:%s" : "%s://%s:%s",
+                        one->kind == HTTP_TLS ? "https" : "http", host, port);
+}
+
+json_t *listeners_addresses(const struct listeners *l)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < l->n && list; i++)
+        if (json_array_append_new(list, address_of(&l->list[i])) < 0) {
+            json_decref(list);
+            return NULL;
+        }
+    return list;
 }
 
 size_t listeners_take(struct listeners *l)

@@ -22,6 +22,8 @@ struct listeners {
 /* Opens all. Owns the fds that are handed over, also on failure. Return: 0, -EINVAL, other negative errno; listeners_done in any case. */
 int listeners_open(struct listeners *l, const struct settings *s, const struct api_handed *handed,
                    size_t n_handed, struct error *err);
+/* What devices and people may call: ["/run/liuhen/liuhen.sock", "http://127.0.0.1:8480", "https://[::]:8443"]. Return: new array, or NULL. */
+json_t *listeners_addresses(const struct listeners *l);
 /* The sockets are somebody else's from here on. Return: how many. */
 size_t listeners_take(struct listeners *l);
 /* Removes the name of a unix socket that we made, if it is still ours. */

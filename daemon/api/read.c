@@ -480,6 +480,7 @@ int handle_status(struct call *c)
         return r;
     c->answer = c->context->status(c->context->userdata);
     r = json_set_take(c->answer, "counts", counts);
+    r = r != 0 ? r : json_set_take(c->answer, "listens", json_deep_copy(c->context->listens));
     r = r != 0 ? r : add_space(c, c->answer);
     r = r != 0 ? r : add_you(c, c->answer);
     r = r != 0 ? r : add_device_overview(c);

@@ -38,6 +38,7 @@
     X(LEDGER_CAUGHT_UP,    NOTICE,  "FROM TO",                "ledger files caught up with the catalogue, {FROM} to {TO} leaves") \
     X(CATALOGUE_BUSY,      WARNING, "REASON",                 "the catalogue does not take writes: {REASON}") \
     X(CATALOGUE_WELL,      NOTICE,  "REASON",                 "the catalogue takes writes again, after: {REASON}") \
+    X(API_LISTENS,         NOTICE,  "ADDRESS",                "{ADDRESS} is open") \
     X(API_DENIED,          WARNING, "WHO ACT REASON",         "{WHO} may not {ACT}: {REASON}") \
     X(API_FAILED,          ERROR,   "ACT REASON",             "{ACT} failed: {REASON}") \
     X(DEVICE_DENIED,       WARNING, "ADDRESS DEVICE REASON",  "a device was refused (from {ADDRESS}, device {DEVICE}): {REASON}") \

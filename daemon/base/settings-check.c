@@ -117,6 +117,34 @@ static int read_address(const char *text, bool *ret_loopback)
     return 0;
 }
 
+/* Names that the server's certificate could not carry, and origins that no browser sends: both would be met by silence. */
+static void check_http_names(const struct settings *s, const struct yaml_node *http,
+                             struct yaml_faults *faults)
+{
+    const struct yaml_node *names = http ? yaml_get(http, "names") : NULL;
+    const struct yaml_node *origins = http ? yaml_get(http, "origins") : NULL;
+    struct in6_addr six;
+
+    for (size_t i = 0; i < s->http.names.n; i++) {
+        const char *name = s->http.names.items[i];
+
+        if (strpbrk(name, "/@[] \t") || (strchr(name, ':') && inet_pton(AF_INET6, name, &six) != 1))
+            yaml_fault(faults, names,
+                       "http.names: '%s' is no host name or address; write for example footage.example.cn or "
+                       "192.0.2.7, without https:// and port",
+                       name);
+    }
+    for (size_t i = 0; i < s->http.origins.n; i++) {
+        const char *origin = s->http.origins.items[i], *host = strstr(origin, "://");
+
+        if (strcmp(origin, "*") != 0 && (!host || host == origin || !host[3] || strpbrk(host + 3, "/ ")))
+            yaml_fault(
+                faults, origins,
+                "http.origins: '%s' is no origin; write for example https://page.example.cn, or * for all",
+                origin);
+    }
+}
+
 static void check_http(const struct settings *s, const struct yaml_node *root, struct yaml_faults *faults)
 {
     const struct yaml_node *http = root ? yaml_get(root, "http") : NULL;
@@ -136,6 +164,7 @@ static void check_http(const struct settings *s, const struct yaml_node *root, s
     if (*s->http.tls && read_address(s->http.tls, &stays) < 0)
         yaml_fault(faults, http ? yaml_get(http, "tls") : NULL,
                    "http.tls: '%s' is not an address and a port; write for example [::]:8443", s->http.tls);
+    check_http_names(s, http, faults);
     /* on the command line they come one after the other */
     if (http && !*s->http.certificate != !*s->http.key)
         yaml_fault(

@@ -73,7 +73,7 @@ static int device_of_key(struct db *db, const struct device_key_row *key, int64_
 static int unknown(const char *what, struct error *err)
 {
     return error_set(err, DEVICES_E_UNKNOWN, "",
-                     "is no %s that is known here; register the device and its "
+                     "the %s is not known here; register the device and its "
                      "key with `liuhen device`",
                      what);
 }

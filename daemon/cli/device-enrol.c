@@ -210,7 +210,8 @@ static int report(const struct enrolling *e)
     print_field("key", "%s", print_text(e->answer, "key"));
     print_field("good until", "%s",
                 print_time(e->cli->zone, json_get_integer(e->answer, "expires", 0), true, when));
-    print_field("files", "%s/%s.key, .pem, .p12, .txt and ca.pem", e->folder, e->name);
+    print_field("files", "%s%s%s.key, .pem, .p12, .txt and ca.pem", e->folder,
+                e->folder[strlen(e->folder) - 1] == '/' ? "" : "/", e->name);
     print_field("password", "%s  (of the .p12; shown this once)", e->password);
     return CLI_OK;
 }

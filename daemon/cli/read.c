@@ -27,6 +27,20 @@ static void print_intake(const json_t *intake)
                     json_get_bool(folder, "present", true) ? "" : "  NOT THERE");
 }
 
+/* The unix socket is no news to whoever asks through it. */
+static void print_network(const json_t *listens)
+{
+    char list[1000] = "";
+    const json_t *one;
+    size_t i;
+
+    json_array_foreach (listens, i, one)
+        if (json_string_length(one) > 0 && *json_string_value(one) != '/')
+            snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s", *list ? " · " : "",
+                     json_string_value(one));
+    print_field("network", "%s", *list ? list : "closed (http in retention.yaml opens it)");
+}
+
 static void print_counts(const json_t *counts)
 {
     char size[PRINT_SIZE_SIZE];
@@ -87,6 +101,7 @@ int cli_status(struct cli *c, int argc, char **argv)
     print_field("archive", "%s, %s free; catalogue in %s", print_text(s, "archive"),
                 print_size(json_get_integer(space, "bytes_free", 0), size), print_text(s, "catalogue"));
     print_intake(json_get_object(s, "intake"));
+    print_network(json_get_array(s, "listens"));
     print_counts(json_get_object(s, "counts"));
     print_field("ledger", "%lld acts", (long long)json_get_integer(s, "leaves", 0));
     print_field("policy", "%s, version %s", print_text(s, "policy"), print_text(s, "policy_version"));

@@ -117,7 +117,13 @@ static int open_tcp(const struct addrinfo *where, const char *address, struct er
     if (where->ai_family == AF_INET6)
         (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off); /* [::] is for IPv4 too */
     if (bind(fd, where->ai_addr, where->ai_addrlen) < 0 || listen(fd, BACKLOG) < 0)
-        return error_errno(err, -errno, address, "cannot listen");
+        return error_errno(
+            err, -errno, address,
+            errno == EADDRINUSE      ? "is in use by another program; stop that, or give another port"
+            : errno == EADDRNOTAVAIL ? "is no address of this machine; [::] or 0.0.0.0 means all of them"
+            : errno == EACCES
+                ? "may not be opened by this user; take a port above 1023, or let systemd listen"
+                : "cannot listen");
     return TAKE_FD(fd);
 }
 

@@ -159,6 +159,14 @@ static const struct {
      "r.yaml:1:19: http.loopback: 0.0.0.0:8480 is reached from other machines"},
     {"http: { loopback: '[::]:8480' }", "http.loopback: [::]:8480 is reached from other machines"},
     {"http: { tls: '8443' }", "r.yaml:1:14: http.tls: '8443' is not an address and a port"},
+    {"http: { names: ['https://a.example.cn'] }",
+     "r.yaml:1:16: http.names: 'https://a.example.cn' is no host name or address"},
+    {"http: { names: [a.example.cn, 'a.example.cn:8443'] }",
+     "http.names: 'a.example.cn:8443' is no host name"},
+    {"http: { names: ['::1', '[::1]'] }", "http.names: '[::1]' is no host name"},
+    {"http: { origins: [page.example.cn] }", "r.yaml:1:18: http.origins: 'page.example.cn' is no origin"},
+    {"http: { origins: ['*', 'https://page.example.cn/'] }",
+     "http.origins: 'https://page.example.cn/' is no origin"},
     {"http: { certificate: /c.pem }", "r.yaml:1:22: http.certificate: is given without http.key"},
     {"http: { key: /k.pem }", "r.yaml:1:14: http.key: is given without http.certificate"},
     {"a: &x 1", "r.yaml:1:4: anchor"},
@@ -276,10 +284,11 @@ static void test_man(void **state)
     assert_non_null(strstr(text, ".TH RETENTION.YAML 5"));
 }
 
-/* Takes the marks "#|" away and drops the empty lists that they replace. */
+/* Takes the marks "#|" away and drops what they replace: empty lists, and the sections up to the empty line behind them. */
 static char *with_examples(const char *text)
 {
     char *out = calloc(1, strlen(text) + 1), *p = out;
+    bool replaced = false;
 
     for (const char *line = text; *line;) {
         size_t n = strcspn(line, "\n") + 1;
@@ -287,7 +296,10 @@ static char *with_examples(const char *text)
         bool empty = strncmp(line, "folders: []", 11) == 0 || strncmp(line, "place: []", 9) == 0 ||
                      strncmp(line, "people: []", 10) == 0;
 
-        if (!empty) {
+        replaced = *line != '\n' && *line != '#' &&
+                   (replaced || strncmp(line, "http:\n", 6) == 0 || strncmp(line, "uploads:\n", 9) == 0 ||
+                    strncmp(line, "devices:\n", 9) == 0);
+        if (!empty && !replaced) {
             memcpy(p, from, n - (size_t)(from - line));
             p += n - (size_t)(from - line);
         }
@@ -350,6 +362,9 @@ static void test_sample(void **state)
     assert_int_equal(full->n_folders, 3);
     assert_int_equal(full->n_place, 3);
     assert_int_equal(full->n_people, 4);
+    assert_int_equal(full->http.names.n, 2);
+    assert_int_equal(full->uploads.max_bytes, UINT64_C(32) << 30);
+    assert_true(full->devices.wipe);
 }
 
 static void test_unreadable(void **state)
