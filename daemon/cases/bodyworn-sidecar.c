@@ -98,7 +98,7 @@ static int add_times(json_t *o, const struct bodyworn_known *k, enum bodyworn_ob
     return r < 0 || kind != BODYWORN_CLIP || k->seq == 0 ? r : json_set_integer(o, "seq", k->seq);
 }
 
-static int note_long_values(json_t *notes, const json_t *metadata, const char *what)
+static int note_faults(json_t *notes, const json_t *metadata, const char *what)
 {
     const char *key;
     const json_t *value;
@@ -106,9 +106,11 @@ static int note_long_values(json_t *notes, const json_t *metadata, const char *w
 
     json_object_foreach ((json_t *)metadata, key, value) {
         if (r == 0 && json_string_length(value) > bodyworn_limit(key))
-            r = add_note(notes, "the %s's %.100s is longer than camera systems may send; kept whole", what,
-                         key);
+            r = add_note(notes, "the %s's %.100s is longer than camera systems may send", what, key);
     }
+    if (r == 0 && bodyworn_value(metadata, BODYWORN_LEFT_OUT))
+        r = add_note(notes, "the %s has %.20s metadata that could not be kept: malformed or too many", what,
+                     bodyworn_value(metadata, BODYWORN_LEFT_OUT));
     return r;
 }
 
@@ -138,8 +140,8 @@ static int add_notes(json_t *o, const struct bodyworn_known *k, enum bodyworn_co
         r = add_note(notes, "encrypted by the camera; its key object lies in the same take");
     if (r == 0 && kind == BODYWORN_KEY)
         r = add_note(notes, "key object: opens the encrypted clip of the same name");
-    r = r < 0 ? r : note_long_values(notes, k->container_metadata, "recording");
-    r = r < 0 ? r : note_long_values(notes, k->metadata, "object");
+    r = r < 0 ? r : note_faults(notes, k->container_metadata, "recording");
+    r = r < 0 ? r : note_faults(notes, k->metadata, "object");
     if (r == 0 && json_array_size(notes) == 0)
         json_object_del(o, "notes");
     return r;

@@ -63,6 +63,9 @@ json_t *bodyworn_trail(const char *text, size_t size);
 /* "k:v;k:v" as an object; what is no pair is passed over, of equal keys the first counts. New object; NULL = no memory. */
 json_t *bodyworn_tags(const char *text);
 
+/* A key of ours among metadata: how many others could not be kept. */
+#define BODYWORN_LEFT_OUT "liuhen-left-out"
+
 /* How long a system may make the value of this key (of metadata); longer ones are kept and noted. */
 size_t bodyworn_limit(const char *key);
 

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "cases/bodyworn.h"
 #include "catalogue/ids.h"
+#include "doors/swift-names.h"
 
 #define PLACED_AT_ONCE                                                                                       \
     2000 /* recordings that wait for a name; more are placed when something else is said of them */
@@ -98,11 +99,27 @@ struct container_job {
     struct bodyworn_container_said *said;
 };
 
+/* Whether there is room for one more among what is known: an act has an end, and so have the headers of an answer. The status ends a
+ * recording, and always fits. */
+static bool has_room(const json_t *o, const char *key, const json_t *value)
+{
+    const json_t *old = json_object_get(o, key), *each;
+    size_t bytes = strlen(key) + json_string_length(value);
+    const char *name;
+
+    json_object_foreach ((json_t *)o, name, each)
+        bytes += each == old ? 0 : strlen(name) + json_string_length(each);
+    return strcmp(key, "status") == 0 || strcmp(key, BODYWORN_LEFT_OUT) == 0 ||
+           (bytes <= SWIFT_META_ALL_MAX && (old || json_object_size(o) < SWIFT_META_MAX));
+}
+
 /* What is known with what was said put over it; new object, NULL = no memory. */
 static json_t *merge(const json_t *known, const json_t *said)
 {
     _cleanup_json_ json_t *o = known ? json_copy((json_t *)known) : json_object();
-    const char *key;
+    const char *key, *text = json_get_string(said, BODYWORN_LEFT_OUT);
+    long left_out = text ? strtol(text, NULL, 10) : 0, before = left_out;
+    char number[24];
     json_t *value;
 
     if (!o)
@@ -110,9 +127,14 @@ static json_t *merge(const json_t *known, const json_t *said)
     json_object_foreach ((json_t *)said, key, value) {
         if (json_string_length(value) == 0)
             json_object_del(o, key);
+        else if (!has_room(o, key, value))
+            left_out++;
         else if (json_object_set(o, key, value) < 0)
             return NULL;
     }
+    snprintf(number, sizeof number, "%ld", left_out);
+    if (left_out > before && json_set_string(o, BODYWORN_LEFT_OUT, number) < 0)
+        return NULL;
     return TAKE_PTR(o);
 }
 

@@ -12,12 +12,6 @@
 
 #define PREFIX "X-Container-Meta-"
 
-/* Rejected content must be taken whatever it says of itself. */
-static bool is_lenient(const char *container)
-{
-    return bodyworn_container_kind(container) == BODYWORN_REJECTED;
-}
-
 /* ---- making and changing ------------------------------------------------------------------------------------------------- */
 
 static void change(const struct knock *k, const struct swift_path *path, bool create,
@@ -31,7 +25,7 @@ static void change(const struct knock *k, const struct swift_path *path, bool cr
 
     if (!swift_admit(k, 0, answer))
         return;
-    r = swift_metadata(k->request, PREFIX, is_lenient(path->container), &metadata, &err);
+    r = swift_metadata(k->request, PREFIX, path->container, &metadata, &err);
     if (r < 0) {
         (void)swift_malformed(answer, r, &err);
         return;

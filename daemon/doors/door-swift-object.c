@@ -198,7 +198,7 @@ static bool begin_put(struct knock *k, struct put *p, struct http_answer *answer
     p->head_max = heads[p->kind];
     if (!check_put(k, p, answer) || !admit(k, p, answer))
         return false;
-    r = swift_metadata(k->request, PREFIX, p->container_kind == BODYWORN_REJECTED, &p->metadata, &err);
+    r = swift_metadata(k->request, PREFIX, p->path.container, &p->metadata, &err);
     if (r < 0)
         return swift_malformed(answer, r, &err);
     r = need_container(k, p, &err);
@@ -496,7 +496,6 @@ static void look(const struct knock *k, const struct swift_path *path, struct ht
 
 static void say_more(const struct knock *k, const struct swift_path *path, struct http_answer *answer)
 {
-    bool lenient = bodyworn_container_kind(path->container) == BODYWORN_REJECTED;
     struct bodyworn_keep keep = swift_keep(k);
     _cleanup_(look_done) struct look l = {.path = path};
     _cleanup_json_ json_t *metadata = NULL;
@@ -505,7 +504,7 @@ static void say_more(const struct knock *k, const struct swift_path *path, struc
 
     if (!swift_admit(k, 0, answer))
         return;
-    r = swift_metadata(k->request, PREFIX, lenient, &metadata, &err);
+    r = swift_metadata(k->request, PREFIX, path->container, &metadata, &err);
     if (r < 0) {
         (void)swift_malformed(answer, r, &err);
         return;

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/encode.h"
+#include "cases/bodyworn.h"
 #include "cases/device-token.h"
 #include "catalogue/device-rows.h"
 #include "doors/doors-internal.h"
@@ -119,6 +120,7 @@ struct metadata_reading {
     const char *prefix;
     size_t prefix_size;
     bool lenient, remove;
+    size_t left_out;
     json_t *o;
     int r;
     struct error *err;
@@ -127,23 +129,38 @@ struct metadata_reading {
 static void on_metadata(void *userdata, const char *name, const char *value)
 {
     struct metadata_reading *m = userdata;
+    size_t n = json_object_size(m->o);
 
     if (m->r == 0)
         m->r = swift_metadata_add(m->o, name + m->prefix_size, m->remove ? "" : value, m->lenient, m->err);
+    m->left_out += json_object_size(m->o) == n;
 }
 
-int swift_metadata(const struct http_request *r, const char *prefix, bool lenient, json_t **ret,
+/* Footage, and what the system itself gave up on. */
+static bool is_lenient(const char *container)
+{
+    enum bodyworn_container_kind kind = bodyworn_container_kind(container);
+
+    return kind == BODYWORN_RECORDING || kind == BODYWORN_REJECTED;
+}
+
+int swift_metadata(const struct http_request *r, const char *prefix, const char *container, json_t **ret,
                    struct error *err)
 {
     _cleanup_json_ json_t *o = json_object();
-    char remove[64];
-    struct metadata_reading m = {prefix, strlen(prefix), lenient, false, o, o ? 0 : -ENOMEM, err};
+    char remove[64], number[24];
+    struct metadata_reading m = {prefix, strlen(prefix), is_lenient(container), false, 0, o, o ? 0 : -ENOMEM,
+                                 err};
 
     (void)http_headers_each(r, prefix, on_metadata, &m);
     snprintf(remove, sizeof remove, "X-Remove-%s", prefix + strlen("X-"));
     m.prefix_size = strlen(remove);
     m.remove = true;
     (void)http_headers_each(r, remove, on_metadata, &m);
+    if (m.r == 0 && m.left_out > 0) {
+        snprintf(number, sizeof number, "%zu", m.left_out);
+        m.r = json_set_string(o, BODYWORN_LEFT_OUT, number);
+    }
     if (m.r == 0)
         *ret = TAKE_PTR(o);
     return m.r;

@@ -29,9 +29,10 @@ void swift_decorate(const struct settings *settings, const struct http_request *
 /* Who may ask for this: a device of kind "system", for its own account. Return: true, or false with the answer filled. */
 bool swift_enter(const struct knock *k, struct swift_path *ret, struct http_answer *answer);
 
-/* The metadata of a request's headers that begin with prefix; X-Remove-… of the same become empty texts. New object.
+/* The metadata of a request's headers that begin with prefix; X-Remove-… of the same become empty texts. New object. Where the container
+ * holds footage nothing is refused for them, as its system would give it up: what cannot be kept is counted under BODYWORN_LEFT_OUT.
  * Return: 0, -EINVAL (err), -ENOMEM. */
-int swift_metadata(const struct http_request *r, const char *prefix, bool lenient, json_t **ret,
+int swift_metadata(const struct http_request *r, const char *prefix, const char *container, json_t **ret,
                    struct error *err);
 
 /* Sets a header for each value of metadata. */

@@ -115,7 +115,10 @@ static char *rescue_value(const char *value)
 
     if (r == -ENOMEM)
         return NULL;
-    text = r == 0 ? encode_percent(raw, size) : encode_percent(value, strlen(value));
+    if (r == 0 && utf8_is_valid(raw, size) && !has_control(raw, size))
+        text = TAKE_PTR(raw); /* too long only */
+    else
+        text = r == 0 ? encode_percent(raw, size) : encode_percent(value, strlen(value));
     if (text && strlen(text) > SWIFT_META_VALUE_MAX) {
         text[SWIFT_META_VALUE_MAX] = 0;
         utf8_repair(text, SWIFT_META_VALUE_MAX + 1);

@@ -146,14 +146,41 @@ def test_nobody_speaks_for_another(make_daemon):
     {"X-Object-Meta-Name": "%0d%0aX: y"}, {"X-Object-Meta-Name": "n" * 257}, {"X-Object-Meta-" + "n" * 129: "x"},
     {"X-Object-Meta-": "x"}, {f"X-Object-Meta-K{i}": "x" for i in range(91)}, {"X-Object-Manifest": "a/b"}, {"X-Copy-From": "a/b"}])
 def test_bad_headers(system, headers):
+    """No footage: refused. Footage: what can be understood of its metadata is kept, and the clip in any case, but for what has no bytes."""
     daemon, bws = system
-    answer = bws.put(BOX, CLIP, b"data", headers=headers)
+    assert bws.container("box").status == 201
+    answer = bws.put("box", CLIP, b"data", headers=headers)
     assert answer.status == 400 and answer.json["error"]["right"], answer
     assert_nothing_taken(daemon)
     if not any(h.startswith("X-Object-Meta-K") for h in headers):
-        assert bws.call("POST", f"/{BOX}", {k.replace("Object", "Container"): v for k, v in headers.items()
-                                            if k.startswith("X-Object-Meta")} or {"X-Container-Meta-A": "%"}).status == 400
-    assert bws.put(BOX, CLIP, b"data").status == 201
+        assert bws.call("POST", "/box", {k.replace("Object", "Container"): v for k, v in headers.items()
+                                         if k.startswith("X-Object-Meta")} or {"X-Container-Meta-A": "%"}).status == 400
+    assert bws.put("box", CLIP, b"data").status == 201
+    wanted = 201 if any("Meta" in h for h in headers) else 400
+    assert bws.put(BOX, CLIP, b"data", headers=headers).status == wanted
+
+
+def test_footage_with_bad_metadata(door):
+    """A system gives up what is answered with 400: neither the recording nor its clips are refused for what is said of them."""
+    daemon, url = door()
+    bws = CameraSystem(url, key=register(daemon)[1])
+    box = f"/{BOX}"
+    bad = {"Bwcserialnumber": CAMERA, "Userid": "%zz", "Triggeron": "a%0ab", "Long": "%E9%95%BF" * 100, "n" * 129: "x",
+           **{f"K{i}": "x" for i in range(91)}}
+    assert bws.call("PUT", box, {f"X-Container-Meta-{k}": v for k, v in bad.items()}).status == 201
+    answer = bws.call("PUT", f"{box}/{CLIP}", {"X-Object-Meta-Name": "%ff", "X-Object-Meta-Stoptime": "1795338357"}, b"data")
+    assert answer.status == 201, answer
+    daemon.wait_idle()
+    shown = daemon.cli("show", answer.headers["x-liuhen-recording"])
+    assert shown["device"] == CAMERA
+    said = shown["bodyworn"]["metadata"]
+    assert said["userid"] == "%25zz" and said["triggeron"] == "a%0Ab" and said["long"] == "长" * 85
+    assert int(said["liuhen-left-out"]) == 96 - 90 and len(said) == 91
+    assert shown["bodyworn"]["object_metadata"]["name"] == "%FF"
+    assert any("could not be kept" in note for note in shown["place"]["notes"])
+    assert bws.call("POST", box, {"X-Container-Meta-A": "%"}).status == 204
+    assert bws.call("POST", f"{box}/{CLIP}", {"X-Object-Meta-A": "%"}).status == 202
+    assert_fsck_clean(daemon)
 
 
 @pytest.mark.parametrize("path", [
@@ -355,6 +382,18 @@ def test_fault_of_ours_is_no_fault_of_theirs(make_daemon):
     daemon.start()
     assert bws.put(BOX, "20261123_010508_a1.mkv", b"more").status == 500
     assert bws.container(BOX, {"A": "b"}, "POST").status == 500
+
+
+def test_metadata_that_pile_up(system):
+    """Each POST adds to what a container says of itself; an act has an end, and the recording's own must still be said."""
+    daemon, bws = system
+    for i in range(12):
+        assert bws.container(BOX, {f"K{i}-{j}": "v" * 80 for j in range(80)}, "POST").status == 204, i
+    assert bws.container(BOX, {"K0-0": "changed", "Status": "Complete"}, "POST").status == 204
+    head = bws.call("HEAD", f"/{BOX}").headers
+    assert head["x-container-meta-status"] == "Complete" and head["x-container-meta-k0-0"] == "changed"
+    assert head["x-container-meta-liuhen-left-out"]
+    assert_fsck_clean(daemon)
 
 
 def test_words_that_swell(system):
