@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * /tus/{id}: going on with an upload (PATCH), asking how it stands (HEAD), its receipt (GET, ours), ending it (DELETE). An upload belongs
- * to who made it; to others it is not there. One request at a time writes to it.
+ * to who made it; others are denied it (403), which tells them no more than that the id is taken. One request at a time writes to it.
  */
 #include <errno.h>
 #include <string.h>
