@@ -15,6 +15,7 @@
 #include "api/views.h"
 #include "base/clock.h"
 #include "base/encode.h"
+#include "base/fd.h"
 #include "catalogue/arrivals.h"
 #include "catalogue/receipts.h"
 #include "catalogue/recordings.h"
@@ -136,6 +137,19 @@ static int may_ask(struct call *c, const struct recording_id *id)
     return r;
 }
 
+/* Whoever asks may do away with the own copy then: what is missing in the store, or cut off, is not here, whatever the ledger says. */
+static int check_kept(struct call *c, const struct recording_id *id, const json_t *row)
+{
+    struct http_file file = {.fd = -1};
+    int r;
+
+    if (json_object_get(row, "disposed_leaf"))
+        return 0; /* disposed of by a decision: nobody waits for the bytes */
+    r = open_content(c, id, row, &file);
+    fd_closep(&file.fd);
+    return r == -EBADMSG ? (c->err.code = ACT_E_REFUSED) : r; /* 409: no waiting helps */
+}
+
 int handle_receipt_of_bytes(struct call *c)
 {
     _cleanup_(upload_result_done) struct upload_result result = {.again = true};
@@ -150,6 +164,7 @@ int handle_receipt_of_bytes(struct call *c)
         return error_set(&c->err, r, c->args[0],
                          "nobody you may ask for has delivered these bytes; send them");
     r = r != 0 ? r : recordings_show(c->db, &result.recording, &row, &c->err);
+    r = r != 0 ? r : check_kept(c, &result.recording, row);
     r = r != 0 ? r : receipt_leaf(c->db, &result.recording, &result.leaf, &c->err);
     r = r != 0 ? r
                : receipt_for_leaf(c->context->ledger, result.leaf, result.recording.text, &result.receipt,

@@ -15,9 +15,7 @@
 
 #include "base/fd.h"
 
-#define SAMPLE_BLOCK  4096u
-#define SAMPLE_BLOCKS 16u
-#define READ_BLOCK    (1u << 20)
+#define READ_BLOCK (1u << 20)
 
 int64_t dock_nsec(struct timespec t)
 {
@@ -231,30 +229,6 @@ int dock_open_file(int cardfd, const char *path, struct stat *ret_stat)
         return r;
     }
     return fd;
-}
-
-int dock_sample(int fd, uint64_t bytes, struct digest *ret)
-{
-    _cleanup_(hasher_freep) struct hasher *h = NULL;
-    uint64_t blocks = (bytes + SAMPLE_BLOCK - 1) / SAMPLE_BLOCK, n = MIN(blocks, SAMPLE_BLOCKS);
-    struct digest_pair pair;
-    uint8_t block[SAMPLE_BLOCK];
-    int r = hasher_new(false, &h);
-
-    if (r < 0)
-        return r;
-    hasher_update(h, &bytes, sizeof bytes);
-    for (uint64_t i = 0; i < n; i++) {
-        /* the first, the last, and what lies between at equal distances */
-        uint64_t at = n > 1 ? (blocks - 1) * i / (n - 1) * SAMPLE_BLOCK : 0;
-        ssize_t got = fd_pread_full(fd, block, MIN(SAMPLE_BLOCK, bytes - at), (off_t)at);
-        if (got < 0)
-            return (int)got;
-        hasher_update(h, block, (size_t)got);
-    }
-    hasher_final(h, &pair);
-    *ret = pair.sha256;
-    return 0;
 }
 
 int dock_digest(int fd, uint64_t bytes, bool fresh, int (*on_bytes)(void *userdata, uint64_t done),

@@ -40,10 +40,6 @@ int64_t dock_nsec(struct timespec t);
 /* Opens a file on the card, never following a link; *ret_stat as it is now. Return: fd, -ENOENT, -ELOOP, -EINVAL (no regular file) … */
 int dock_open_file(int cardfd, const char *path, struct stat *ret_stat);
 
-/* A digest of the size and of up to 16 blocks of 4 KiB spread over the file: cheap, and different whenever a camera has used a name
- * again for other footage, even at the same time by its clock. Not a proof of anything. Return: 0 or negative errno. */
-int dock_sample(int fd, uint64_t bytes, struct digest *ret);
-
 /* SHA-256 of exactly bytes from the start, read from the card and not from memory when fresh is set. on_bytes may be NULL; a negative
  * return from it stops. Return: 0, -ESTALE (it is shorter or longer), other negative errno. */
 int dock_digest(int fd, uint64_t bytes, bool fresh, int (*on_bytes)(void *userdata, uint64_t done),

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * One file from the card to its receipt. First the whole file is digested; the digest asks the site whether it has these bytes, ties what
- * is sent to what was read, and tells at a resumption whether the file is still the same. Then tus 1.0.0: creation, PATCH with a SHA-256
+ * One file from the card to its receipt. First the whole file is digested, every time: cameras use names again, for files that were
+ * allotted beforehand at one size, with clocks that stand still, so that nothing short of all bytes tells that a file is the same. The
+ * digest asks the site whether it has these bytes, every time too: a site that was set back to an older backup has lost what this station
+ * has receipts for. It ties what is sent to what was read, and tells at a resumption whether to go on. Then tus 1.0.0: creation, PATCH with a SHA-256
  * of each piece, HEAD wherever it is not certain how far the server is. Only a receipt that verifies ends it.
  */
 #include <errno.h>
@@ -268,9 +270,7 @@ static int take_receipt(struct sending *s, const char *text, size_t size, enum d
     }
     r = dock_state_save_receipt(&d->state, &s->entry.sha256, text);
     if (r == 0) {
-        free(TAKE_PTR(s->entry.url));
-        s->entry.sealed = true;
-        r = dock_state_write(&d->state, f->card->id, f->path, &s->entry);
+        r = dock_state_forget(&d->state, f->card->id, f->path); /* nothing goes on any more */
     }
     if (r < 0)
         return ended_by_state(s, r);
@@ -577,27 +577,11 @@ static int on_digest(void *userdata, uint64_t bytes)
     return atomic_load(&s->job->dock->stop) ? -ECANCELED : 0;
 }
 
-/* Whether it was sealed at an earlier run and is the same file still, with its receipt at hand. */
-static int known_before(struct sending *s, const struct dock_entry *old)
-{
-    struct dock *d = s->job->dock;
-    _cleanup_free_ char *text = NULL;
-    struct error err = ERROR_INIT;
-    size_t size;
-
-    if (!old->sealed || dock_state_load_receipt(&d->state, &old->sha256, &text, &size) < 0 ||
-        dock_receipt_check(text, size, d->key, &old->sha256, old->bytes, s->file->recording, &err) < 0)
-        return 0;
-    s->file->sha256 = old->sha256;
-    return ended(s, DOCK_KNOWN, NULL);
-}
-
 /* Looks at the file as it is now. */
 static int look(struct sending *s)
 {
     struct dock_file *f = s->file;
     struct stat st;
-    int r;
 
     s->fd = dock_open_file(f->card->fd, f->path, &st);
     if (s->fd < 0)
@@ -609,25 +593,19 @@ static int look(struct sending *s)
     if (f->bytes == 0)
         return ended(s, DOCK_LEFT, "it holds no bytes");
     s->entry.bytes = f->bytes;
-    s->entry.mtime_nsec = f->mtime_nsec;
-    r = dock_sample(s->fd, f->bytes, &s->entry.sample);
-    return r < 0 ? ended_by_card(s, r) : 0;
+    return 0;
 }
 
-/* Takes up what an earlier run has left: nothing to do any more, or an upload that goes on. */
+/* Takes up what an earlier run has left: an upload of these very bytes goes on. */
 static int remember(struct sending *s)
 {
     struct dock *d = s->job->dock;
     _cleanup_(dock_entry_done) struct dock_entry old = {0};
     int r = dock_state_read(&d->state, s->file->card->id, s->file->path, &old);
-    bool same = r == 0 && old.bytes == s->entry.bytes && old.mtime_nsec == s->entry.mtime_nsec &&
-                digest_equal(&old.sample, &s->entry.sample);
+    bool same = r == 0 && old.bytes == s->entry.bytes;
 
     if (r < 0 && r != -ENOENT)
         return ended_by_state(s, r);
-    r = same ? known_before(s, &old) : 0;
-    if (r != 0)
-        return r;
     r = dock_digest(s->fd, s->file->bytes, false, on_digest, s, &s->entry.sha256);
     if (r < 0)
         return ended_by_card(s, r);

@@ -11,22 +11,22 @@
 #include "base/fd.h"
 #include "base/json.h"
 #include "cli/cli.h"
+#include "cli/dock-receipt.h"
 #include "cli/dock.h"
 
 #define KEY_FILE_MAX (64u * 1024)
 
 /* One question; *ret is NULL where the server does not know the path. */
-static int ask(struct dock *d, const char *target, json_t **ret, unsigned *ret_status, int64_t *ret_retry,
-               struct error *err)
+static int ask_over(struct dock *d, struct transfer *t, const char *target, json_t **ret,
+                    unsigned *ret_status, int64_t *ret_retry, struct error *err)
 {
-    _cleanup_(transfer_freep) struct transfer *t = NULL;
     _cleanup_(transfer_answer_done) struct transfer_answer a = {0};
     struct transfer_request q = {.method = "GET", .target = target};
-    int r = transfer_new(&d->site, &t);
+    int r;
 
     *ret = NULL;
     *ret_retry = -1;
-    r = r < 0 ? r : transfer_do(t, &q, &a, err);
+    r = transfer_do(t, &q, &a, err);
     if (r != 0)
         return r;
     *ret_status = a.status;
@@ -35,6 +35,15 @@ static int ask(struct dock *d, const char *target, json_t **ret, unsigned *ret_s
         return error_set(err, -EPROTO, d->site.server, "its answer to %s is not what a Liuhen server says",
                          target);
     return 0;
+}
+
+static int ask(struct dock *d, const char *target, json_t **ret, unsigned *ret_status, int64_t *ret_retry,
+               struct error *err)
+{
+    _cleanup_(transfer_freep) struct transfer *t = NULL;
+    int r = transfer_new(&d->site, &t);
+
+    return r < 0 ? r : ask_over(d, t, target, ret, ret_status, ret_retry, err);
 }
 
 /* Asks until there is an answer, or once. Return: enum exit_code. */
@@ -165,6 +174,7 @@ int dock_site_open(struct dock *d)
     _cleanup_json_ json_t *key = NULL, *policy = NULL;
     const char *text, *zone;
     unsigned status = 0;
+    const int64_t began = clock_monotonic_usec();
     int r = ask_patiently(d, "/v1/ledger/key", &key, &status);
 
     if (r != CLI_OK)
@@ -181,7 +191,8 @@ int dock_site_open(struct dock *d)
     zone = json_get_string(policy, "zone");
     d->zone = zone ? strdup(zone) : NULL;
     d->ahead_usec = json_get_integer(policy, "time", clock_now_usec()) - clock_now_usec();
-    d->plug_usec = clock_now_usec() + d->ahead_usec;
+    /* however long the site was waited for, and whatever was done to this machine's clock meanwhile */
+    d->plug_usec = clock_now_usec() + d->ahead_usec - (clock_monotonic_usec() - began);
     return CLI_OK;
 }
 
@@ -196,4 +207,25 @@ int dock_site_may_wipe(struct dock *d, struct error *err)
         r = error_set(err, -EPROTO, d->site.server, "it does not say whether cards may be wiped (status %u)",
                       status);
     return r != 0 ? r : json_get_bool(policy, "wipe", false);
+}
+
+int dock_site_has(struct dock *d, struct transfer *t, const struct digest *sha256, uint64_t bytes,
+                  struct error *err)
+{
+    _cleanup_json_ json_t *answer = NULL;
+    char hex[DIGEST_HEX_SIZE], target[DIGEST_HEX_SIZE + 32], recording[ULID_LENGTH + 1];
+    const char *receipt;
+    unsigned status = 0;
+    int64_t retry;
+    int r;
+
+    digest_to_hex(sha256, hex);
+    snprintf(target, sizeof target, "/v1/receipts/%s", hex);
+    r = ask_over(d, t, target, &answer, &status, &retry, err);
+    if (r != 0)
+        return r;
+    receipt = json_get_string(answer, "receipt");
+    if (!receipt)
+        return error_set(err, -ENOENT, "", "the site does not say that it still has it (status %u)", status);
+    return dock_receipt_check(receipt, strlen(receipt), d->key, sha256, bytes, recording, err);
 }

@@ -174,14 +174,11 @@ int dock_state_write(const struct dock_state *s, const char *card, const char *p
     entry_name(card, path, name);
     r = r ? r : json_set_string(o, "path", encoded);
     r = r ? r : json_set_integer(o, "bytes", (int64_t)entry->bytes);
-    r = r ? r : json_set_integer(o, "mtime", entry->mtime_nsec);
-    r = r ? r : set_digest(o, "sample", &entry->sample);
     r = r ? r : set_digest(o, "sha256", &entry->sha256);
     r = r ? r : json_set_string(o, "server", entry->server);
     r = r ? r : json_set_string(o, "url", entry->url);
-    r = r ? r : json_set_bool(o, "sealed", entry->sealed);
     r = r ? r : json_canonical(o, &text);
-    return r ? r : write_file(s, name, text, strlen(text), !entry->sealed);
+    return r ? r : write_file(s, name, text, strlen(text), true);
 }
 
 static int copy_text(const json_t *o, const char *key, char **slot)
@@ -197,20 +194,18 @@ static int read_entry(const json_t *o, const char *path, struct dock_entry *ret)
 {
     _cleanup_(dock_entry_done) struct dock_entry e = {0};
     _cleanup_free_ char *encoded = encode_percent(path, strlen(path));
-    const char *said = json_get_string(o, "path"), *sample = json_get_string(o, "sample"),
-               *sha256 = json_get_string(o, "sha256");
+    const char *said = json_get_string(o, "path"), *sha256 = json_get_string(o, "sha256");
     int64_t bytes = json_get_integer(o, "bytes", -1);
 
     if (!encoded)
         return -ENOMEM;
-    if (!said || strcmp(said, encoded) != 0 || bytes < 0 || !sample || !sha256 ||
-        digest_from_hex(sample, &e.sample) < 0 || digest_from_hex(sha256, &e.sha256) < 0)
+    if (!said || strcmp(said, encoded) != 0 || bytes < 0 || !sha256 || digest_from_hex(sha256, &e.sha256) < 0)
         return -ENOENT;
     e.bytes = (uint64_t)bytes;
-    e.mtime_nsec = json_get_integer(o, "mtime", 0);
-    e.sealed = json_get_bool(o, "sealed", false);
     if (copy_text(o, "server", &e.server) < 0 || copy_text(o, "url", &e.url) < 0)
         return -ENOMEM;
+    if (e.url && e.url[0] != '/') /* only ever a path on the server that the settings name */
+        return -ENOENT;
     *ret = e;
     e.server = e.url = NULL;
     return 0;
@@ -256,7 +251,7 @@ static bool is_left_over(int dirfd, const char *name, bool (*is_there)(void *, c
     encoded = json_get_string(o, "path");
     if (!encoded || decode_percent(encoded, &path, &size) < 0)
         return false;
-    return (json_get_bool(o, "sealed", false) || !json_get_string(o, "url")) && !is_there(userdata, path);
+    return !json_get_string(o, "url") && !is_there(userdata, path);
 }
 
 int dock_state_sweep(const struct dock_state *s, const char *card,

@@ -5,15 +5,14 @@
  *
  *   site.key                          the site's verifier key, pinned at first use
  *   receipts/<sha256>.tlog-proof      receipts, verified before they were put there
- *   cards/<card>/<path>.json          a file on a card: size, time, sample, digest, where its upload goes on, whether it is sealed
+ *   cards/<card>/<path>.json          a file under way: size, digest, where its upload goes on
  *   cards/<card>/clock                the clock file of the card as it was seen last
  *   cards/<card>/lock                 held while a run is at the card
  *   wiped.log                         what was removed from cards, a JSON line each, written before the removal
  *
  * <card> and <path> are digests of what they stand for: names on cards may be anything. Nothing in here is believed without a check: an
- * entry saves work (reading a whole file again, sending what the server has), never a proof. That is why receipts, and entries of what
- * is sealed, are not synced one by one: dock_state_sync does it for all, at the end and before anything is wiped; what a power cut
- * takes before is asked for again. Threads: every call is on its own.
+ * entry saves sending what the server has, never a proof. That is why receipts are not synced one by one: dock_state_sync does it for
+ * all, at the end and before anything is wiped; what a power cut takes before is asked for again. Threads: every call is on its own.
  */
 #ifndef LIUHEN_CLI_DOCK_STATE_H
 #define LIUHEN_CLI_DOCK_STATE_H
@@ -43,11 +42,8 @@ int dock_state_lock(const struct dock_state *s, const char *card);
 
 struct dock_entry {
     uint64_t bytes;
-    int64_t mtime_nsec;
-    struct digest sample; /* of some blocks of the file, see dock-file.h */
     struct digest sha256;
     char *server, *url; /* where its upload goes on; NULL = there is none */
-    bool sealed;        /* its receipt was verified and is in receipts/ */
 };
 void dock_entry_done(struct dock_entry *e);
 

@@ -2,7 +2,8 @@
  *
  * Wiping a card: the only thing here that destroys, so it believes nothing that was worked out before. For each file, at this moment: the
  * site says that cards may be wiped; the receipt in the state folder verifies with the pinned key; the file on the card, read again from
- * the medium, has the digest that the receipt was given for. Then, with the card writable: it is still the very file that was read, a
+ * the medium, has the digest that the receipt was given for; and the site, asked anew, still has these bytes and answers with a receipt
+ * that verifies (it may have been set back to a backup). Then, with the card writable: it is still the very file that was read, a
  * line is in wiped.log, and it is removed. Anything else stays, and so do folders.
  */
 #include <errno.h>
@@ -59,6 +60,8 @@ int dock_wipe_check(const struct dock_state *state, const struct verifier_key *k
         return error_errno(err, r, "", "it cannot be read again");
     if (fstat(fd, &after) < 0 || !is_same(ret, &after, true))
         return error_set(err, -ESTALE, "", "it changes while it is read");
+    if (!digest_equal(&now, &f->sha256))
+        return error_set(err, -ESTALE, "", "its bytes are not those that were sent");
     r = dock_state_load_receipt(state, &now, &text, &size);
     if (r < 0)
         return error_set(err, r, "", "there is no receipt for the bytes that are on the card now");
@@ -122,19 +125,33 @@ static void keep(struct dock *d, struct dock_file *f, const struct error *err)
     dock_show_file(d, f);
 }
 
+/* Everything that must hold before a file may go. */
+static int may_go(struct dock *d, struct transfer *t, const struct dock_file *f, struct stat *ret,
+                  struct error *err)
+{
+    int r = dock_wipe_check(&d->state, d->key, f, ret, err);
+
+    return r == 0 ? dock_site_has(d, t, &f->sha256, f->bytes, err) : r;
+}
+
 /* What may go from one card. *ret_n: how many; what may not is said. Return: an array beside d->files; NULL = no memory. */
 static struct stat *check_card(struct dock *d, const struct dock_card *card, bool *may, size_t *ret_n)
 {
+    _cleanup_(transfer_freep) struct transfer *t = NULL;
     struct stat *checked = calloc(MAX(d->n_files, 1u), sizeof *checked);
 
     *ret_n = 0;
+    if (transfer_new(&d->site, &t) < 0) {
+        free(checked);
+        return NULL;
+    }
     for (size_t i = 0; checked && i < d->n_files && !atomic_load(&d->signalled); i++) {
         struct dock_file *f = &d->files[i];
         struct error err = ERROR_INIT;
 
         if (f->card != card || (f->outcome != DOCK_SEALED && f->outcome != DOCK_KNOWN))
             continue;
-        may[i] = dock_wipe_check(&d->state, d->key, f, &checked[i], &err) == 0;
+        may[i] = may_go(d, t, f, &checked[i], &err) == 0;
         *ret_n += may[i];
         if (!may[i])
             keep(d, f, &err);

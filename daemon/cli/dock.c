@@ -100,7 +100,7 @@ static int read_secret(const char *path, char **ret)
     if (n < 0)
         return cli_fail(n == -ENOENT ? CLI_MISSING : CLI_REFUSED, path, "cannot be read: %s",
                         strerror((int)-n));
-    if (fstat(fd, &st) == 0 && (st.st_mode & 077))
+    if (fstat(fd, &st) < 0 || (st.st_mode & 077))
         return cli_fail(CLI_REFUSED, path, "can be read by others than its owner; chmod 600 it");
     text[strcspn(text, "\r\n")] = '\0';
     if (!*text || strpbrk(text, " \t"))
@@ -122,11 +122,6 @@ static int set_site(struct dock *d, char **token, char **password)
 
     if (r == CLI_OK && *config->password_file)
         r = read_secret(config->password_file, password);
-    if (r == CLI_OK && *token && strncmp(config->server, "http://", 7) == 0 &&
-        strncmp(config->server, "http://127.", 11) != 0 && strncmp(config->server, "http://[::1]", 12) != 0 &&
-        strncmp(config->server, "http://localhost", 16) != 0)
-        return cli_fail(CLI_USAGE, config->server,
-                        "would carry the token over the network for everybody to read; write https://");
     d->site = (struct transfer_site){
         .server = config->server,
         .token = *token,

@@ -91,6 +91,11 @@ int dock_site_open(struct dock *d);
 /* Whether the site lets cards be wiped, asked anew. Return: 1, 0, or a TRANSFER_E_*, negative errno (err set). */
 int dock_site_may_wipe(struct dock *d, struct error *err);
 
+/* Whether the site has these bytes now: it answers with a receipt of them that verifies. Return: 0, -ENOENT and others (err says what
+ * it answered instead), TRANSFER_E_*. */
+int dock_site_has(struct dock *d, struct transfer *t, const struct digest *sha256, uint64_t bytes,
+                  struct error *err);
+
 /* ---- dock-send.c --------------------------------------------------------------------------------------------------------- */
 
 struct dock_job {

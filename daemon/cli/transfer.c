@@ -5,7 +5,7 @@
  */
 #include "cli/transfer.h"
 
-#include <ctype.h>
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
@@ -25,6 +25,19 @@ struct transfer {
     char *authorization; /* whole header line; NULL = none */
 };
 
+/* This machine, by an address or the name that libcurl never asks the network for. host: "name", "name:port", "[address]:port" */
+static bool is_loopback(const char *host)
+{
+    size_t n = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":");
+    _cleanup_free_ char *name = strndup(host, n);
+    struct in_addr address;
+
+    if (!name)
+        return false;
+    return strcasecmp(name, "localhost") == 0 || strcmp(name, "[::1]") == 0 ||
+           (inet_pton(AF_INET, name, &address) == 1 && (ntohl(address.s_addr) >> 24) == 127);
+}
+
 const char *transfer_check_server(const char *text)
 {
     static const char *const right =
@@ -40,6 +53,8 @@ const char *transfer_check_server(const char *text)
     for (const char *p = host; *p; p++)
         if ((unsigned char)*p <= 0x20 || (unsigned char)*p == 0x7f)
             return right;
+    if (strncmp(text, "http://", 7) == 0 && !is_loopback(host))
+        return "over the network anybody could read the token and the footage; write https://";
     return NULL;
 }
 
@@ -232,8 +247,10 @@ static void set_identity(CURL *h, const struct transfer_site *site)
 {
     if (site->server[0] == '/')
         curl_easy_setopt(h, CURLOPT_UNIX_SOCKET_PATH, site->server);
-    if (site->ca)
+    if (site->ca) {
         curl_easy_setopt(h, CURLOPT_CAINFO, site->ca);
+        curl_easy_setopt(h, CURLOPT_CAPATH, NULL); /* else the machine's folder of authorities counts too */
+    }
     if (!site->certificate)
         return;
     curl_easy_setopt(h, CURLOPT_SSLCERT, site->certificate);
@@ -285,6 +302,8 @@ static int prepare(struct exchange *x, struct curl_slist **ret_headers)
     CURL *h = t->curl;
     _cleanup_free_ char *url = NULL;
 
+    if (x->request->target[0] != '/') /* "https://host" "@elsewhere/" would be another server */
+        return -EINVAL;
     if (asprintf(&url, "%s%s", t->base, x->request->target) < 0)
         return -ENOMEM;
     curl_easy_reset(h);

@@ -132,7 +132,7 @@ def test_wipe_of_what_was_sealed_before(wiping, card):
 
 
 def test_state_that_was_meddled_with(wiping, card):
-    """Receipts changed for others, and entries that say 'sealed' of what never was: nothing is believed."""
+    """Receipts changed for others, and entries that say 'sealed' of what never was, or lead elsewhere: nothing is believed."""
     daemon, station = wiping
     files = fill(card, [1000, 2000])
     station.good(card)
@@ -141,15 +141,51 @@ def test_state_that_was_meddled_with(wiping, card):
     one.write_bytes(two.read_bytes())
     two.write_bytes(text)
     (card / "DCIM/100/NEW.MP4").write_bytes(b"never sent" * 100)
-    entry = next(station.state.glob("cards/*/*.json"))
     stat = (card / "DCIM/100/NEW.MP4").stat()
-    forged = {**json.loads(entry.read_text(encoding="utf-8")), "path": "DCIM/100/NEW.MP4", "bytes": stat.st_size,
-              "mtime": stat.st_mtime_ns}
+    forged = {"path": "DCIM/100/NEW.MP4", "bytes": stat.st_size, "mtime": stat.st_mtime_ns, "sealed": True, "sample": next(iter(digests(files))),
+              "sha256": next(iter(digests(files))), "server": str(station.server), "url": "@192.0.2.1/tus/1"}
     name = hashlib.sha256(b"DCIM/100/NEW.MP4").hexdigest() + ".json"
-    (entry.parent / name).write_text(json.dumps(forged), encoding="utf-8")
+    (next(station.state.glob("cards/*")) / name).write_text(json.dumps(forged), encoding="utf-8")
     done = station.good(card, "--wipe")
     assert done.summary["wiped"] == 3 and done.summary["sealed"] == 1
     assert_arrived(daemon, station, {**files, "new": b"never sent" * 100})
+
+
+def test_site_set_back_to_a_backup(wiping, card, work):
+    """What the site has lost is sent again and sealed again before it may go, whatever receipts the station has of it."""
+    daemon, station = wiping
+    old = fill(card, [1000])
+    station.good(card)
+    daemon.stop()
+    backup = work / "backup"
+    subprocess.run(["cp", "-a", daemon.archive, backup], check=True)
+    daemon.start()
+    new = fill(card, [2000, 3 * MIB], seed=3, name="DCIM/101/CLIP{:04}.MP4")
+    assert station.good(card).summary["sealed"] == 2
+    daemon.stop()
+    shutil.rmtree(daemon.archive)
+    subprocess.run(["cp", "-a", backup, daemon.archive], check=True)
+    daemon.start()
+    done = station.good(card, "--wipe")
+    assert done.summary["sealed"] == 2 and done.summary["known"] == 1 and done.summary["wiped"] == 3, done.stdout
+    assert_arrived(daemon, station, {**old, **new})
+
+
+@pytest.mark.parametrize("harm", ["gone", "cut off"])
+def test_site_that_has_lost_the_bytes(wiping, card, harm):
+    """A recording whose content is not in the store any more: the card has the last copy, and keeps it."""
+    daemon, station = wiping
+    files = fill(card, [100_000, 2000])
+    station.good(card)
+    harmed = next(p for p in daemon.archive.rglob("*") if p.is_file() and p.stat().st_size == 100_000)
+    subprocess.run(["chattr", "-i", harmed], check=False, stderr=subprocess.DEVNULL)
+    if harm == "gone":
+        harmed.unlink()
+    else:
+        os.truncate(harmed, 99_000)
+    done = station.run(card, "--wipe", "--once")
+    assert done.returncode == 1 and done.summary["wiped"] == 1 and done.summary["failed"] == 1, done.stdout + done.stderr
+    assert [p for p in files if (card / p).exists()] == ["DCIM/100/CLIP0000.MP4"]
 
 
 def test_key_that_changed(wiping, make_daemon, build, work, card):

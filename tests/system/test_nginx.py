@@ -143,3 +143,16 @@ def test_the_same_without_a_proxy(site):
             s.sendall(f"PUT /upload/a.mp4 HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {site.token}\r\n"
                       f"Content-Length: {len(one)}\r\n\r\n".encode() + one)
     assert {row["digest"] for row in site.wait_sealed(3)} == {hashlib.sha256(one).hexdigest() for one in data}
+
+
+def test_docking_stations_go_through(site, proxy, work):
+    card, token = work / "card", work / "token"
+    (card / "DCIM").mkdir(parents=True)
+    (card / "DCIM/a.mp4").write_bytes(os.urandom(3_000_000))
+    token.write_text(site.token + "\n", encoding="utf-8")
+    token.chmod(0o600)
+    done = succeeded(subprocess.run([site.build / "liuhen", "dock", "--server", f"https://localhost:{proxy[0]}", "--ca", proxy[1] / "cert.pem",
+                                     "--token-file", token, "--state", work / "dock", "--once", "--serial", "C-1", card],
+                                    capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL))
+    assert json.loads(done.stdout.splitlines()[-1])["sealed"] == 1
+    site.wait_sealed(1)
