@@ -90,6 +90,7 @@ int upload_file_write(struct upload_file *f, const void *data, size_t size)
     f->bytes += (int64_t)size;
     if (f->bytes - f->begun >= WRITE_OUT_BYTES) {
         (void)sync_file_range(f->fd, f->begun, f->bytes - f->begun, SYNC_FILE_RANGE_WRITE);
+        (void)posix_fadvise(f->fd, 0, f->begun, POSIX_FADV_DONTNEED);
         f->begun = f->bytes;
     }
     return 0;
