@@ -364,6 +364,7 @@ static void finish_candidate(struct drop *d, struct candidate *c, struct item *i
 
     c->seen = item->seen;
     c->seen_usec = item->seen_usec;
+    c->is_short = item->outcome == OUTCOME_RESOURCE;
     if (item->outcome != OUTCOME_RESOURCE)
         d->next_try_usec = 0; /* in a pause the next may try at once: this one found nothing short */
 
@@ -450,6 +451,16 @@ static size_t in_hand_max(const struct drop *d)
     return getrlimit(RLIMIT_NOFILE, &l) < 0 ? wanted : MIN(wanted, MAX((size_t)l.rlim_cur / 4, 1));
 }
 
+/* Whether a file will find out if things are well again. Those that are not ready for reasons of their own never may: an upload's
+ * pause must not wait for them. */
+static bool anyone_tries(const struct drop *d)
+{
+    for (const struct candidate *c = d->delayed; c; c = c->next)
+        if (c->is_short)
+            return true;
+    return d->ready || d->in_hand > 0;
+}
+
 static void try_ready(struct drop *d)
 {
     size_t limit = in_hand_max(d);
@@ -462,7 +473,7 @@ static void try_ready(struct drop *d)
         d->next_try_usec = now + PAUSED_RETRY_USEC;
         if (!intake_has_room(d->in, 0, &err))
             return;
-        if (d->n_candidates == 0) { /* what could not be taken is not there any more */
+        if (!anyone_tries(d)) { /* what could not be taken is not there any more, or was an upload */
             intake_resume(d->in);
             return;
         }

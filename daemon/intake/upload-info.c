@@ -2,7 +2,7 @@
  *
  * What is written of a resumable upload beside its bytes. info.json is only ever replaced whole and durably. The facts that may be
  * lost in a power cut, because they can be found out again or do not count after one, are files of their own that cost no sync:
- * "checked" (pieces are compared with digests), "digest" (of the whole), "sealed" (as which recording).
+ * "boot" (since which start of the machine no power cut counts, where it is not info.json's), "checked" (pieces are compared with digests), "digest" (of the whole), "sealed" (as which recording).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -18,6 +18,7 @@
 #define INFO_MAX     (1u << 20)
 #define INFO_VERSION 1
 #define BOOT_ID      "/proc/sys/kernel/random/boot_id"
+#define BOOT_FILE    "boot"
 #define CHECKED_FILE "checked"
 #define DIGEST_FILE  "digest"
 #define SEALED_FILE  "sealed.json"
@@ -126,6 +127,14 @@ int upload_info_checked(struct upload *u)
     close(fd);
     u->checked = true;
     return 0;
+}
+
+void upload_info_boot(const struct upload *u)
+{
+    char boot[64];
+
+    boot_id(boot);
+    write_hint(u, BOOT_FILE, boot);
 }
 
 void upload_info_digest(const struct upload *u)
@@ -253,7 +262,7 @@ static void read_sealed(struct intake *in, struct upload_info *info)
 
 int upload_info_read(struct intake *in, const char *id, struct upload_info *ret)
 {
-    _cleanup_free_ char *text = NULL, *digest = NULL, *checked = NULL;
+    _cleanup_free_ char *text = NULL, *digest = NULL, *checked = NULL, *noted = NULL;
     _cleanup_json_ json_t *o = NULL;
     struct upload_info info = {0};
     struct error ignored = ERROR_INIT;
@@ -272,6 +281,8 @@ int upload_info_read(struct intake *in, const char *id, struct upload_info *ret)
         return r == -ENOMEM ? r : -EINVAL;
     boot_id(boot);
     info.same_boot = boot[0] && json_get_string(o, "boot") && !strcmp(boot, json_get_string(o, "boot"));
+    if (!info.same_boot && read_file(in, id, BOOT_FILE, &noted) == 0)
+        info.same_boot = boot[0] && !strcmp(boot, noted);
     info.checked = read_file(in, id, CHECKED_FILE, &checked) == 0;
     info.have_digest =
         read_file(in, id, DIGEST_FILE, &digest) == 0 && digest_from_hex(digest, &info.digest) == 0;

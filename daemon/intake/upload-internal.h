@@ -108,6 +108,7 @@ struct upload {
     bool sealing; /* in the sealer's hands */
     bool sealed;
     bool again;
+    bool doubted; /* a seal failed for want of something, perhaps while it made the bytes durable */
     struct recording_id recording;
     struct upload_outcome outcome;
     int64_t offset;       /* of a resumable one, as others see it */
@@ -158,8 +159,10 @@ int upload_open_again(struct upload *u, struct error *err);
 
 /* info.json: everything but what follows; durable. */
 int upload_info_write(struct upload *u);
-/* Small files beside it that may be lost in a power cut: that pieces are checked, the digest of the whole, what it was sealed as. */
+/* Small files beside it that may be lost in a power cut: which start of the machine this is,
+ * that pieces are checked, the digest of the whole, what it was sealed as. */
 int upload_info_checked(struct upload *u); /* 0 or negative errno */
+void upload_info_boot(const struct upload *u);
 void upload_info_digest(const struct upload *u);
 void upload_info_sealed(const struct upload *u);
 
@@ -201,10 +204,13 @@ struct upload *uploads_find(struct uploads *all, const char *id);
 /* One of an owner's, that has not expired. Return: 0, UPLOAD_E_NONE, UPLOAD_E_DENIED. */
 int uploads_look_up(struct uploads *all, const char *id, const char *owner, struct upload **ret,
                     struct error *err);
+bool upload_is_left_whole(const struct upload *u);
 bool upload_has_expired(const struct upload *u, int64_t now_usec);
 void uploads_wait(struct uploads *all, int64_t until_usec); /* for a change; also returns without */
 /* Holds it, with a reference for whoever does. Return: 0, UPLOAD_E_BUSY. */
 int upload_hold(struct upload *u, struct error *err);
+/* Whoever holds one whose seal failed must read its bytes from the disk before it is sealed again. With the lock held. */
+void upload_heed_doubt(struct upload *u);
 /* After a seal that came to nothing: when it is tried again by itself, ever more slowly. */
 void upload_try_later(struct upload *u);
 int uploads_list(struct uploads *all, struct upload *u); /* takes a reference; 0 or -ENOMEM */

@@ -23,15 +23,11 @@ struct plan {
     enum job job;
 };
 
-static bool is_left_whole(const struct upload *u)
-{
-    return !u->sealed && !u->partial && u->announced > 0 && u->offset == u->announced;
-}
-
 static void look_at(struct upload *u, void *userdata)
 {
     struct plan *p = userdata;
-    int64_t expires = u->touched_usec + p->expire_usec;
+    bool whole = upload_is_left_whole(u);
+    int64_t expires = whole ? INT64_MAX : u->touched_usec + p->expire_usec;
 
     if (u->held || u->sealing || p->due)
         return; /* whoever has it kicks when they are done */
@@ -39,15 +35,13 @@ static void look_at(struct upload *u, void *userdata)
         p->job = JOB_EXPIRE;
     else if (u->sealed && u->n_parts && !u->parts_gone)
         p->job = JOB_PARTS;
-    else if (is_left_whole(u) && u->retry_usec <= p->monotonic_usec)
+    else if (whole && u->retry_usec <= p->monotonic_usec)
         p->job = JOB_SEAL;
     if (p->job != JOB_NONE) {
         p->due = u;
         return;
     }
-    p->next_usec = MIN(p->next_usec, p->monotonic_usec + (expires - p->wall_usec));
-    if (is_left_whole(u))
-        p->next_usec = MIN(p->next_usec, u->retry_usec);
+    p->next_usec = MIN(p->next_usec, whole ? u->retry_usec : p->monotonic_usec + (expires - p->wall_usec));
 }
 
 /* ---- the jobs ----------------------------------------------------------------------------------------------------------- */

@@ -98,8 +98,11 @@ static int go_on_with(struct upload_info *info, int64_t bytes, struct error *err
     uploads_adjust(u);
     if (info->same_boot)
         return 0;
-    u->acknowledged = MIN(u->acknowledged, bytes);
-    r = upload_info_write(u); /* so that a crash of the process counts as one from now on */
+    upload_info_boot(u); /* so that a crash of the process counts as one from now on */
+    if (u->acknowledged <= bytes)
+        return 0; /* no sync: there may be thousands */
+    u->acknowledged = bytes;
+    r = upload_info_write(u);
     return r < 0 ? error_errno(err, r, u->id, "cannot be noted in staging") : 0;
 }
 

@@ -214,6 +214,17 @@ static int begin_again(struct upload *u, struct error *err)
     return error_set(err, UPLOAD_E_OFFSET, u->path, "was damaged in staging; send it again from its start");
 }
 
+/* What was whole once counts as the disk has it, not as memory does: after a sync that failed the kernel takes for written what was
+ * not (fsync(2), NOTES). */
+static int forget_cached(struct upload *u)
+{
+    int r = u->is_known ? upload_file_sync(&u->file) : 0;
+
+    if (r == 0 && u->is_known)
+        (void)posix_fadvise(u->file.fd, 0, 0, POSIX_FADV_DONTNEED);
+    return r;
+}
+
 int upload_digest_again(struct upload *u, struct error *err)
 {
     int r;
@@ -224,6 +235,7 @@ int upload_digest_again(struct upload *u, struct error *err)
     else
         r = 0;
     r = r < 0 ? r : hasher_new(atomic_load(&u->in->settings)->store.sm3, &u->hasher);
+    r = r < 0 ? r : forget_cached(u);
     r = r < 0 ? r : digest_prefix(u);
     if (r < 0) {
         u->hasher = hasher_free(u->hasher);
@@ -435,7 +447,7 @@ void upload_let_go(struct upload *u)
     pthread_mutex_unlock(&all->lock);
     if (mine && u->file.fd >= 0)
         end_request(u);
-    if (mine && u->unsynced)
+    if (mine && u->unsynced && u->have_digests)
         (void)upload_acknowledge(u, &ignored);
     upload_file_give_back(&u->file);
     upload_file_close(&u->file);
@@ -484,8 +496,7 @@ int upload_state(struct intake *in, const char *id, const char *owner, struct up
         if (set_text(&s.metadata, u->metadata) < 0 || set_text(&s.concat, u->concat) < 0)
             r = error_errno(err, -ENOMEM, id, "cannot be shown");
         /* whole and not sealed yet: not finished for the client, who would take a whole offset for it */
-        if (!u->sealed &&
-            (u->held || u->sealing || (u->offset == u->announced && u->announced > 0 && !u->partial)))
+        if (!u->sealed && (u->held || u->sealing || upload_is_left_whole(u)))
             busy = UPLOAD_E_BUSY;
     }
     pthread_mutex_unlock(&in->uploads->lock);

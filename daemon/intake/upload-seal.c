@@ -114,6 +114,7 @@ static void settle(struct upload *u, const struct item *item)
     u->again = item->known.text[0] != 0;
     u->recording = item->known.text[0] ? item->known : item->id;
     u->touched_usec = u->sealed ? clock_now_usec() : u->touched_usec;
+    u->doubted = u->resumable && item->outcome == OUTCOME_RESOURCE;
     if (!u->sealed)
         upload_try_later(u);
 }
@@ -244,7 +245,7 @@ int upload_hand_over(struct upload *u, struct error *err)
 static int wait_for_seal(struct upload *u, struct error *err)
 {
     struct uploads *all = u->in->uploads;
-    int64_t until = clock_monotonic_usec() + UPLOAD_PATIENT_USEC;
+    int64_t until = clock_monotonic_usec() + (inject_point("upload.patience") < 0 ? 0 : UPLOAD_PATIENT_USEC);
     bool stopping = false, sealing;
 
     pthread_mutex_lock(&all->lock);
@@ -256,6 +257,8 @@ static int wait_for_seal(struct upload *u, struct error *err)
         uploads_wait(all, until);
     }
     sealing = u->sealing;
+    if (!sealing)
+        upload_heed_doubt(u);
     pthread_mutex_unlock(&all->lock);
     if (!sealing)
         return 0;

@@ -169,9 +169,15 @@ void uploads_each(struct uploads *all, void (*on_upload)(struct upload *u, void 
     twalk_r(all->tree, on_node, &w);
 }
 
+/* All that was to come is here: if it is not sealed, that is not for the sender to mend, and it does not expire. */
+bool upload_is_left_whole(const struct upload *u)
+{
+    return !u->sealed && !u->partial && u->announced > 0 && u->offset == u->announced;
+}
+
 bool upload_has_expired(const struct upload *u, int64_t now_usec)
 {
-    return !u->held && !u->sealing &&
+    return !u->held && !u->sealing && !upload_is_left_whole(u) &&
            u->touched_usec + atomic_load(&u->in->settings)->uploads.expire_usec <= now_usec;
 }
 
@@ -196,7 +202,17 @@ int upload_hold(struct upload *u, struct error *err)
                          u->held ? "somebody else is writing to it" : "is being sealed");
     u->held = true;
     u->refs++;
+    upload_heed_doubt(u);
     return 0;
+}
+
+void upload_heed_doubt(struct upload *u)
+{
+    if (!u->doubted || !u->have_digests)
+        return;
+    u->doubted = u->have_digests = false;
+    u->is_known = true;
+    u->known = u->digests.sha256;
 }
 
 void upload_unhold(struct upload *u)

@@ -230,6 +230,24 @@ static _unused_ void cut_power(struct site *s, const char *id)
     fd = open(upload_file(s, id, "info.json"), O_WRONLY | O_TRUNC);
     assert_int_equal(fd_write_full(fd, text, strlen(text)), 0);
     close(fd);
+    (void)!truncate(upload_file(s, id, "boot"), 0); /* it was never synced */
+}
+
+/* As if nobody had touched it for long. Only while the site is stopped. */
+static _unused_ void touched_long_ago(struct site *s, const char *id)
+{
+    _cleanup_free_ char *text = NULL, *changed = NULL;
+    char *touched;
+    int fd;
+
+    assert_int_equal(fd_read_file_at(AT_FDCWD, upload_file(s, id, "info.json"), 65536, &text, NULL), 0);
+    touched = strstr(text, "\"touched\":");
+    assert_non_null(touched);
+    *touched = 0;
+    assert_true(asprintf(&changed, "%s\"touched\":1%s", text, strchr(touched + 1, ',')) > 0);
+    fd = open(upload_file(s, id, "info.json"), O_WRONLY | O_TRUNC);
+    assert_int_equal(fd_write_full(fd, changed, strlen(changed)), 0);
+    close(fd);
 }
 
 static _unused_ void append_to_data(struct site *s, const char *id, const char *bytes)
