@@ -31,7 +31,7 @@ struct candidate {
     enum { CANDIDATE_READY, CANDIDATE_DELAYED, CANDIDATE_IN_HAND } state;
     bool changed; /* an event came while it was in hand */
     bool said_unreadable;
-    bool is_short; /* a resource was short when it was tried */
+    bool is_short;           /* a resource was short when it was tried */
     bool released;           /* a sidecar whose clip is sealed */
     struct source_stat seen; /* as in the item */
     int64_t seen_usec;
