@@ -167,4 +167,7 @@ def test_demo_from_a_path_of_odd_characters(build, work):
     done = subprocess.run(["scripts/demo", work / "my, files"], cwd=root, stdin=subprocess.DEVNULL, capture_output=True,
                           text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+    network = done.stdout.partition("\n9. ")[2].partition("\n10. ")[0]
+    assert network.count("/snapshot.jpg is that recording; not one bit differs") == 1, network
+    assert '"sealed":1,' in network and "\nCAM-1   camera " in network and "network:      https://127.0.0.1:" in done.stdout
     assert "everything holds together" in done.stdout and "$ liuhen key --output site.pub\n" in done.stdout

@@ -382,6 +382,29 @@ def test_wrong_configuration_is_not_tried_again(service):
     assert said, "what is wrong is not said as an error"
 
 
+def test_sockets_as_they_are_shipped(service):
+    """People's socket and HTTPS on its usual port are there while the service is away, and stand again when it comes back."""
+    service.ok("systemctl", "stop", "liuhend.service")
+    sockets = ["liuhend.socket", "liuhend-tls.socket"]
+    try:
+        for name in sockets:
+            shutil.copy(ROOT / "contrib/systemd" / name, service.root / "etc/systemd/system" / name)
+        service.ok("systemctl", "daemon-reload")
+        service.ok("systemctl", "start", *sockets)
+        for _ in range(2):  # the second time it is the stop of the service that must have left the sockets alone
+            assert service.property("ActiveState") == "inactive"
+            answer = json.loads(service.ok("liuhen", "status", "--json"))
+            assert answer["listens"] == ["/run/liuhen/liuhen.sock", "https://[::]:443"] or \
+                answer["listens"] == ["https://[::]:443", "/run/liuhen/liuhen.sock"]
+            assert "openapi: 3.1" in service.ok("curl", "-sS", "--cacert", "/var/lib/liuhen/keys/ca.pem", "https://localhost/openapi.yaml")
+            service.ok("systemctl", "stop", "liuhend.service")
+    finally:
+        service.run("systemctl", "stop", *sockets, "liuhend.service")
+        for name in sockets:
+            (service.root / "etc/systemd/system" / name).unlink(missing_ok=True)
+        service.ok("systemctl", "daemon-reload")
+
+
 def test_socket_activation(service):
     """No .socket is installed, as intake must run anyway; a site that adds one is served through it."""
     service.ok("systemctl", "stop", "liuhend.service")
