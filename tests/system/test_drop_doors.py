@@ -132,7 +132,8 @@ def files(folder, count=3, size=700_000):
 def assert_arrived(daemon, sent, serial):
     rows = daemon.wait_sealed(len(sent))
     daemon.wait_idle()
-    assert {r["digest"]: r["name"] for r in daemon.ls()} == sent
+    assert {r["digest"] for r in daemon.ls()} == set(sent)
+    assert {r["name"] for r in daemon.ls()} <= set(sent.values()) | {"again.mp4"}  # the same bytes are known by the name that came first
     assert {r["device"] for r in daemon.ls()} == {serial}
     daemon.assert_clean()
     return rows
@@ -259,6 +260,9 @@ def test_sftp_devices_can_only_upload(sftp, uploads, work):
     kept = uploads / "c-0001/upload/kept.mp4"
     kept.write_bytes(b"evidence")
     kept.chmod(0o666)
+    (work / "clip.mp4").write_bytes(b"other")
+    assert sftp_batch(sftp, "put clip.mp4 new.mp4\nrename new.mp4 kept.mp4\n", work).returncode != 0
+    assert (kept.parent / "new.mp4").exists()  # it was the rename that failed
     for command in ("get kept.mp4 got.mp4", "rm kept.mp4", "ls /etc", "symlink /etc/passwd x", "chmod 777 kept.mp4"):
         assert sftp_batch(sftp, command + "\n", work).returncode != 0, command
     got = work / "got.mp4"
@@ -307,6 +311,18 @@ def test_smb_uploads_are_sealed_for_their_device(smb, receiver, work):
     assert_arrived(receiver, sent, "nvr-0001")
 
 
+def test_smb_devices_cannot_shut_out_the_daemon(smb, uploads, work):
+    (work / "clip.mp4").write_bytes(b"x" * 100)
+    succeeded(smbclient(smb, "put clip.mp4; setmode clip.mp4 +rsh", work))
+    name, before = uploads / "nvr-0001/clip.mp4", (uploads / "nvr-0001/clip.mp4").stat().st_mode & 0o777
+    assert before == 0o660
+    port, state = smb
+    subprocess.run(["smbcacls", "-s", state / "client.conf", "-p", str(port), "-U", f"nvr-0001%{PASSWORD}", "//127.0.0.1/uploads", "clip.mp4",
+                    "-S", "ACL:nvr-0001:ALLOWED/0/FULL"], capture_output=True, text=True, timeout=60, check=False,
+                   stdin=subprocess.DEVNULL)
+    assert name.stat().st_mode & 0o777 == before and not os.listxattr(name) == ["system.posix_acl_access"]
+
+
 def test_smb_refuses_strangers(smb, work):
     (work / "clip.mp4").write_bytes(b"x" * 100)
     assert smbclient(smb, "put clip.mp4", work, password="wrong password").returncode != 0
@@ -329,3 +345,12 @@ def test_add_device_refuses_names_that_are_paths(script, good, work):
         assert done.returncode == 64 and "usage" in done.stderr, (name, done.stderr)
     assert not list(work.iterdir())
     assert re.search(rf"\b{good}\b", (ROOT / f"contrib/{script}/README.md").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("script, arguments", [("sshd", ["daemon", "id.pub"]), ("samba", ["daemon"])])
+def test_add_device_leaves_users_of_the_machine_alone(machine, script, arguments):
+    """A serial number that is the name of somebody else: neither a key nor a password for that one."""
+    succeeded(subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", machine.folder / "id"], capture_output=True, check=False))
+    done = subprocess.run(machine.command(ROOT / f"contrib/{script}/add-device", *arguments), input=PASSWORD + "\n", capture_output=True,
+                          text=True, timeout=60, check=False, env={**os.environ, "UPLOADS": "/srv/uploads"})
+    assert done.returncode == 65 and "user of this machine" in done.stderr, done.stderr
