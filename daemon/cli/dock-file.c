@@ -188,13 +188,28 @@ static int scan_name(struct scan *s, int fd, const char *path, const char *name,
     return dock_is_unplugged(s->cardfd, r) ? -ENODEV : tell(s, whole, NULL, strerror(-r));
 }
 
+/* Two entries of one name, as a damaged directory may have them: opening it gives the first one's bytes twice, and once that is removed,
+ * the name is the other one's, which nobody has read. */
+static int tell_twin(struct scan *s, const char *path, const char *name)
+{
+    _cleanup_free_ char *whole = NULL;
+
+    if (asprintf(&whole, "%s%s%s", path, *path ? "/" : "", name) < 0)
+        return -ENOMEM;
+    return tell(s, whole, NULL, "its folder has this name twice; the card may be damaged");
+}
+
 static int scan_folder(struct scan *s, int fd, const char *path, unsigned depth)
 {
     _cleanup_(names_done) struct names names = {0};
     int r = read_names(s, fd, &names);
 
-    for (size_t i = 0; r == 0 && i < names.n; i++)
-        r = scan_name(s, fd, path, names.items[i], depth);
+    for (size_t i = 0; r == 0 && i < names.n; i++) {
+        const char *name = names.items[i];
+        bool twin = (i > 0 && strcmp(name, names.items[i - 1]) == 0) ||
+                    (i + 1 < names.n && strcmp(name, names.items[i + 1]) == 0);
+        r = twin ? tell_twin(s, path, name) : scan_name(s, fd, path, name, depth);
+    }
     return r;
 }
 

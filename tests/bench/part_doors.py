@@ -270,6 +270,8 @@ def compare(runs, files, parallel):
         for name, (server, how, port, prefix, headers, tls) in runs.items():
             targets = [f"{prefix}{turn}-{f.name}" for f in files]
             seconds, cpu = uploads(server, how, port, files, targets, headers, tls, parallel)
+            if isinstance(server, Site):
+                server.wait_idle()  # what liuhend does after its answers must not slow down the others
             if turn >= 0:
                 kept[name]["seconds"].append(seconds)
                 kept[name]["cpu"].append(cpu)

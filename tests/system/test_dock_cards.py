@@ -90,6 +90,21 @@ def test_pulled_out_at_any_byte(daemon, station, fat):
     assert_arrived(daemon, station, files)
 
 
+def test_a_folder_with_a_name_twice(daemon, station, fat):
+    """A damaged directory: by that name only one of the two files can be read, so neither counts as sent."""
+    files = fat.make([1000, 2000, 3000])
+    image = fat.image.read_bytes()
+    assert image.count(b"CLIP0001MP4") == 1
+    fat.image.write_bytes(image.replace(b"CLIP0001MP4", b"CLIP0000MP4"))
+    fat.plug()
+    if os.listdir(fat.top / "DCIM/100").count("CLIP0000.MP4") != 2:
+        pytest.skip("this FAT in user space shows a name once")
+    done = station.run(fat.top)
+    assert done.returncode == 1 and done.summary["failed"] == 2 and done.summary["sealed"] == 1, done.stdout + done.stderr
+    assert all("twice" in e["why"] for e in events(done, "failed"))
+    assert_arrived(daemon, station, {"x": files["DCIM/100/CLIP0002.MP4"]})
+
+
 # ---- wiping -----------------------------------------------------------------------------------------------------------------
 
 

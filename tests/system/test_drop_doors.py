@@ -311,18 +311,6 @@ def test_smb_uploads_are_sealed_for_their_device(smb, receiver, work):
     assert_arrived(receiver, sent, "nvr-0001")
 
 
-def test_smb_devices_cannot_shut_out_the_daemon(smb, uploads, work):
-    (work / "clip.mp4").write_bytes(b"x" * 100)
-    succeeded(smbclient(smb, "put clip.mp4; setmode clip.mp4 +rsh", work))
-    name, before = uploads / "nvr-0001/clip.mp4", (uploads / "nvr-0001/clip.mp4").stat().st_mode & 0o777
-    assert before == 0o660
-    port, state = smb
-    subprocess.run(["smbcacls", "-s", state / "client.conf", "-p", str(port), "-U", f"nvr-0001%{PASSWORD}", "//127.0.0.1/uploads", "clip.mp4",
-                    "-S", "ACL:nvr-0001:ALLOWED/0/FULL"], capture_output=True, text=True, timeout=60, check=False,
-                   stdin=subprocess.DEVNULL)
-    assert name.stat().st_mode & 0o777 == before and not os.listxattr(name) == ["system.posix_acl_access"]
-
-
 def test_smb_refuses_strangers(smb, work):
     (work / "clip.mp4").write_bytes(b"x" * 100)
     assert smbclient(smb, "put clip.mp4", work, password="wrong password").returncode != 0
