@@ -220,11 +220,30 @@ static int unknown_command(const char *first)
     return cli_fail(CLI_USAGE, first, "is not a command; `liuhen --help` lists them");
 }
 
+/* `liuhen device --help`. Return: whether there are such commands. */
+static bool show_group(const char *first)
+{
+    size_t n = strlen(first);
+    bool group = false;
+
+    for (size_t i = 0; i < cli_n_commands; i++)
+        if (strncmp(cli_commands[i].name, first, n) == 0 && cli_commands[i].name[n] == ' ') {
+            int width = printf("  %s %s", cli_commands[i].name, cli_commands[i].args);
+            printf("%*s%s\n", width < 34 ? 34 - width : 1, "", cli_commands[i].help);
+            group = true;
+        }
+    if (group)
+        printf("\n`liuhen %s COMMAND --help` says more.\n", first);
+    return group;
+}
+
 static int run_command(struct cli *c, int argc, char **argv)
 {
     int words, r;
 
     c->command = cli_find_command(argv[0], argv[1]);
+    if (!c->command && argc > 1 && strcmp(argv[1], "--help") == 0 && show_group(argv[0]))
+        return CLI_OK;
     if (!c->command)
         return unknown_command(argv[0]);
     words = strchr(c->command->name, ' ') ? 2 : 1;

@@ -54,7 +54,7 @@ void cli_usage(const struct command *command, FILE *out)
     fprintf(out, "liuhen [OPTION...] COMMAND …: enforcement recordings as evidence\n\nCommands:\n");
     for (size_t i = 0; i < cli_n_commands; i++) {
         int n = fprintf(out, "  %s %s", cli_commands[i].name, cli_commands[i].args);
-        fprintf(out, "%*s%s\n", n < 30 ? 30 - n : 1, "", cli_commands[i].help);
+        fprintf(out, "%*s%s\n", n < 34 ? 34 - n : 1, "", cli_commands[i].help);
     }
     fprintf(out, "\nREC is a recording's id or its beginning; CASE is a case's number or id; DEVICE is a "
                  "device's serial or id.\n"

@@ -439,6 +439,12 @@ def test_help_names_every_command_and_exit_code(build):
     assert [int(n) for n in re.findall(r"^  (\d)  ", text, re.M)] == list(range(8))
 
 
+def test_help_of_commands_that_begin_alike(build):
+    done = subprocess.run([build / "liuhen", "device", "--help"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("  device list ") and "\n  device token DEVICE " in done.stdout and "  case" not in done.stdout
+    assert subprocess.run([build / "liuhen", "devic", "--help"], capture_output=True, check=False).returncode == 2
+
+
 def test_manual_page_is_that_of_the_program(build):
     page = subprocess.run([build / "liuhen", "man-page"], capture_output=True, text=True, check=True).stdout
     kept = (ROOT / "contrib/man/liuhen.1").read_text(encoding="utf-8")
