@@ -435,7 +435,16 @@ static void test_nothing_is_injected(void **state)
 
 /* ---- want of memory ------------------------------------------------------------------------------------------------------ */
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+/* The sanitizers have allocators of their own. gcc says that they are there by macros, clang by features. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+#ifndef SANITIZED
 /* Of this thread the nth allocation from now on fails; 0: none. */
 static __thread unsigned fail_in;
 
@@ -572,16 +581,13 @@ int main(int argc, char *argv[])
 {
     const struct CMUnitTest tests[] = {
 #ifdef LIUHEN_INJECT
-        stopped_site_test(test_plain_killed),
-        stopped_site_test(test_resumable_killed),
-        stopped_site_test(test_concat_killed),
-        stopped_site_test(test_every_step_fails_once),
+        stopped_site_test(test_plain_killed),  stopped_site_test(test_resumable_killed),
+        stopped_site_test(test_concat_killed), stopped_site_test(test_every_step_fails_once),
 #else
         cmocka_unit_test(test_nothing_is_injected),
 #endif
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-        site_test(test_want_of_memory_plain),
-        site_test(test_want_of_memory_resumable),
+#ifndef SANITIZED
+        site_test(test_want_of_memory_plain),  site_test(test_want_of_memory_resumable),
 #endif
     };
 
