@@ -47,7 +47,7 @@ def stations(site, folder):
             started.append(subprocess.Popen(
                 [str(BADLINK), "--far", os.environ["BADLINK_FAR"], str(BUILD / "liuhen"), "dock", "--server",
                  f"https://10.77.0.1:{site.tls_port}", "--ca", str(site.ca), "--token-file", str(token), "--state",
-                 str(folder / f"state-{i:02d}"), "--once", "--json", str(card)], stdin=subprocess.DEVNULL, stdout=log, stderr=log))
+                 str(folder / f"state-{i:02d}"), "--json", str(card)], stdin=subprocess.DEVNULL, stdout=log, stderr=log))
     return started
 
 
@@ -63,9 +63,14 @@ def near_side(answer):
     path.write_text(json.dumps(config), encoding="utf-8")
     with site:
         start = time.monotonic()
-        for i, station in enumerate(stations(site, folder)):
-            if station.wait(1800) != 0:
-                raise BenchFailed(f"dock {i}: " + (folder / f"dock-{i:02d}.log").read_text(errors="replace")[-800:])
+        started = stations(site, folder)
+        try:
+            for i, station in enumerate(started):
+                if station.wait(600) != 0:
+                    raise BenchFailed(f"dock {i}: " + (folder / f"dock-{i:02d}.log").read_text(errors="replace")[-800:])
+        finally:
+            for station in started:
+                station.kill()
         seconds = time.monotonic() - start
         site.wait_idle()
         ids = [r["id"] for r in json.loads(site.cli("ls", "--json"))["recordings"]]
