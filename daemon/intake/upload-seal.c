@@ -133,13 +133,15 @@ static void on_sealed(struct item *item)
     }
     pthread_mutex_lock(&in->uploads->lock);
     u->outcome = (struct upload_outcome){item->outcome, item->committed, item->leaf, item->err};
-    u->sealing = false;
     u->in_staging = u->in_staging && (u->resumable || !item->committed);
     settle(u, item);
-    pthread_cond_broadcast(&in->uploads->changed);
     pthread_mutex_unlock(&in->uploads->lock);
     if (u->resumable && item->committed)
-        upload_info_sealed(u);
+        upload_info_sealed(u); /* while nobody can end it: its folder is still ours */
+    pthread_mutex_lock(&in->uploads->lock);
+    u->sealing = false;
+    pthread_cond_broadcast(&in->uploads->changed);
+    pthread_mutex_unlock(&in->uploads->lock);
     if (u->resumable && item->outcome == OUTCOME_LEAVE)
         log_event(EVENT_UPLOAD_WAITS, "UPLOAD", u->id, "FILE", u->path, "REASON", item->err.text, NULL);
     if (u->resumable)
