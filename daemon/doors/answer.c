@@ -3,6 +3,7 @@
  * What doors answer: failures with the status that tells a sender whether to try again, and receipts.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include "base/encode.h"
@@ -85,6 +86,21 @@ void doors_fail(struct http_answer *answer, int code, unsigned checksum_status, 
                                  "Basic realm=\"liuhen\", Bearer realm=\"liuhen\"");
     if (status == 503)
         (void)http_answer_header(answer, "Retry-After", "%d", DOORS_RETRY_SECONDS);
+}
+
+bool doors_refuse(struct http_answer *answer, unsigned status, const char *object, const char *format, ...)
+{
+    struct error err = ERROR_INIT;
+    char text[sizeof err.text];
+    va_list ap;
+
+    va_start(ap, format);
+    vsnprintf(text, sizeof text, format, ap);
+    va_end(ap);
+    error_set(&err, -EINVAL, object, "%s", text);
+    doors_fail(answer, -EINVAL, status, &err);
+    answer->status = status;
+    return false;
 }
 
 json_t *doors_receipt_json(const struct upload_result *result)

@@ -23,13 +23,8 @@ static void change(const struct knock *k, const struct swift_path *path, bool cr
     struct error err = ERROR_INIT;
     int r;
 
-    if (!swift_admit(k, 0, answer))
+    if (!swift_said(k, PREFIX, path->container, &metadata, answer))
         return;
-    r = swift_metadata(k->request, PREFIX, path->container, &metadata, &err);
-    if (r < 0) {
-        (void)swift_malformed(answer, r, &err);
-        return;
-    }
     said.metadata = metadata;
     r = bodyworn_keep_container(&keep, &said, &err);
     if (r == BODYWORN_E_NONE)
@@ -199,7 +194,7 @@ static void finish(struct knock *k, struct http_answer *answer)
     if (strcmp(k->method, "GET") == 0 || strcmp(k->method, "HEAD") == 0)
         look(k, &path, answer);
     else if (strcmp(k->method, "DELETE") == 0 || !*path.container)
-        (void)swift_refuse(answer, 403, *path.container ? path.container : "account",
+        (void)doors_refuse(answer, 403, *path.container ? path.container : "account",
                            "is kept; nothing is deleted or changed by this door");
     else
         change(k, &path, strcmp(k->method, "PUT") == 0, answer);

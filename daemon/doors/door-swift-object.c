@@ -84,10 +84,10 @@ static bool read_etag(const struct knock *k, struct put *p, struct http_answer *
     said += *said == '"';
     n = strcspn(said, "\"");
     if (n != 32)
-        return swift_refuse(answer, 422, "ETag", "is no MD5; send 32 hex digits or none");
+        return doors_refuse(answer, 422, "ETag", "is no MD5; send 32 hex digits or none");
     snprintf(hex, sizeof hex, "%.32s", said);
     if (decode_hex(hex, digest, sizeof digest) < 0)
-        return swift_refuse(answer, 422, "ETag", "is no MD5; send 32 hex digits or none");
+        return doors_refuse(answer, 422, "ETag", "is no MD5; send 32 hex digits or none");
     encode_hex(digest, sizeof digest, p->etag);
     return true;
 }
@@ -98,11 +98,11 @@ static bool is_plain(const struct knock *k, struct http_answer *answer)
     static const char *const headers[] = {"X-Object-Manifest", "X-Copy-From", "X-Symlink-Target"};
 
     if (k->target->n_params > 0)
-        return swift_refuse(answer, 400, k->target->params[0].name,
+        return doors_refuse(answer, 400, k->target->params[0].name,
                             "is not known here; send whole objects, without segments or manifests");
     for (size_t i = 0; i < ARRAY_SIZE(headers); i++)
         if (http_header(k->request, headers[i]))
-            return swift_refuse(answer, 400, headers[i], "is not known here; send the bytes themselves");
+            return doors_refuse(answer, 400, headers[i], "is not known here; send the bytes themselves");
     return true;
 }
 
@@ -111,13 +111,13 @@ static bool check_put(struct knock *k, struct put *p, struct http_answer *answer
     int64_t bytes = k->request->body_bytes;
 
     if (swift_is_published(p->path.container, p->path.object))
-        return swift_refuse(answer, 403, p->path.object, "is ours to say; read it");
+        return doors_refuse(answer, 403, p->path.object, "is ours to say; read it");
     if (p->kind == BODYWORN_SETTING && bytes > (int64_t)SETTING_MAX)
-        return swift_refuse(answer, 400, p->path.object, "is larger than a setting may be (%u bytes)",
+        return doors_refuse(answer, 400, p->path.object, "is larger than a setting may be (%u bytes)",
                             SETTING_MAX);
     if (bytes == 0 && (p->kind == BODYWORN_CLIP || p->kind == BODYWORN_KEY) &&
         p->container_kind != BODYWORN_REJECTED)
-        return swift_refuse(answer, 400, p->path.object, "has no bytes; a clip or key without any is none");
+        return doors_refuse(answer, 400, p->path.object, "has no bytes; a clip or key without any is none");
     return is_plain(k, answer) && read_etag(k, p, answer);
 }
 
@@ -248,7 +248,7 @@ static bool take(struct knock *k, const void *data, size_t size, struct http_ans
         return true; /* a body of what takes none is passed over */
     p->bytes += size;
     if (p->kind == BODYWORN_SETTING && p->bytes > SETTING_MAX)
-        return swift_refuse(answer, 400, p->path.object, "is larger than a setting may be (%u bytes)",
+        return doors_refuse(answer, 400, p->path.object, "is larger than a setting may be (%u bytes)",
                             SETTING_MAX);
     if (!swift_hold(k, p->bytes, &p->held, answer))
         return false;
@@ -342,7 +342,7 @@ static void answer_put(const struct knock *k, const char *etag, const struct upl
         doors_receipt(answer, 201, result);
     answer->status = 201; /* Swift knows no other word for what was here already */
     (void)http_answer_header(answer, "Etag", "%s", etag);
-    (void)swift_say_time(answer, "Last-Modified", clock_now_usec());
+    (void)http_answer_date(answer, "Last-Modified", clock_now_usec());
     if (!result)
         return;
     (void)http_answer_header(answer, "X-Liuhen-Recording", "%s", result->recording.text);
@@ -395,7 +395,7 @@ static void finish_put(struct knock *k, struct put *p, struct http_answer *answe
     if (p->upload && p->bytes > 0)
         finish_upload(k, p, answer);
     else if (p->upload && is_footage) /* chunked, and nothing came */
-        (void)swift_refuse(answer, 400, p->path.object, "has no bytes; a clip or key without any is none");
+        (void)doors_refuse(answer, 400, p->path.object, "has no bytes; a clip or key without any is none");
     else
         finish_small(k, p, answer);
 }
@@ -453,7 +453,7 @@ static int say_object(const struct knock *k, const struct bodyworn_object *o, st
               : http_answer_header(answer, "Content-Type", "%s",
                                    o->type ? o->type : "application/octet-stream");
     r = r < 0 ? r : http_answer_header(answer, "Accept-Ranges", "bytes");
-    r = r < 0 ? r : swift_say_time(answer, "Last-Modified", o->changed_usec);
+    r = r < 0 ? r : http_answer_date(answer, "Last-Modified", o->changed_usec);
     return r < 0 ? r : swift_say_metadata(answer, PREFIX, o->metadata);
 }
 
@@ -485,7 +485,7 @@ static void look(const struct knock *k, const struct swift_path *path, struct ht
     }
     r = swift_read(k, find_object, &l, &err);
     if (r == 0 && *l.object.recording && strcmp(k->method, "HEAD") != 0) {
-        (void)swift_refuse(answer, 403, path->object,
+        (void)doors_refuse(answer, 403, path->object,
                            "is evidence and is not handed out by this door; ask records staff");
         return;
     }
@@ -502,13 +502,8 @@ static void say_more(const struct knock *k, const struct swift_path *path, struc
     struct error err = ERROR_INIT;
     int r;
 
-    if (!swift_admit(k, 0, answer))
+    if (!swift_said(k, PREFIX, path->container, &metadata, answer))
         return;
-    r = swift_metadata(k->request, PREFIX, path->container, &metadata, &err);
-    if (r < 0) {
-        (void)swift_malformed(answer, r, &err);
-        return;
-    }
     r = swift_read(k, find_object, &l, &err);
     r = r != 0 ? r : bodyworn_keep_metadata(&keep, l.container.id, path->object, metadata, &err);
     if (r != 0)
@@ -532,7 +527,7 @@ static void finish(struct knock *k, struct http_answer *answer)
     if (strcmp(k->method, "POST") == 0)
         say_more(k, &path, answer);
     else if (strcmp(k->method, "DELETE") == 0)
-        (void)swift_refuse(answer, 403, path.object, "is kept; nothing is deleted by this door");
+        (void)doors_refuse(answer, 403, path.object, "is kept; nothing is deleted by this door");
     else
         look(k, &path, answer);
 }

@@ -73,21 +73,6 @@ bool swift_hold(const struct knock *k, uint64_t bytes, uint64_t *held, struct ht
     return in_swift_words(doors_hold(k->doors, k->device, bytes, held, answer), answer);
 }
 
-bool swift_refuse(struct http_answer *answer, unsigned status, const char *object, const char *format, ...)
-{
-    struct error err = ERROR_INIT;
-    char text[sizeof err.text];
-    va_list ap;
-
-    va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
-    va_end(ap);
-    error_set(&err, -EINVAL, object, "%s", text);
-    doors_fail(answer, -EINVAL, 422, &err);
-    answer->status = status;
-    return false;
-}
-
 void swift_decorate(const struct settings *settings, const struct http_request *request,
                     struct http_answer *answer)
 {
@@ -106,12 +91,12 @@ bool swift_enter(const struct knock *k, struct swift_path *ret, struct http_answ
     if (r < 0)
         return swift_malformed(answer, r, &err);
     if (!k->device)
-        return swift_refuse(answer, 403, "account", "is a camera system's; `liuhen` is the door of people");
+        return doors_refuse(answer, 403, "account", "is a camera system's; `liuhen` is the door of people");
     if (strcmp(ret->device, k->device->id) != 0)
-        return swift_refuse(answer, 403, "account",
+        return doors_refuse(answer, 403, "account",
                             "is not yours; X-Storage-Url names the one you signed in to");
     if (strcmp(k->device->kind, "system") != 0)
-        return swift_refuse(answer, 403, k->device->serial,
+        return doors_refuse(answer, 403, k->device->serial,
                             "is registered as %s; this door is for devices of kind system", k->device->kind);
     return true;
 }
@@ -166,6 +151,18 @@ int swift_metadata(const struct http_request *r, const char *prefix, const char 
     return m.r;
 }
 
+bool swift_said(const struct knock *k, const char *prefix, const char *container, json_t **ret,
+                struct http_answer *answer)
+{
+    struct error err = ERROR_INIT;
+    int r;
+
+    if (!swift_admit(k, 0, answer))
+        return false;
+    r = swift_metadata(k->request, prefix, container, ret, &err);
+    return r == 0 || swift_malformed(answer, r, &err);
+}
+
 int swift_say_metadata(struct http_answer *answer, const char *prefix, const json_t *metadata)
 {
     char name[SWIFT_META_NAME_MAX + 1];
@@ -184,18 +181,6 @@ int swift_say_metadata(struct http_answer *answer, const char *prefix, const jso
         r = http_answer_header(answer, header, "%s", text);
     }
     return r;
-}
-
-int swift_say_time(struct http_answer *answer, const char *name, int64_t usec)
-{
-    time_t when = (time_t)(usec / USEC_PER_SEC);
-    char date[64];
-    struct tm tm;
-
-    if (!gmtime_r(&when, &tm))
-        return 0;
-    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    return http_answer_header(answer, name, "%s", date);
 }
 
 void swift_answer(struct http_answer *answer, unsigned status)
@@ -325,7 +310,7 @@ static void sign_in(struct knock *k, struct http_answer *answer)
     int r;
 
     if (!host || !swift_host_is_valid(host)) {
-        (void)swift_refuse(answer, 400, "Host",
+        (void)doors_refuse(answer, 400, "Host",
                            "is no host that X-Storage-Url could name; send one, and its port");
         return;
     }
@@ -343,7 +328,7 @@ static void sign_in(struct knock *k, struct http_answer *answer)
         if (answer->status == 403) /* camera systems know nothing but 401 here */
             answer->status = 401;
     } else if (strcmp(device.kind, "system") != 0) {
-        (void)swift_refuse(answer, 401, device.serial,
+        (void)doors_refuse(answer, 401, device.serial,
                            "is registered as %s; this door is for devices of kind system", device.kind);
     } else {
         welcome(k, &device, *token ? token : key, host, answer);

@@ -49,19 +49,19 @@ static bool read_length(struct knock *k, struct wish *w, struct http_answer *ans
         !tus_header(k, "Upload-Defer-Length", &defer, answer))
         return false;
     if (defer && strcmp(defer, "1") != 0)
-        return tus_refuse(answer, 400, "Upload-Defer-Length", "must be 1, or left out");
+        return doors_refuse(answer, 400, "Upload-Defer-Length", "must be 1, or left out");
     if (w->concat.kind == TUS_FINAL)
         return (w->origin.bytes < 0 && !defer) ||
-               tus_refuse(answer, 400, "Upload-Length",
-                          "must not be given for a final upload; it is as long as its parts");
+               doors_refuse(answer, 400, "Upload-Length",
+                            "must not be given for a final upload; it is as long as its parts");
     if (defer && w->origin.bytes >= 0)
-        return tus_refuse(answer, 400, "Upload-Defer-Length", "must not stand beside Upload-Length");
+        return doors_refuse(answer, 400, "Upload-Defer-Length", "must not stand beside Upload-Length");
     if (!defer && w->origin.bytes < 0)
-        return tus_refuse(answer, 400, "Upload-Length", "is missing; give it, or Upload-Defer-Length: 1");
+        return doors_refuse(answer, 400, "Upload-Length", "is missing; give it, or Upload-Defer-Length: 1");
     /* a part may be empty: clients cut a tiny file into some that are */
     if (w->origin.bytes == 0 && w->concat.kind == TUS_WHOLE)
-        return tus_refuse(answer, 400, "Upload-Length",
-                          "is 0; an empty file is no recording, send files that have bytes");
+        return doors_refuse(answer, 400, "Upload-Length",
+                            "is 0; an empty file is no recording, send files that have bytes");
     return true;
 }
 
@@ -151,14 +151,14 @@ static bool begin_post(struct knock *k, struct http_answer *answer)
     if (!read_wish(k, &w, answer))
         return false;
     if (w.concat.kind == TUS_FINAL) /* made when it is certain that no body comes */
-        return body <= 0 ||
-               tus_refuse(answer, 400, "Upload-Concat", "a final upload is made of its parts; send no body");
+        return body <= 0 || doors_refuse(answer, 400, "Upload-Concat",
+                                         "a final upload is made of its parts; send no body");
     t->takes = tus_is_bytes(k);
     if (body > 0 && !t->takes)
-        return tus_refuse(answer, 415, "Content-Type",
-                          "must be application/offset+octet-stream where bytes are sent");
+        return doors_refuse(answer, 415, "Content-Type",
+                            "must be application/offset+octet-stream where bytes are sent");
     if (w.origin.bytes >= 0 && body > w.origin.bytes)
-        return tus_refuse(answer, 413, "Content-Length", "is more than Upload-Length announces");
+        return doors_refuse(answer, 413, "Content-Length", "is more than Upload-Length announces");
     return create(k, &w, answer);
 }
 

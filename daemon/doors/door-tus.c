@@ -45,8 +45,8 @@ static bool waits_for_seal(const struct upload_state *s)
 /* Says where the upload stands beside an error. */
 static bool wrong_offset(const struct knock *k, const struct upload_state *state, struct http_answer *answer)
 {
-    tus_refuse(answer, 409, "Upload-Offset", "is not where the upload stands; go on at %lld",
-               (long long)state->offset);
+    doors_refuse(answer, 409, "Upload-Offset", "is not where the upload stands; go on at %lld",
+                 (long long)state->offset);
     (void)tus_say_offset(k, state->offset, answer);
     return false;
 }
@@ -58,7 +58,7 @@ static bool begin_sealed(struct knock *k, const struct upload_state *state, int6
     if (offset != state->offset)
         return wrong_offset(k, state, answer);
     if (k->request->body_bytes != 0)
-        return tus_refuse(answer, 413, "Upload-Length", "all bytes are here already; send no more");
+        return doors_refuse(answer, 413, "Upload-Length", "all bytes are here already; send no more");
     return true;
 }
 
@@ -74,14 +74,14 @@ static bool set_length(struct knock *k, const struct upload_state *state, int64_
     if (length < 0 || length == state->bytes)
         return true;
     if (state->bytes >= 0)
-        return tus_refuse(answer, 400, "Upload-Length", "was announced as %lld; it cannot be changed",
-                          (long long)state->bytes);
+        return doors_refuse(answer, 400, "Upload-Length", "was announced as %lld; it cannot be changed",
+                            (long long)state->bytes);
     if (length < state->offset)
-        return tus_refuse(answer, 400, "Upload-Length", "is less than the %lld bytes that are here already",
-                          (long long)state->offset);
+        return doors_refuse(answer, 400, "Upload-Length", "is less than the %lld bytes that are here already",
+                            (long long)state->offset);
     if (length == 0)
-        return tus_refuse(answer, 400, "Upload-Length",
-                          "is 0; an empty file is no recording, send files that have bytes");
+        return doors_refuse(answer, 400, "Upload-Length",
+                            "is 0; an empty file is no recording, send files that have bytes");
     if (!doors_admit(k->doors, k->device, length - state->offset, answer) ||
         !doors_hold(k->doors, k->device, (uint64_t)(length - state->offset), &t->held, answer))
         return false;
@@ -103,15 +103,16 @@ static bool open_at(struct knock *k, int64_t offset, int64_t length, struct http
     if (r != 0 && !(r == UPLOAD_E_BUSY && waits_for_seal(&state)))
         return tus_fail(answer, r, &err);
     if (state.final)
-        return tus_refuse(answer, 403, k->args[0],
-                          "is a final upload; it is made of its parts and takes no bytes");
+        return doors_refuse(answer, 403, k->args[0],
+                            "is a final upload; it is made of its parts and takes no bytes");
     if (state.sealed)
         return begin_sealed(k, &state, offset, answer);
     if (offset != state.offset)
         return wrong_offset(k, &state, answer);
     if (state.bytes >= 0 && body > state.bytes - offset)
-        return tus_refuse(answer, 413, "Content-Length", "is more than the %lld bytes that are still to come",
-                          (long long)(state.bytes - offset));
+        return doors_refuse(answer, 413, "Content-Length",
+                            "is more than the %lld bytes that are still to come",
+                            (long long)(state.bytes - offset));
     r = upload_resume(k->context->intake, k->args[0], k->owner, offset, &t->upload, &err);
     if (r == UPLOAD_E_SEALED) /* in between */
         return begin_sealed(k, &state, offset, answer);
@@ -127,11 +128,11 @@ static bool begin_patch(struct knock *k, struct http_answer *answer)
     int64_t offset, length;
 
     if (!tus_is_bytes(k))
-        return tus_refuse(answer, 415, "Content-Type", "must be application/offset+octet-stream");
+        return doors_refuse(answer, 415, "Content-Type", "must be application/offset+octet-stream");
     if (!tus_number(k, "Upload-Offset", &offset, answer) || !tus_number(k, "Upload-Length", &length, answer))
         return false;
     if (offset < 0)
-        return tus_refuse(answer, 400, "Upload-Offset", "is missing; say where the bytes go");
+        return doors_refuse(answer, 400, "Upload-Offset", "is missing; say where the bytes go");
     t->takes = true;
     return open_at(k, offset, length, answer);
 }

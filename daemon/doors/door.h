@@ -110,6 +110,9 @@ void doors_account(struct doors *d, const struct device *device, uint64_t bytes)
 /* {"error":{"what","object","right"}} with the status for what an upload_* or device_* function returned. checksum_status: what
  * UPLOAD_E_CHECKSUM means here (460 for tus, 400 elsewhere). Retry-After goes with 429 and 503. */
 void doors_fail(struct http_answer *answer, int code, unsigned checksum_status, const struct error *err);
+/* The same with a status of one's own and words, "what; what would be right". Return: always false, for begin and take. */
+bool doors_refuse(struct http_answer *answer, unsigned status, const char *object, const char *format, ...)
+    _printf_(4, 5);
 /* 201 (200 when again) with {"recording","sha256","bytes","again","leaf","receipt"} as JSON. */
 void doors_receipt(struct http_answer *answer, unsigned status, const struct upload_result *result);
 

@@ -19,8 +19,6 @@
 bool swift_fail(struct http_answer *answer, int code, const struct error *err);
 /* The same for what a parser of requests returned: 400, 403; 503 without memory. */
 bool swift_malformed(struct http_answer *answer, int code, const struct error *err);
-bool swift_refuse(struct http_answer *answer, unsigned status, const char *object, const char *format, ...)
-    _printf_(4, 5);
 
 /* Every answer has an id that people can name to each other. */
 void swift_decorate(const struct settings *settings, const struct http_request *request,
@@ -35,9 +33,12 @@ bool swift_enter(const struct knock *k, struct swift_path *ret, struct http_answ
 int swift_metadata(const struct http_request *r, const char *prefix, const char *container, json_t **ret,
                    struct error *err);
 
+/* Begins a request that only says more: the device's rate, and its metadata. Return: false with the answer filled. */
+bool swift_said(const struct knock *k, const char *prefix, const char *container, json_t **ret,
+                struct http_answer *answer);
+
 /* Sets a header for each value of metadata. */
 int swift_say_metadata(struct http_answer *answer, const char *prefix, const json_t *metadata);
-int swift_say_time(struct http_answer *answer, const char *name, int64_t usec);
 
 /* An answer without a body. */
 void swift_answer(struct http_answer *answer, unsigned status);

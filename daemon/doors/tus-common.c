@@ -66,21 +66,6 @@ bool tus_fail(struct http_answer *answer, int code, const struct error *err)
     return false;
 }
 
-bool tus_refuse(struct http_answer *answer, unsigned status, const char *object, const char *format, ...)
-{
-    struct error err = ERROR_INIT;
-    char text[sizeof err.text];
-    va_list ap;
-
-    va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
-    va_end(ap);
-    error_set(&err, -EINVAL, object, "%s", text);
-    doors_fail(answer, -EINVAL, 460, &err);
-    answer->status = status;
-    return false;
-}
-
 bool tus_speaks(const struct knock *k, struct http_answer *answer)
 {
     const char *version;
@@ -89,8 +74,8 @@ bool tus_speaks(const struct knock *k, struct http_answer *answer)
         return false;
     if (version && strcmp(version, TUS_VERSION) == 0)
         return true;
-    tus_refuse(answer, 412, "Tus-Resumable",
-               "must be " TUS_VERSION "; no other version of tus is spoken here");
+    doors_refuse(answer, 412, "Tus-Resumable",
+                 "must be " TUS_VERSION "; no other version of tus is spoken here");
     (void)http_answer_header(answer, "Tus-Version", TUS_VERSION);
     return false;
 }
@@ -117,7 +102,7 @@ bool tus_header(const struct knock *k, const char *name, const char **ret, struc
     if (!*ret)
         return true;
     http_headers_each(k->request, name, count_header, &c);
-    return c.n <= 1 || tus_refuse(answer, 400, name, "is given %zu times; give it once", c.n);
+    return c.n <= 1 || doors_refuse(answer, 400, name, "is given %zu times; give it once", c.n);
 }
 
 bool tus_number(const struct knock *k, const char *name, int64_t *ret, struct http_answer *answer)
@@ -129,7 +114,7 @@ bool tus_number(const struct knock *k, const char *name, int64_t *ret, struct ht
         return false;
     if (!value || header_number(value, ret) == 0)
         return true;
-    return tus_refuse(answer, 400, name, "must be a number of bytes, decimal digits only");
+    return doors_refuse(answer, 400, name, "must be a number of bytes, decimal digits only");
 }
 
 bool tus_is_bytes(const struct knock *k)
@@ -190,8 +175,8 @@ bool tus_take(struct knock *k, const void *data, size_t size, struct http_answer
 
     if (!t || !t->takes || !t->upload) { /* no state: OPTIONS, which anybody may send a body with */
         tus_let_go(k, true);
-        return tus_refuse(answer, 415, "Content-Type",
-                          "must be application/offset+octet-stream where bytes are sent");
+        return doors_refuse(answer, 415, "Content-Type",
+                            "must be application/offset+octet-stream where bytes are sent");
     }
     t->came += size;
     if (t->deferred && !doors_hold(k->doors, k->device, t->came, &t->held, answer)) {

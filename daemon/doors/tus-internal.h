@@ -27,10 +27,7 @@ void tus_close(struct knock *k, bool whole);
  * request has created goes, as its sender will never know where it is. */
 void tus_let_go(struct knock *k, bool failed);
 
-/* An answer of a status that tus asks for, as the other errors look. Return: always false, for begin and take. */
-bool tus_refuse(struct http_answer *answer, unsigned status, const char *object, const char *format, ...)
-    _printf_(4, 5);
-/* The same for what a function returned. */
+/* Answers what a function returned. Return: always false, for begin and take. */
 bool tus_fail(struct http_answer *answer, int code, const struct error *err);
 
 /* Whether the client speaks this version (tus, Tus-Resumable). Return: false with 412. */

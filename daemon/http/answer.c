@@ -83,7 +83,7 @@ void http_answer_text(struct http_answer *a, unsigned status, const char *type, 
 
 /* ---- files ------------------------------------------------------------------------------------------------------------------ */
 
-static int add_date(struct http_answer *a, const char *name, int64_t usec)
+int http_answer_date(struct http_answer *a, const char *name, int64_t usec)
 {
     time_t when = (time_t)(usec / USEC_PER_SEC);
     char date[64];
@@ -148,7 +148,7 @@ int http_answer_file(struct http_answer *a, const struct http_request *r, const 
     if (e == 0)
         e = http_answer_header(a, "Accept-Ranges", "bytes");
     if (e == 0 && file->changed_usec > 0)
-        e = add_date(a, "Last-Modified", file->changed_usec);
+        e = http_answer_date(a, "Last-Modified", file->changed_usec);
     if (e == 0 && (status == 200 || status == 206))
         e = http_answer_header(a, "Content-Type", "%s", file->type);
     if (e == 0 && status == 206)

@@ -87,6 +87,8 @@ void http_answer_done(struct http_answer *a); /* frees what was not sent; back t
 
 /* Sets a header, replacing one of that name. A value with control characters is refused: -EINVAL. Return: 0, -ENOMEM, -E2BIG. */
 int http_answer_header(struct http_answer *a, const char *name, const char *format, ...) _printf_(3, 4);
+/* The same with a time as IMF-fixdate (RFC 9110 §5.6.7). */
+int http_answer_date(struct http_answer *a, const char *name, int64_t usec);
 /* Status and a whole body of a type; takes text (NULL: no body). */
 void http_answer_text(struct http_answer *a, unsigned status, const char *type, char *text);
 
