@@ -26,7 +26,7 @@ struct visit {
     char *body; /* of a JSON request */
     size_t size, room;
     struct knock knock;
-    bool at_door; /* begin of the door was called */
+    bool at_door; /* begin of the door was called, close not yet */
 };
 
 /* What all answers of a path have in common. */
@@ -112,6 +112,16 @@ static bool identify(struct visit *v, struct http_answer *answer)
     return v->is_device;
 }
 
+/* Before the answer goes out: whoever reads that bytes were refused finds them gone, and their quota free. */
+static void leave_door(struct visit *v, bool whole)
+{
+    const struct door *door = v->match.route ? v->match.route->door : NULL;
+
+    if (v->at_door && door->close)
+        door->close(&v->knock, whole);
+    v->at_door = false;
+}
+
 static bool enter_door(struct visit *v, struct http_answer *answer)
 {
     const struct door *door = v->match.route->door;
@@ -129,8 +139,10 @@ static bool enter_door(struct visit *v, struct http_answer *answer)
     snprintf(k->owner, sizeof k->owner, "%s", v->is_device ? v->device.id : v->is_person ? v->who.actor : "");
     v->at_door = true;
     wanted = !door->begin || door->begin(k, answer);
-    if (!wanted)
+    if (!wanted) {
+        leave_door(v, false);
         decorate(v, answer);
+    }
     return wanted;
 }
 
@@ -207,6 +219,7 @@ static bool on_take(void *userdata, void *state, const void *data, size_t size, 
     }
     if (door->take(&v->knock, data, size, answer))
         return true;
+    leave_door(v, false);
     decorate(v, answer);
     return false;
 }
@@ -237,10 +250,12 @@ static void on_finish(void *userdata, void *state, struct http_answer *answer)
     struct visit *v = state;
     const struct door *door = v->match.route->door;
 
-    if (door)
+    if (door) {
         door->finish(&v->knock, answer);
-    else
+        leave_door(v, true);
+    } else {
         run_call(v, answer);
+    }
     decorate(v, answer);
 }
 
@@ -248,8 +263,7 @@ static void on_close(void *userdata, void *state, bool whole)
 {
     struct visit *v = state;
 
-    if (v->at_door && v->match.route->door->close)
-        v->match.route->door->close(&v->knock, whole);
+    leave_door(v, whole);
     route_match_done(&v->match);
     target_done(&v->target);
     free(v->body);

@@ -280,8 +280,6 @@ void single_finish(struct single *s, struct http_answer *answer)
 
     if (r == 0) {
         doors_account(s->k->doors, s->k->device, s->bytes);
-        /* before the answer: who has it may send the next at once */
-        doors_release(s->k->doors, s->k->device, &s->held);
         doors_receipt(answer, 201, &result);
     } else {
         (void)delivery_refuse(answer, r, &err);

@@ -375,7 +375,6 @@ static void finish_upload(struct knock *k, struct put *p, struct http_answer *an
 
     if (r == 0) {
         doors_account(k->doors, k->device, result.bytes);
-        doors_release(k->doors, k->device, &p->held);
         upload_md5(p->upload, etag);
         say_late(k, p);
         r = inject_point("bodyworn.sealed");

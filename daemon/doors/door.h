@@ -54,7 +54,7 @@ struct knock {
 };
 
 /* What a door does with a request: as http_service, with a knock. Any may be NULL but finish. begin: true = the body is wanted.
- * close is called exactly once for each begin. OPTIONS requests and /auth/v1.0 are not asked who they are. */
+ * close is called exactly once for each begin: before the answer goes out, or when the client has gone. OPTIONS requests and /auth/v1.0 are not asked who they are. */
 struct door {
     const char *name;
     bool (*begin)(struct knock *k, struct http_answer *answer);

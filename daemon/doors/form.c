@@ -364,7 +364,6 @@ void form_finish(struct form *f, struct http_answer *answer)
 
     if (r == 0) {
         seal_files(f);
-        doors_release(f->k->doors, f->k->device, &f->held);
         r = form_json(f, &text);
     }
     if (r < 0 || r > 0) {
