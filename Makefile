@@ -32,7 +32,7 @@ endif
 PYTHON    ?= /usr/bin/python3
 
 PKGS      := libsystemd yaml-0.1 sqlite3 libpq libcrypto libpcre2-8 jansson libmicrohttpd gnutls libcurl glib-2.0 libcap zlib
-MEDIAPKGS := libavformat libavcodec libavutil libseccomp libexif libheif
+MEDIAPKGS := libavformat libavcodec libswscale libswresample libavutil x264 libjpeg zbar libseccomp libexif libheif
 
 CSTD      := -std=gnu11 -D_GNU_SOURCE -DLIUHEN_VERSION='"$(VERSION)"'
 WARN      := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
