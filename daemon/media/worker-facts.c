@@ -20,6 +20,8 @@ int facts_init(struct facts *f, int64_t now_usec)
 void facts_done(struct facts *f)
 {
     json_decref(f->media);
+    json_decref(f->decoded);
+    json_decref(f->files);
     *f = (struct facts){0};
 }
 
@@ -162,6 +164,59 @@ void facts_stream(struct facts *f, json_t *stream)
                              json_get_integer(f->media, "streams_total", FACTS_STREAMS_MAX) + 1));
 }
 
+json_t *facts_decoded(struct facts *f)
+{
+    if (!f->decoded)
+        f->decoded = json_object();
+    f->failed |= !f->decoded;
+    return f->decoded;
+}
+
+void facts_decoded_pair(struct facts *f, const char *list, size_t max, int64_t a, int64_t b)
+{
+    json_t *decoded = facts_decoded(f), *l = decoded ? json_object_get(decoded, list) : NULL;
+
+    if (decoded && !l) {
+        note(f, json_set_take(decoded, list, json_array()));
+        l = json_object_get(decoded, list);
+    }
+    if (l && json_array_size(l) < max &&
+        json_array_append_new(l, json_pack("[I,I]", (json_int_t)a, (json_int_t)b)) < 0)
+        f->failed = true;
+}
+
+json_t *facts_file(struct facts *f, const char *name)
+{
+    json_t *file = NULL;
+    size_t i;
+
+    if (!f->files)
+        f->files = json_array();
+    json_array_foreach (f->files, i, file)
+        if (strcmp(json_get_string(file, "name"), name) == 0)
+            return file;
+    file = json_pack("{s:s}", "name", name);
+    if (json_array_append_new(f->files, file) == 0)
+        return file;
+    f->failed = true;
+    return NULL;
+}
+
+void facts_file_message(struct facts *f, const char *name, const char *format, ...)
+{
+    json_t *file = facts_file(f, name);
+    char raw[512], clean[FACTS_REASON_MAX + 1];
+    va_list ap;
+
+    if (!file || json_get_string(file, "message"))
+        return;
+    va_start(ap, format);
+    vsnprintf(raw, sizeof raw, format, ap);
+    va_end(ap);
+    clean_text(raw, strlen(raw), FACTS_REASON_MAX, clean);
+    note(f, json_set_string(file, "message", clean));
+}
+
 /* Copies the first reasons into the message. */
 static void damage_message(struct facts *f)
 {
@@ -219,5 +274,9 @@ int facts_answer(struct facts *f, char **ret)
         r = json_set_string(answer, "message", f->message);
     if (r == 0)
         r = json_set_take(answer, "media", json_incref(f->media));
+    if (r == 0 && f->decoded)
+        r = json_set_take(answer, "decoded", json_incref(f->decoded));
+    if (r == 0 && f->files)
+        r = json_set_take(answer, "files", json_incref(f->files));
     return r < 0 ? r : json_canonical(answer, ret);
 }

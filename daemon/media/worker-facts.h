@@ -94,7 +94,10 @@ struct facts {
     struct fact_time times[FACTS_TIMES_MAX];
     size_t n_times;
     int64_t now_usec; /* wall clock, to tell times in the future; 0 = not known */
-    bool failed;      /* out of memory on the way: the facts are not whole */
+    json_t *
+        decoded; /* what decoding showed (PLAN.md), filled by taps; NULL until facts_decoded is first called */
+    json_t *files; /* what was made, and what could not be; likewise, by facts_file */
+    bool failed;   /* out of memory on the way: the facts are not whole */
 };
 
 /* Return: 0 or -ENOMEM. */
@@ -110,6 +113,15 @@ void facts_gps(struct facts *f, int64_t lat_e7, int64_t lon_e7,
                const int64_t *alt_mm); /* alt_mm may be NULL */
 void facts_damage(struct facts *f, const char *format, ...) _printf_(2, 3);
 bool facts_is_damaged(const struct facts *f);
+
+/* "decoded" of the answer, borrowed; made when it is first asked for. NULL: out of memory (noted). */
+json_t *facts_decoded(struct facts *f);
+/* Marks decoded.list (an array of pairs of integers, at most max long) with one more pair; beyond max nothing is added. */
+void facts_decoded_pair(struct facts *f, const char *list, size_t max, int64_t a, int64_t b);
+/* The entry of a file of the plan in "files" of the answer, borrowed; made when it is first asked for. NULL: out of memory (noted). */
+json_t *facts_file(struct facts *f, const char *name);
+/* Says why a file is not there, or what is not as it should be about it; the first message stays. */
+void facts_file_message(struct facts *f, const char *name, const char *format, ...) _printf_(3, 4);
 
 /* Adds a stream object (taken); beyond 32 they are only counted. */
 void facts_stream(struct facts *f, json_t *stream);
