@@ -66,7 +66,7 @@ endif
 once       = $(eval $(1) := $(2))$($(1))
 pkg        = $(or $(shell pkg-config $(1) && echo ' '),$(error pkg-config does not know all of "$(2)"; ./scripts/bootstrap installs what is needed))
 PKGFLAGS   = $(call once,PKGFLAGS,$(call pkg,--cflags $(PKGS),$(PKGS)))
-PKGLIBS    = $(call once,PKGLIBS,$(call pkg,--libs $(PKGS),$(PKGS)) -lpthread)
+PKGLIBS    = $(call once,PKGLIBS,$(call pkg,--libs $(PKGS),$(PKGS)) -lpthread -lm)
 MEDIAFLAGS = $(call once,MEDIAFLAGS,$(call pkg,--cflags $(MEDIAPKGS),$(MEDIAPKGS)))
 MEDIALIBS  = $(call once,MEDIALIBS,$(call pkg,--libs $(MEDIAPKGS),$(MEDIAPKGS)) -lpthread)
 CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) $(HARDEN) -Idaemon -I$(BUILD)/gen $(PKGFLAGS) $(CFLAGS) -MMD -MP
