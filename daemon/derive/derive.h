@@ -76,6 +76,9 @@ int derive_copy_open(struct derive *d, const char *job, struct derivative *ret, 
 
 /* Jobs as `liuhen jobs` shows them; cancel: a job that waits or runs is given up. */
 int derive_jobs(struct derive *d, const char *state, const char *after, size_t limit, json_t **ret, struct error *err);
+/* One job as derive_jobs lists it: {id, recording, kind: derive · copy, state: waiting · running · done · failed · cancelled, progress_permille?,
+ * message?, created, actor?, form?, reason?, file?: {name, type, bytes, sha256}}; file once a copy is done. Return: also -ENOENT. */
+int derive_job(struct derive *d, const char *job, json_t **ret, struct error *err);
 int derive_cancel(struct derive *d, const char *job, struct error *err);
 int derive_again(struct derive *d, const struct recording_id *id, struct error *err); /* makes everything of it anew */
 
