@@ -67,6 +67,21 @@ static int refuse_altering(const char *key, const struct where *w, struct error 
     return 0;
 }
 
+/* Whether word is one of those in list ("a b c"). */
+static bool is_one_of(const char *word, const char *list)
+{
+    size_t n = strlen(word);
+
+    while (*list) {
+        size_t length = strcspn(list, " ");
+
+        if (length == n && memcmp(list, word, n) == 0)
+            return true;
+        list += length + strspn(list + length, " ");
+    }
+    return false;
+}
+
 /* Every key of object must be in allowed ("a b c"). */
 static int check_keys(const json_t *object, const char *allowed, const struct where *w, struct error *err)
 {
@@ -76,13 +91,9 @@ static int check_keys(const json_t *object, const char *allowed, const struct wh
     if (!json_is_object(object))
         return error_set(err, -EINVAL, w->text, "is not an object; it would have the keys %s", allowed);
     json_object_foreach ((json_t *)object, key, value) {
-        size_t n = strlen(key);
-        const char *p = allowed;
         int r;
 
-        while ((p = strstr(p, key)) && n > 0 && ((p > allowed && p[-1] != ' ') || (p[n] && p[n] != ' ')))
-            p += n;
-        if (p && n > 0)
+        if (is_one_of(key, allowed))
             continue;
         r = refuse_altering(key, w, err);
         if (r == 0)
