@@ -47,7 +47,7 @@ static const int32_t *display_matrix(const AVStream *st)
 }
 
 /* Clockwise quarter turns for display; libav counts the other way round. */
-static int rotation_of(const AVStream *st)
+int av_rotation(const AVStream *st)
 {
     const int32_t *matrix = display_matrix(st);
     double angle = matrix ? av_display_rotation_get(matrix) : 0;
@@ -71,7 +71,7 @@ static void describe_video(struct facts *f, json_t *o, const AVStream *st)
 
     set_positive(f, o, "width", st->codecpar->width);
     set_positive(f, o, "height", st->codecpar->height);
-    set_positive(f, o, "rotation", rotation_of(st));
+    set_positive(f, o, "rotation", av_rotation(st));
     if (rate.num > 0 && rate.den > 0) {
         snprintf(text, sizeof text, "%d/%d", rate.num, rate.den);
         facts_text(f, o, "rate", text, strlen(text));

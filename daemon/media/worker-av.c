@@ -21,12 +21,6 @@ struct source {
     int64_t at;
 };
 
-struct opened {
-    AVFormatContext *ctx;
-    AVIOContext *io;
-    struct source source;
-};
-
 static int on_read(void *userdata, uint8_t *buf, int size)
 {
     struct source *s = userdata;
@@ -67,85 +61,120 @@ static int on_open(AVFormatContext *ctx, AVIOContext **io, const char *url, int 
     return AVERROR(EACCES);
 }
 
-static void opened_done(struct opened *o)
-{
-    avformat_close_input(&o->ctx);
-    if (o->io)
-        av_freep(&o->io->buffer);
-    avio_context_free(&o->io);
-}
-
 static void free_dict(AVDictionary **d)
 {
     av_dict_free(d);
 }
 
-static int set_up(struct opened *o, struct input *in)
+void av_close(AVFormatContext **ctx)
 {
-    uint8_t *buffer = av_malloc(IO_BUFFER);
+    AVIOContext *io = *ctx ? (*ctx)->pb : NULL;
 
-    o->source = (struct source){.in = in};
-    o->io = buffer ? avio_alloc_context(buffer, IO_BUFFER, 0, &o->source, on_read, NULL, on_seek) : NULL;
-    if (!o->io) {
+    avformat_close_input(ctx);
+    if (io) {
+        av_freep(&io->opaque);
+        av_freep(&io->buffer);
+    }
+    avio_context_free(&io);
+}
+
+static AVIOContext *new_io(struct input *in)
+{
+    struct source *source = av_malloc(sizeof *source);
+    uint8_t *buffer = av_malloc(IO_BUFFER);
+    AVIOContext *io = NULL;
+
+    if (source && buffer)
+        io = avio_alloc_context(buffer, IO_BUFFER, 0, source, on_read, NULL, on_seek);
+    if (!io) {
         av_free(buffer);
+        av_free(source);
+        return NULL;
+    }
+    *source = (struct source){.in = in};
+    return io;
+}
+
+static int set_up(AVFormatContext **ret, struct input *in)
+{
+    AVFormatContext *ctx = avformat_alloc_context();
+
+    if (!ctx)
+        return AVERROR(ENOMEM);
+    ctx->pb = new_io(in);
+    if (!ctx->pb) {
+        avformat_free_context(ctx);
         return AVERROR(ENOMEM);
     }
-    o->ctx = avformat_alloc_context();
-    if (!o->ctx)
-        return AVERROR(ENOMEM);
-    o->ctx->pb = o->io;
-    o->ctx->io_open = on_open;
-    o->ctx->interrupt_callback = (AVIOInterruptCB){on_interrupt, in};
-    o->ctx->max_streams = STREAMS_MAX;
-    o->ctx->probesize = PROBE_BYTES;
-    o->ctx->max_index_size = INDEX_BYTES;
+    ctx->io_open = on_open;
+    ctx->interrupt_callback = (AVIOInterruptCB){on_interrupt, in};
+    ctx->max_streams = STREAMS_MAX;
+    ctx->probesize = PROBE_BYTES;
+    ctx->max_index_size = INDEX_BYTES;
+    *ret = ctx;
     return 0;
 }
 
-static int open_input(struct opened *o, const AVInputFormat *format)
+/* avformat_open_input frees the context where it fails, and leaves our io behind. */
+static int open_input(AVFormatContext **ctx, const AVInputFormat *format)
 {
     _cleanup_(free_dict) AVDictionary *options = NULL;
+    AVIOContext *io = (*ctx)->pb;
     int r = av_dict_set(&options, "codec_whitelist", AV_CODECS, 0);
 
     if (r >= 0)
         r = av_dict_set(&options, "format_whitelist", format->name, 0);
     if (r >= 0)
         r = av_dict_set(&options, "protocol_whitelist", "", 0);
-    if (r < 0)
+    if (r < 0) {
+        av_close(ctx);
         return r;
-    return avformat_open_input(&o->ctx, "", format, &options);
+    }
+    r = avformat_open_input(ctx, "", format, &options);
+    if (r < 0) {
+        av_freep(&io->opaque);
+        av_freep(&io->buffer);
+        avio_context_free(&io);
+    }
+    return r;
 }
 
-void av_facts(struct input *in, struct facts *f, const struct form *form)
+int av_open(struct input *in, const struct form *form, struct facts *f, AVFormatContext **ret)
 {
-    _cleanup_(opened_done) struct opened o = {0};
     const AVInputFormat *format = av_find_input_format(form->demuxer);
     char why[AV_ERROR_MAX_STRING_SIZE];
     int r;
 
+    *ret = NULL;
     av_log_set_callback(av_log_default_callback);
     av_log_set_level(AV_LOG_QUIET);
     av_max_alloc(ALLOC_MAX);
     if (!format) {
         facts_damage(f, "the media library at hand cannot read %s", form->container);
-        return;
+        return AVERROR_DEMUXER_NOT_FOUND;
     }
-    r = set_up(&o, in);
+    r = set_up(ret, in);
     if (r >= 0)
-        r = open_input(&o, format);
+        r = open_input(ret, format);
     if (r >= 0)
-        r = avformat_find_stream_info(o.ctx, NULL);
-    if (r == AVERROR(ENOMEM)) {
+        r = avformat_find_stream_info(*ret, NULL);
+    if (r == AVERROR(ENOMEM))
         f->failed = true;
-        return;
-    }
-    if (r < 0 && !input_expired(in)) {
+    else if (r < 0 && !input_expired(in)) {
         av_strerror(r, why, sizeof why);
         facts_damage(f, "cannot be read as %s: %s", form->container, why);
     }
-    if (!o.ctx)
+    return r;
+}
+
+void av_facts(struct input *in, struct facts *f, const struct form *form)
+{
+    _cleanup_(av_close) AVFormatContext *ctx = NULL;
+    int r = av_open(in, form, f, &ctx);
+
+    if (!ctx || f->failed)
         return;
-    av_describe(o.ctx, f, form);
+    av_describe(ctx, f, form);
     if (r >= 0)
-        av_check(o.ctx, in, f);
+        av_check(ctx, in, f);
 }

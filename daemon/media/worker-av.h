@@ -9,6 +9,14 @@
 
 #include "media/worker-sniff.h"
 
+/* Opens with the form's demuxer and finds streams. Whatever stands in the way becomes damage, or f->failed. Return: 0, or AVERROR; *ret is
+ * NULL, or what was opened as far as that went (close it with av_close). */
+int av_open(struct input *in, const struct form *form, struct facts *f, AVFormatContext **ret);
+void av_close(AVFormatContext **ctx);
+
+/* How a stream's pictures are to be turned to be upright: 0, 90, 180 or 270, clockwise. */
+int av_rotation(const AVStream *st);
+
 /* What the demuxer and a few decoded pictures tell; problems become damage. */
 void av_facts(struct input *in, struct facts *f, const struct form *form);
 

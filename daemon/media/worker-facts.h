@@ -37,6 +37,7 @@
 
 #include "base/json.h"
 #include "base/macro.h"
+#include "media/messages.h"
 
 #define FACTS_TEXT_MAX    160
 #define FACTS_REASON_MAX  200
@@ -49,31 +50,6 @@
 
 #define FACTS_USEC_LEAST (INT64_C(-62135596800) * USEC_PER_SEC) /* the year 1 */
 #define FACTS_USEC_LIMIT (INT64_C(253402300800) * USEC_PER_SEC) /* the year 10000 */
-
-/* A build with AddressSanitizer maps terabytes and reports to standard error: some limits do not apply to it. */
-#if defined(__SANITIZE_ADDRESS__)
-#define UNDER_ASAN 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define UNDER_ASAN 1
-#endif
-#endif
-#ifndef UNDER_ASAN
-#define UNDER_ASAN 0
-#endif
-
-/* Descriptors the worker starts with; nothing else is open. */
-#define WORKER_FD_INPUT  3
-#define WORKER_FD_OUTPUT 4
-
-/* How the worker ends. Anything else is a crash. */
-enum worker_exit {
-    WORKER_EXIT_OK = 0,
-    WORKER_EXIT_USAGE = 64,  /* arguments or descriptors are not as they should be */
-    WORKER_EXIT_LOCK = 70,   /* the lock could not be made: nothing was read */
-    WORKER_EXIT_MEMORY = 71, /* out of memory within the limit */
-    WORKER_EXIT_OUTPUT = 74, /* the answer could not be written */
-};
 
 enum certainty { CERTAIN, PROBABLE, DOUBTFUL };
 

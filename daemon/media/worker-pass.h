@@ -33,10 +33,14 @@ struct pass {
     /* The streams that are looked at, and their decoders once anybody wants them; NULL: there is none. */
     AVStream *video, *audio;
     AVCodecContext *video_decoder, *audio_decoder;
-    int rotation;          /* clockwise, 0, 90, 180, 270: how pictures have to be turned to be upright */
-    int64_t start_usec;    /* of the earliest stream; all times that taps get are from here, and never negative */
+    int rotation; /* clockwise, 0, 90, 180, 270: how pictures have to be turned to be upright */
+    int64_t
+        start_usec; /* of the earliest stream; all times that taps get are from here, and never negative */
     int64_t duration_usec; /* as well as it is known; 0: not */
-    bool truncated;        /* the end of the data came unasked for, or reading failed */
+    /* What has been added to the times of each because the recording's clock jumped: pictures and samples come with it, packets
+     * without. */
+    int64_t video_shift_usec, audio_shift_usec;
+    bool truncated;                    /* the end of the data came unasked for, or reading failed */
     uint64_t pictures, picture_errors; /* decoded; broken or concealed */
     uint64_t sound_errors;
 };
@@ -48,6 +52,8 @@ struct tap {
     void *state;
     enum pictures pictures;
     int64_t early_usec; /* with PICTURES_EARLY */
+    int64_t
+        spacing_usec; /* where key pictures are enough: one in so long a time is; 0: all of them are wanted */
     bool sound;
     /* Every packet of the file, also of streams that nobody decodes (trails, subtitles). */
     int (*packet)(void *state, const struct pass *p, const AVStream *stream, const AVPacket *packet);
@@ -63,10 +69,13 @@ struct tap {
 #define TAPS_MAX 24
 
 /* Opens the recording (worker-av.c: one named demuxer, listed codecs, no protocols), chooses streams. Return: 0, negative errno with damage noted in facts. */
-int pass_open(struct pass *p, struct input *in, const struct form *form, const json_t *plan, struct facts *facts);
+int pass_open(struct pass *p, struct input *in, const struct form *form, const json_t *plan,
+              struct facts *facts);
 /* Runs it to the end of the recording, the soft deadline of the input, or until every tap is out. Return: 0 or negative errno. */
 int pass_run(struct pass *p, struct tap *taps, size_t n);
 void pass_close(struct pass *p);
+/* When a packet of the video or audio stream is shown (its pts; dts where it has none), as pictures and samples are told; -1: not known. */
+int64_t pass_packet_usec(const struct pass *p, const AVStream *stream, const AVPacket *packet);
 
 /* Makers of taps, one a file. Return: 1 (made), 0 (the recording or the plan gives it nothing to do), negative errno. */
 int tap_proxy(const struct pass *p, struct tap *ret);   /* worker-proxy.c: "proxy.mp4", encoded or remuxed */
@@ -78,6 +87,8 @@ int tap_qr(const struct pass *p, struct tap *ret);      /* worker-qr.c: decoded.
 int tap_cadence(const struct pass *p, struct tap *ret); /* worker-cadence.c: decoded.rate, gaps, jumps */
 int tap_signed(const struct pass *p, struct tap *ret);  /* worker-signed.c: decoded.signed */
 int tap_trail(const struct pass *p, struct tap *ret);   /* worker-trail.c: "trail.gpx", decoded.trail */
-int tap_copy(const struct pass *p, struct tap *ret);    /* worker-copy.c: "copy.mkv" or "copy.mp4": redacted, marked or for preservation */
+int tap_copy(
+    const struct pass *p,
+    struct tap *ret); /* worker-copy.c: "copy.mkv" or "copy.mp4": redacted, marked or for preservation */
 
 #endif
