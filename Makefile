@@ -1,6 +1,6 @@
 # Liuhen: plain GNU make, out of tree in build/. `make help` lists the targets.
 #
-#   make                       liuhend, liuhen, liuhen-media in build/release
+#   make                       liuhend, liuhen, liuhen-media, liuhen-stills in build/release
 #   make check                 unit and system tests on a build with injected stops (build/test)
 #   make fuzz FUZZ_SECONDS=30  every fuzzer in tests/fuzz, clang with address and undefined sanitizers
 #   make bench                 the benchmark, side by side with other tools
@@ -32,7 +32,8 @@ endif
 PYTHON    ?= /usr/bin/python3
 
 PKGS      := libsystemd yaml-0.1 sqlite3 libpq libcrypto libpcre2-8 jansson libmicrohttpd gnutls libcurl glib-2.0 libcap zlib
-MEDIAPKGS := libavformat libavcodec libswscale libswresample libavutil x264 libjpeg zbar libseccomp libexif libheif
+MEDIAPKGS := libavformat libavcodec libswscale libswresample libavutil x264 libjpeg zbar libseccomp libexif
+STILLSPKGS := libheif libseccomp libexif
 
 CSTD      := -std=gnu11 -D_GNU_SOURCE -DLIUHEN_VERSION='"$(VERSION)"'
 WARN      := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
@@ -68,13 +69,18 @@ pkg        = $(or $(shell pkg-config $(1) && echo ' '),$(error pkg-config does n
 PKGFLAGS   = $(call once,PKGFLAGS,$(call pkg,--cflags $(PKGS),$(PKGS)))
 PKGLIBS    = $(call once,PKGLIBS,$(call pkg,--libs $(PKGS),$(PKGS)) -lpthread -lm)
 MEDIAFLAGS = $(call once,MEDIAFLAGS,$(call pkg,--cflags $(MEDIAPKGS),$(MEDIAPKGS)))
+STILLSFLAGS = $(call once,STILLSFLAGS,$(call pkg,--cflags $(STILLSPKGS),$(STILLSPKGS)))
+STILLSLIBS = $(call once,STILLSLIBS,$(call pkg,--libs $(STILLSPKGS),$(STILLSPKGS)) -lpthread)
 MEDIALIBS  = $(call once,MEDIALIBS,$(call pkg,--libs $(MEDIAPKGS),$(MEDIAPKGS)) -lpthread)
 CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) $(HARDEN) -Idaemon -I$(BUILD)/gen $(PKGFLAGS) $(CFLAGS) -MMD -MP
 
-# Process borders show in file names: media/worker-*.c is the only code linked into liuhen-media.
+# Process borders show in file names: media/worker-*.c is the only code linked into liuhen-media; liuhen-stills is media/stills-*.c with
+# what both share: the frame, the lock, messages, input and facts, and the readers of boxes and of EXIF.
 DIRS      := base http policy ledger store catalogue media cases intake doors api fsck
 WORKER    := $(wildcard daemon/media/worker-*.c)
-LIBSRC    := $(filter-out $(WORKER),$(foreach d,$(DIRS),$(wildcard daemon/$(d)/*.c)))
+STILLS    := $(wildcard daemon/media/stills-*.c)
+SHARED    := $(patsubst %,daemon/media/worker-%.c,frame lock filter say input facts time escape box exif)
+LIBSRC    := $(filter-out $(WORKER) $(STILLS),$(foreach d,$(DIRS),$(wildcard daemon/$(d)/*.c)))
 LIBOBJ    := $(LIBSRC:daemon/%.c=$(BUILD)/obj/%.o)
 LIB       := $(BUILD)/libliuhen.a
 # The worker without its main, for the tests and fuzzers that call its parsers.
@@ -85,7 +91,9 @@ CLIOBJ    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(wildcard daemon/cli/*.c))
 CLILIB    := $(BUILD)/libcli.a
 USECLI    := $(shell grep -l '"cli/' $(wildcard tests/*/*.c) /dev/null)
 WORKEROBJ := $(WORKER:daemon/%.c=$(BUILD)/obj/%.o)
-PROGRAMS  := $(BUILD)/liuhend $(BUILD)/liuhen $(BUILD)/liuhen-media
+STILLSOBJ := $(STILLS:daemon/%.c=$(BUILD)/obj/%.o)
+SHAREDOBJ := $(SHARED:daemon/%.c=$(BUILD)/obj/%.o)
+PROGRAMS  := $(BUILD)/liuhend $(BUILD)/liuhen $(BUILD)/liuhen-media $(BUILD)/liuhen-stills
 TESTS     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test-*.c))
 BENCHES   := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(wildcard tests/bench/bench-*.c))
 
@@ -108,6 +116,7 @@ $(BUILD)/obj/%.o: daemon/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 $(WORKEROBJ): CFLAGS_ALL += $(MEDIAFLAGS)
+$(STILLSOBJ): CFLAGS_ALL += $(STILLSFLAGS)
 # Sources that embed files (EMBED(name, "path"), .incbin) are compiled anew when any such file changes.
 EMBEDS    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(shell grep -lw '^EMBED' $(LIBSRC) $(wildcard daemon/*.c) /dev/null))
 $(EMBEDS): $(wildcard daemon/*/*.sql daemon/*/*/*.sql daemon/api/*.yaml policies/*.yaml retention.yaml.sample)
@@ -131,6 +140,8 @@ $(BUILD)/liuhen: $(CLIOBJ) $(LIB)
 	$(call say,LD,$@)$(link) $(PKGLIBS)
 $(BUILD)/liuhen-media: $(WORKEROBJ) $(LIB)
 	$(call say,LD,$@)$(link) $(MEDIALIBS) $(PKGLIBS)
+$(BUILD)/liuhen-stills: $(STILLSOBJ) $(SHAREDOBJ) $(LIB)
+	$(call say,LD,$@)$(link) $(STILLSLIBS) $(PKGLIBS)
 
 # A unit test is one file tests/unit/test-x.c, linked with the whole library and cmocka.
 one        = $(CC) $(CFLAGS_ALL) $(1) -MF $@.d -o $@ $< $(filter $(WORKERLIB) $(CLILIB),$^) $(LIB) $(LDHARDEN) $(LDFLAGS) $(2) $(PKGLIBS)
@@ -154,4 +165,4 @@ clean:
 	rm -rf build
 
 include make/check.mk make/media.mk make/install.mk make/deb.mk
--include $(LIBOBJ:.o=.d) $(CLIOBJ:.o=.d) $(WORKEROBJ:.o=.d) $(BUILD)/obj/liuhend.d $(TESTS:=.d) $(BENCHES:=.d)
+-include $(LIBOBJ:.o=.d) $(CLIOBJ:.o=.d) $(WORKEROBJ:.o=.d) $(STILLSOBJ:.o=.d) $(BUILD)/obj/liuhend.d $(TESTS:=.d) $(BENCHES:=.d)

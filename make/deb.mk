@@ -9,7 +9,7 @@ DEB      = build/liuhen_$(VERSION)_$(DEBARCH).deb
 deb: programs
 	rm -rf build/deb
 	$(MAKE) install DESTDIR=$(DEBSTAGE) PREFIX=/usr
-	strip $(DEBSTAGE)/usr/bin/liuhen $(DEBSTAGE)/usr/sbin/liuhend $(DEBSTAGE)/usr/libexec/liuhen/liuhen-media
+	strip $(DEBSTAGE)/usr/bin/liuhen $(DEBSTAGE)/usr/sbin/liuhend $(DEBSTAGE)/usr/libexec/liuhen/liuhen-*
 	rm $(DEBSTAGE)/usr/share/man/man5/retention.yaml.5
 	gzip -9n $(DEBSTAGE)/usr/share/man/man*/*
 	ln -s liuhen-settings.5.gz $(DEBSTAGE)/usr/share/man/man5/retention.yaml.5.gz

@@ -33,7 +33,7 @@ into = $(if $(strip $(3)),$(INSTALL) -d "$(DESTDIR)$(1)" && $(INSTALL) -m $(2) $
 install: programs man
 	$(call into,$(BINDIR),0755,$(BUILD)/liuhen)
 	$(call into,$(SBINDIR),0755,$(BUILD)/liuhend)
-	$(call into,$(LIBEXECDIR),0755,$(BUILD)/liuhen-media)
+	$(call into,$(LIBEXECDIR),0755,$(BUILD)/liuhen-media $(BUILD)/liuhen-stills)
 	$(call into,$(DATADIR)/policies,0644,$(wildcard policies/*.yaml policies/README.md))
 	$(call into,$(DOCDIR),0644,README.md README.zh-CN.md daemon/ARCHITECTURE.md retention.yaml.sample contrib/dock.yaml.sample openapi.yaml)
 	$(call into,$(DOCDIR)/systemd,0644,contrib/systemd/liuhend.socket contrib/systemd/liuhend-tls.socket)

@@ -30,7 +30,7 @@
 #define WORKER_FD_INPUT       3 /* the recording, read-only */
 #define WORKER_FD_OUTPUT      4 /* the pipe of messages */
 #define WORKER_FD_PLAN        5 /* what to do, JSON, sealed; always there */
-#define WORKER_FD_FILES       6 /* first of the files to be made, in the order of the plan's "files"; opened for reading and writing */
+#define WORKER_FD_FILES       6 /* first of the files, in the order of the plan's "files": to be made (open both ways, empty) or read (read-only) */
 #define WORKER_FILES_MAX      24
 #define WORKER_PLAN_BYTES_MAX (4u << 20)
 
@@ -38,6 +38,7 @@
 enum worker_exit {
     WORKER_EXIT_OK = 0,
     WORKER_EXIT_USAGE = 64,  /* arguments, descriptors or plan are not as they should be */
+    WORKER_EXIT_FAULT = 69,  /* an inner fault: the verb gave up */
     WORKER_EXIT_LOCK = 70,   /* the lock could not be made: nothing was read */
     WORKER_EXIT_MEMORY = 71, /* out of memory within the limit */
     WORKER_EXIT_OUTPUT = 74, /* a message or a file could not be written (for a file: no space, or more than its limit) */

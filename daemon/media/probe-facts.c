@@ -196,15 +196,12 @@ static int check_size(const json_t *media, struct error *err)
     return 0;
 }
 
-int probe_facts_read(const char *text, size_t size, struct probe_result *ret, struct error *err)
+int probe_facts_take(const json_t *answer, struct probe_result *ret, struct error *err)
 {
-    _cleanup_json_ json_t *answer = NULL;
     const char *kind, *bad;
     json_t *media, *message;
-    int r = json_parse(text, size, NULL, &answer, err), status;
+    int r, status;
 
-    if (r < 0)
-        return r;
     status = status_from_name(json_get_string(answer, "status"));
     kind = json_get_string(answer, "kind");
     message = json_object_get(answer, "message");
@@ -222,4 +219,12 @@ int probe_facts_read(const char *text, size_t size, struct probe_result *ret, st
     snprintf(ret->message, sizeof ret->message, "%s", json_string_value(message));
     ret->media = json_incref(media);
     return 0;
+}
+
+int probe_facts_read(const char *text, size_t size, struct probe_result *ret, struct error *err)
+{
+    _cleanup_json_ json_t *answer = NULL;
+    int r = json_parse(text, size, NULL, &answer, err);
+
+    return r < 0 ? r : probe_facts_take(answer, ret, err);
 }

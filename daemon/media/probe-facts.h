@@ -9,7 +9,10 @@
 #include "media/probe.h"
 #include "media/worker-facts.h"
 
-/* Fills status, kind, message and media of *ret from the answer's text. Return: 0, -EINVAL (err says what is wrong), -ENOMEM. */
+/* Fills status, kind, message and media of *ret from an answer (run.h). Return: 0, -EINVAL (err says what is wrong), -ENOMEM. */
+int probe_facts_take(const json_t *answer, struct probe_result *ret, struct error *err);
+
+/* The same from the answer's text. */
 int probe_facts_read(const char *text, size_t size, struct probe_result *ret, struct error *err);
 
 #endif

@@ -17,25 +17,27 @@ enum media_program { MEDIA_AV, MEDIA_STILLS }; /* liuhen-media; liuhen-stills (H
 
 /* Limits and manners of a run; 0 = the default in brackets. */
 struct media_limits {
-    int64_t deadline_usec;    /* wall clock for all of it, without the time it was paused for [60 s] */
-    int64_t silence_usec;     /* killed when no message has come for so long [30 s] */
-    uint64_t memory_bytes;    /* RLIMIT_AS [1.5 GiB] */
-    uint64_t file_bytes;      /* RLIMIT_FSIZE: no file that it makes may be longer [none may be made] */
-    unsigned threads;         /* that it may start beside its first [0] */
-    unsigned share_permille;  /* of one processor, over a second or so; kept by stopping and continuing it [1000 × processors] */
-    int nice;                 /* 0 – 19; 19 also asks for SCHED_IDLE */
+    int64_t deadline_usec; /* wall clock for all of it, without the time it was paused for [60 s] */
+    int64_t silence_usec;  /* killed when no message has come for so long [30 s] */
+    uint64_t memory_bytes; /* RLIMIT_AS [1.5 GiB] */
+    uint64_t file_bytes;   /* RLIMIT_FSIZE: no file that it makes may be longer [none may be made] */
+    unsigned threads;      /* that it may start beside its first [0] */
+    unsigned
+        share_permille; /* of one processor, over a second or so; kept by stopping and continuing it [1000 × processors] */
+    int nice; /* 0 – 19; 19 also asks for SCHED_IDLE */
 };
 
 struct media_request {
     enum media_program program;
-    const char *verb;     /* probe, derive, salvage, copy; stills: probe, photo, pages, letter */
-    int input;            /* regular file; read with pread, its offset is not touched. -1: none (letter) */
-    const json_t *plan;   /* object, or NULL for {}; its "files" must have n_files entries */
-    const int *files;     /* to be filled, O_RDWR, empty regular files or memfds */
+    const char *verb;   /* probe, derive, salvage, copy; stills: probe, photo, pages, letter */
+    int input;          /* regular file; read with pread, its offset is not touched. -1: none (letter) */
+    const json_t *plan; /* object, or NULL for {}; its "files" must have n_files entries */
+    const int *files;   /* to be filled, O_RDWR, empty regular files or memfds */
     size_t n_files;
     struct media_limits limits;
-    int stop_fd;          /* when > 0: as soon as it is readable (an eventfd) the process is killed, -ECANCELED */
-    void (*on_progress)(void *userdata, unsigned permille, int64_t at_usec); /* may be NULL; in the calling thread */
+    int stop_fd; /* when > 0: as soon as it is readable (an eventfd) the process is killed, -ECANCELED */
+    void (*on_progress)(void *userdata, unsigned permille,
+                        int64_t at_usec); /* may be NULL; in the calling thread */
     /* Asked about four times a second; false: the process is stopped (SIGSTOP) until it says true. NULL: never. */
     bool (*may_run)(void *userdata);
     void *userdata;
@@ -51,11 +53,12 @@ const char *media_status_name(enum media_status s);
 
 struct media_result {
     enum media_status status;
-    bool elsewhere;       /* the program named the other one; nothing else is filled */
-    char message[300];    /* "" when all is well */
-    json_t *answer;       /* the whole answer, checked for form only: {kind, media {…}, message, status, decoded {…}?, files [{…}]?} */
+    bool elsewhere;    /* the program named the other one; nothing else is filled */
+    char message[300]; /* "" when all is well */
+    json_t *
+        answer; /* the whole answer, checked for form only: {kind, media {…}, message, status, decoded {…}?, files [{…}]?} */
     uint64_t bytes[WORKER_FILES_MAX]; /* length of each file that is whole; 0: not made */
-    int64_t cpu_usec;     /* used by the process */
+    int64_t cpu_usec;                 /* used by the process */
     uint64_t memory_peak_bytes;
 };
 void media_result_done(struct media_result *r);
@@ -64,6 +67,7 @@ void media_result_done(struct media_result *r);
  * Return: 0 (also for damaged, unknown and failed), or a negative errno that says nothing about the recording: the program could not
  * be started (a resource fault: try again later; -ENOSYS: it cannot lock itself in here; -ENOEXEC: it is none of ours), -EINVAL (the
  * input is not a regular file), -ENOSPC (no room for the files), -ECANCELED (stop_fd). */
-int media_run(const char *path, const struct media_request *request, struct media_result *ret, struct error *err);
+int media_run(const char *path, const struct media_request *request, struct media_result *ret,
+              struct error *err);
 
 #endif

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "media/worker-facts.h"
+#include "media/worker-say.h"
 
 static long try_open(void)
 {
@@ -150,7 +151,8 @@ static long die_flood(void)
 
 static long answer(const char *text)
 {
-    return write(WORKER_FD_OUTPUT, text, strlen(text));
+    say_answer(text, strlen(text));
+    return 0;
 }
 
 static long lie_silent(void)
@@ -225,15 +227,16 @@ int escape_attempt(const char *what)
     return 2;
 }
 
-bool escape_wanted(struct input *in, char what[32])
+bool escape_wanted(struct input *in, char what[ESCAPE_NAME_MAX])
 {
     static const char magic[] = "LIUHEN-TEST-ESCAPE ";
-    char head[sizeof magic + 32] = "";
+    char head[sizeof magic + ESCAPE_NAME_MAX] = "";
 
     if (input_pread(in, head, sizeof head - 1, 0) < (ssize_t)sizeof magic ||
         strncmp(head, magic, sizeof magic - 1) != 0)
         return false;
-    snprintf(what, 32, "%.*s", (int)strcspn(head + sizeof magic - 1, "\n"), head + sizeof magic - 1);
+    snprintf(what, ESCAPE_NAME_MAX, "%.*s", (int)strcspn(head + sizeof magic - 1, "\n"),
+             head + sizeof magic - 1);
     return true;
 }
 #else

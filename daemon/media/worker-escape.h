@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * For tests only (INJECT builds): what a taken-over worker would try. Runs inside the lock, by `liuhen-media test-escape WHAT`, or by
- * `probe` on a file that begins with "LIUHEN-TEST-ESCAPE WHAT\n".
+ * For tests only (INJECT builds): what a taken-over worker would try. Runs inside the lock, by any verb on a
+ * recording that begins with "LIUHEN-TEST-ESCAPE WHAT\n".
  */
 #ifndef LIUHEN_MEDIA_WORKER_ESCAPE_H
 #define LIUHEN_MEDIA_WORKER_ESCAPE_H
 
 #include "media/worker-input.h"
 
+#define ESCAPE_NAME_MAX 48
+
 /* Tries it. Return: an exit status: 0 = it was possible, 1 = refused with an error, 2 = no such attempt. Mostly does not return. */
 int escape_attempt(const char *what);
 
 /* Copies WHAT when the file asks for an attempt. */
-bool escape_wanted(struct input *in, char what[32]);
+bool escape_wanted(struct input *in, char what[ESCAPE_NAME_MAX]);
 
 #endif

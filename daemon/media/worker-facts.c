@@ -6,6 +6,7 @@
 #include "media/worker-facts.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -145,6 +146,14 @@ void facts_damage(struct facts *f, const char *format, ...)
         f->failed = true;
 }
 
+void facts_reading(struct facts *f, const struct input *in)
+{
+    if (in->read_errno)
+        facts_damage(f, "read error at byte %" PRIu64 ": %s", in->read_error_at, strerror(in->read_errno));
+    if (input_expired(in))
+        facts_damage(f, "the examination took too long and was not finished");
+}
+
 bool facts_is_damaged(const struct facts *f)
 {
     return json_object_get(f->media, "damage") != NULL;
@@ -236,21 +245,29 @@ static void damage_message(struct facts *f)
     }
 }
 
-/* Drops what matters least until the media object fits. */
-static int fit_media(struct facts *f)
+/* Drops members, those that matter least first, until the object fits. */
+static int fit(json_t *object, size_t max, const char *const spare[], size_t n)
 {
-    static const char *const spare[] = {"tags", "times", "streams"};
-
-    for (size_t i = 0; i <= ARRAY_SIZE(spare); i++) {
+    for (size_t i = 0; i <= n; i++) {
         _cleanup_free_ char *text = NULL;
-        int r = json_canonical(f->media, &text);
+        int r = json_canonical(object, &text);
 
-        if (r < 0 || strlen(text) <= FACTS_MEDIA_MAX)
+        if (r < 0 || strlen(text) <= max)
             return r;
-        if (i < ARRAY_SIZE(spare))
-            json_object_del(f->media, spare[i]);
+        if (i < n)
+            json_object_del(object, spare[i]);
     }
     return -ENOMEM;
+}
+
+static int fit_all(struct facts *f)
+{
+    static const char *const media[] = {"tags", "times", "streams"}, *const decoded[] = {"jumps", "gaps",
+                                                                                         "silence", "black",
+                                                                                         "qr"};
+    int r = fit(f->media, FACTS_MEDIA_MAX, media, ARRAY_SIZE(media));
+
+    return r == 0 && f->decoded ? fit(f->decoded, FACTS_DECODED_MAX, decoded, ARRAY_SIZE(decoded)) : r;
 }
 
 int facts_answer(struct facts *f, char **ret)
@@ -264,7 +281,7 @@ int facts_answer(struct facts *f, char **ret)
     damage_message(f);
     if (f->failed || !answer)
         return -ENOMEM;
-    r = fit_media(f);
+    r = fit_all(f);
     if (r < 0)
         return r;
     r = json_set_string(answer, "status", status);

@@ -28,7 +28,8 @@
  *   appended_bytes  a photo followed by something else (motion photos)
  *   damage          at most 16 reasons, plain sentences without a full stop; present = the file is damaged
  *
- * The worker's whole answer is {"kind":…,"media":{…},"message":…,"status":"ok"|"damaged"|"unknown"}.
+ * The worker's whole answer is {"kind":…,"media":{…},"message":…,"status":"ok"|"damaged"|"unknown"}, and
+ * "decoded":{…} and "files":[…] where there are any (PLAN.md).
  */
 #ifndef LIUHEN_MEDIA_WORKER_FACTS_H
 #define LIUHEN_MEDIA_WORKER_FACTS_H
@@ -38,6 +39,7 @@
 #include "base/json.h"
 #include "base/macro.h"
 #include "media/messages.h"
+#include "media/worker-input.h"
 
 #define FACTS_TEXT_MAX    160
 #define FACTS_REASON_MAX  200
@@ -46,7 +48,7 @@
 #define FACTS_DAMAGE_MAX  16
 #define FACTS_TAGS_MAX    24
 #define FACTS_MEDIA_MAX   16384 /* bytes of canonical JSON */
-#define FACTS_ANSWER_MAX  65536 /* bytes the worker may write */
+#define FACTS_DECODED_MAX 16384
 
 #define FACTS_USEC_LEAST (INT64_C(-62135596800) * USEC_PER_SEC) /* the year 1 */
 #define FACTS_USEC_LIMIT (INT64_C(253402300800) * USEC_PER_SEC) /* the year 10000 */
@@ -88,6 +90,8 @@ void facts_device(struct facts *f, const char *key, const char *text, size_t siz
 void facts_gps(struct facts *f, int64_t lat_e7, int64_t lon_e7,
                const int64_t *alt_mm); /* alt_mm may be NULL */
 void facts_damage(struct facts *f, const char *format, ...) _printf_(2, 3);
+/* Damage for what went wrong with reading: a bad sector, the soft deadline. */
+void facts_reading(struct facts *f, const struct input *in);
 bool facts_is_damaged(const struct facts *f);
 
 /* "decoded" of the answer, borrowed; made when it is first asked for. NULL: out of memory (noted). */

@@ -5,6 +5,7 @@
 #include "media/worker-input.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,6 +45,8 @@ ssize_t input_pread(struct input *in, void *buf, size_t size, uint64_t offset)
         return 0;
     if (size > in->size - offset)
         size = (size_t)(in->size - offset);
+    if (in->beat)
+        in->beat();
     if (in->fd < 0) {
         memcpy(buf, in->memory + offset, size);
         return (ssize_t)size;
@@ -72,9 +75,26 @@ bool input_get(struct input *in, void *buf, size_t size, uint64_t offset)
     return input_pread(in, buf, size, offset) == (ssize_t)size;
 }
 
+/* The client stops a process to keep its share of the processor, or until a better hour (run.c). There is one input a process. */
+static atomic_bool was_stopped;
+static _Atomic int64_t stopped_usec, asked_usec;
+
+void input_was_stopped(void)
+{
+    atomic_store(&was_stopped, true);
+}
+
 bool input_expired(const struct input *in)
 {
-    return in->deadline_usec && clock_monotonic_usec() >= in->deadline_usec;
+    int64_t now, before;
+
+    if (!in->deadline_usec)
+        return false;
+    now = clock_monotonic_usec();
+    before = atomic_exchange(&asked_usec, now);
+    if (atomic_exchange(&was_stopped, false) && before > 0)
+        atomic_fetch_add(&stopped_usec, now - before);
+    return now - atomic_load(&stopped_usec) >= in->deadline_usec;
 }
 
 static bool block_is_zero(struct input *in, uint64_t from, size_t size)

@@ -18,6 +18,7 @@ struct input {
     int64_t deadline_usec; /* monotonic; 0 = none */
     int read_errno;        /* first read error, positive; 0 = none */
     uint64_t read_error_at;
+    void (*beat)(void); /* called whenever something is read: the work goes on; may be NULL */
 };
 
 /* budget_usec: the soft deadline from now, 0 = none. Return: 0, -EINVAL (not a regular file), other negative errno. Call before the lock: it uses fstat. */
@@ -30,8 +31,12 @@ ssize_t input_pread(struct input *in, void *buf, size_t size, uint64_t offset);
 /* Whether exactly size bytes could be read. */
 bool input_get(struct input *in, void *buf, size_t size, uint64_t offset);
 
-/* Whether the soft deadline has passed: finish with what is known. */
+/* Whether the soft deadline has passed: finish with what is known. Ask often: time for which the process was stopped does not count, and is
+ * taken to have begun when this was last asked. */
 bool input_expired(const struct input *in);
+
+/* Tells that the process was stopped and goes on (SIGCONT); callable from a signal handler. */
+void input_was_stopped(void);
 
 /* Whether [from, to) holds nothing but zeros where looked at: all of it up to 1 MiB, else both ends and 32 places between. */
 bool input_is_zero(struct input *in, uint64_t from, uint64_t to);

@@ -16,7 +16,6 @@ bool inspect_mpegts(struct input *in, struct facts *f); /* 188, 192 and 204 byte
 bool inspect_dhav(struct input *in, struct facts *f);   /* Dahua recorders */
 bool inspect_jpeg(struct input *in, struct facts *f);
 bool inspect_png(struct input *in, struct facts *f);
-bool inspect_heif(struct input *in, struct facts *f);
 bool inspect_pdf(struct input *in, struct facts *f);
 
 /* Packet size of a transport stream and where its first whole packet begins; 0 when it is none. */

@@ -4,11 +4,11 @@
  */
 #include "media/worker-probe.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "media/worker-av.h"
 #include "media/worker-sniff.h"
+#include "media/worker-verbs.h"
 
 /* No form we know: empty, never written, or data of some other kind. */
 static void data_facts(struct input *in, struct facts *f)
@@ -37,8 +37,13 @@ void worker_probe(struct input *in, struct facts *f)
         if ((!form->inspect || form->inspect(in, f)) && form->demuxer)
             av_facts(in, f, form);
     }
-    if (in->read_errno)
-        facts_damage(f, "read error at byte %" PRIu64 ": %s", in->read_error_at, strerror(in->read_errno));
-    if (input_expired(in))
-        facts_damage(f, "the examination took too long and was not finished");
+    facts_reading(f, in);
+}
+
+int verb_probe(struct job *job)
+{
+    job->elsewhere = form_is_elsewhere(sniff(&job->in));
+    if (!job->elsewhere)
+        worker_probe(&job->in, &job->facts);
+    return 0;
 }

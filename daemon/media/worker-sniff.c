@@ -223,7 +223,7 @@ static const struct {
 } forms[] = {
     {is_jpeg,   {"jpeg",     "photo",    NULL,         inspect_jpeg}},
     {is_png,    {"png",      "photo",    NULL,         inspect_png}},
-    {is_heif,   {"heif",     "photo",    NULL,         inspect_heif}},
+    {is_heif,   {"heif",     "photo",    NULL,         NULL}},
     {is_m4a,    {"mp4",      "audio",    "mov",        inspect_boxes}},
     {is_mov,    {"mp4",      "video",    "mov",        inspect_boxes}},
     {is_avi,    {"avi",      "video",    "avi",        inspect_riff}},

@@ -20,6 +20,12 @@ struct form {
     bool (*inspect)(struct input *in, struct facts *f);
 };
 
+/* Whether nothing here can look at it: it is for liuhen-stills. NULL: no. */
+static inline bool form_is_elsewhere(const struct form *form)
+{
+    return form && !form->demuxer && !form->inspect;
+}
+
 /* Return: the form, or NULL when it is none we know. */
 const struct form *sniff(struct input *in);
 

@@ -1,15 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """liuhen-media by itself: files made with ffmpeg, the shared samples where they are, mutated files, attempts to break out.
 
-The worker is started as the daemon starts it: 3 is the file, 4 the pipe for its answer, no environment.
+The worker is started as the daemon starts it (media_worker.py).
 """
 import csv
-import fcntl
 import json
 import os
 import random
 import resource
-import select
 import signal
 import struct
 import subprocess
@@ -18,8 +16,8 @@ import time
 import pytest
 
 from conftest import ROOT
+from media_worker import run
 
-DEADLINE = 30.0
 SIGSYS_EXIT = -signal.SIGSYS
 
 
@@ -93,50 +91,21 @@ def exif_segment():
     return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
 
 
-def run(worker, path, *arguments, mode="probe", seconds=DEADLINE, environment=None):
-    """Return: (exit status as subprocess gives it, answer bytes, CPU seconds). The worker is killed at the deadline."""
-    source = os.open(path, os.O_RDONLY)
-    reader, writer = os.pipe()
-    # out of the way of 3 and 4, which would otherwise be overwritten on the way
-    source, writer = move_up(source), move_up(writer)
-    try:
-        pid = os.posix_spawn(str(worker), [str(worker), mode, *arguments], environment or {}, file_actions=[
-            (os.POSIX_SPAWN_DUP2, source, 3), (os.POSIX_SPAWN_DUP2, writer, 4)])
-    finally:
-        os.close(source)
-        os.close(writer)
-    answer, end = b"", time.monotonic() + seconds
-    while True:
-        ready, _, _ = select.select([reader], [], [], max(0, end - time.monotonic()))
-        if not ready:
-            os.kill(pid, signal.SIGKILL)
-            os.waitpid(pid, 0)
-            os.close(reader)
-            pytest.fail(f"{path}: no answer within {seconds} s")
-        data = os.read(reader, 65536)
-        if not data:
-            break
-        answer += data
-    os.close(reader)
-    _, status, usage = os.wait4(pid, 0)
-    return os.waitstatus_to_exitcode(status), answer, usage.ru_utime + usage.ru_stime
-
-
-def move_up(fd):
-    high = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 20)
-    os.close(fd)
-    return high
-
-
 def no_floats(text):
     raise AssertionError(f"a floating-point number in the answer: {text}")
 
 
+def run_either(worker, path):
+    """A probe by liuhen-media, or by liuhen-stills where that says so."""
+    done = run(worker, path)
+    return run(worker.with_name("liuhen-stills"), path) if done.elsewhere else done
+
+
 def probe(worker, path):
-    status, answer, _ = run(worker, path)
-    assert status == 0, f"{path}: exit {status}"
-    assert len(answer) <= 65536
-    result = json.loads(answer, parse_float=no_floats)
+    done = run_either(worker, path)
+    assert done.status == 0, f"{path}: exit {done.status}"
+    assert len(done.answer) <= 65536
+    result = json.loads(done.answer, parse_float=no_floats)
     assert set(result) == {"status", "kind", "message", "media"}
     assert result["status"] in ("ok", "damaged", "unknown")
     assert (result["status"] == "damaged") == bool(result["media"].get("damage"))
@@ -318,33 +287,42 @@ def test_mutated(worker, media, tmp_path):
 
 
 def test_it_wants_a_regular_file(worker, tmp_path):
-    assert run(worker, tmp_path)[0] == 64
-    assert run(worker, "/dev/null")[0] == 64
-    assert run(worker, "/dev/null", "-1")[0] == 64
-    assert run(worker, "/dev/null", mode="parse")[0] == 64
+    assert run(worker, tmp_path).status == 64
+    assert run(worker, "/dev/null").status == 64
+    (tmp_path / "file").write_bytes(b"x")
+    assert run(worker, tmp_path / "file", memory=-1).status == 64
+    assert run(worker, tmp_path / "file", "parse").status == 64
+    assert run(worker, tmp_path / "file").status == 0
 
 
 def test_a_small_budget_still_gives_an_answer(worker, media):
-    status, answer, _ = run(worker, media / "clip.mp4", str(1 << 30), "10", "1")
-    assert status == 0
-    assert "took too long" in json.loads(answer)["message"]
+    done = run(worker, media / "clip.mp4", budget=1)
+    assert done.status == 0
+    assert "took too long" in json.loads(done.answer)["message"]
 
 
 @pytest.mark.parametrize("name", ["h264.mp4", "frag.mp4", "small.heic", "still.png", "still.jpg"])
 def test_what_there_was_no_time_for_is_not_called_missing(worker, name):
     path = ROOT / "tests/fuzz/corpus/probe" / name
-    status, answer, _ = run(worker, path, str(1 << 30), "10", "1")
-    assert status == 0
-    assert json.loads(answer)["media"]["damage"] == ["the examination took too long and was not finished"]
+    done = run(worker.with_name("liuhen-stills") if name.endswith(".heic") else worker, path, budget=1)
+    assert done.status == 0
+    assert json.loads(done.answer)["media"]["damage"] == ["the examination took too long and was not finished"]
 
 
 def test_memory_limit(worker, media):
-    status, answer, _ = run(worker, media / "clip.mp4", str(64 << 20), "10")
-    assert status != 0 or json.loads(answer)
+    done = run(worker, media / "clip.mp4", memory=64 << 20)
+    assert done.status != 0 or json.loads(done.answer)
 
 
-def is_injected(worker):
-    return run(worker, "/dev/null", "none", mode="test-escape")[0] == 2
+def attempt(worker, tmp_path, what, **arguments):
+    """Has the program try something (worker-escape.c). Return: how it ended."""
+    path = tmp_path / "attempt"
+    path.write_text(f"LIUHEN-TEST-ESCAPE {what}\n")
+    return run(worker, path, **arguments).status
+
+
+def is_injected(worker, tmp_path):
+    return attempt(worker, tmp_path, "none") == 2
 
 
 @pytest.mark.parametrize("what, expected", [
@@ -352,19 +330,21 @@ def is_injected(worker):
     *((w, SIGSYS_EXIT) for w in ("socket", "exec", "fork", "ptrace", "mprotect-exec", "mmap-exec", "mmap-file", "io_uring",
                                  "memfd", "write-input", "truncate-input", "kill-parent", "unlock")),
 ])
-def test_no_way_out(worker, what, expected):
-    if not is_injected(worker):
+def test_no_way_out(worker, tmp_path, what, expected):
+    if not is_injected(worker, tmp_path):
         pytest.skip("the attempts are only in an INJECT=1 build")
-    assert run(worker, "/dev/null", what, mode="test-escape")[0] == expected
+    assert attempt(worker, tmp_path, what) == expected
 
 
-def test_without_landlock_it_says_so_without_seccomp_it_refuses(worker, media):
-    if not is_injected(worker):
+def test_without_landlock_it_says_so_without_seccomp_it_refuses(worker, media, tmp_path):
+    if not is_injected(worker, tmp_path):
         pytest.skip("locks can only be made to fail in an INJECT=1 build")
-    status, answer, _ = run(worker, media / "clip.mp4", environment={"LIUHEN_FAIL_AT": "lock.landlock=EOPNOTSUPP"})
-    assert status == 0 and json.loads(answer)["media"]["lock"] == "no-landlock"
+    done = run(worker, media / "clip.mp4", environment={"LIUHEN_FAIL_AT": "lock.landlock=EOPNOTSUPP"})
+    assert done.status == 0 and json.loads(done.answer)["media"]["lock"] == "no-landlock"
+    assert done.messages[0] == ("locked", b"no-landlock")
     for step in ("lock.landlock=EIO", "lock.seccomp=EPERM"):
-        assert run(worker, media / "clip.mp4", environment={"LIUHEN_FAIL_AT": step})[:2] == (70, b"")
+        done = run(worker, media / "clip.mp4", environment={"LIUHEN_FAIL_AT": step})
+        assert (done.status, done.messages) == (70, [])
 
 
 def manifest(folder):
@@ -400,12 +380,12 @@ def test_shared_samples(worker, samples):
     wrong, cpu = [], []
     for row in manifest(samples):
         path = samples / row["path"]
-        status, answer, seconds = run(worker, path)
-        cpu.append(seconds)
-        if status != 0:
-            wrong.append(f"{row['path']}: exit {status}")
+        done = run_either(worker, path)
+        cpu.append(done.cpu)
+        if done.status != 0:
+            wrong.append(f"{row['path']}: exit {done.status}")
             continue
-        r = json.loads(answer, parse_float=no_floats)
+        r = json.loads(done.answer, parse_float=no_floats)
         wrong += [f"{row['path']}: {w}" for w in compare(row, r)]
         if row["path"].startswith("broken/") and r["status"] == "ok" and row["path"] != "broken/corrupted_frames.mp4":
             wrong.append(f"{row['path']}: passes as whole")

@@ -206,8 +206,8 @@ static void test_worker_that_cannot_lock(void **state)
         int result;
         const char *text;
     } rows[] = {{"exit 70", -ENOSYS, "could not lock itself in"},
-                {"exit 64", -ENOEXEC, "not a liuhen-media"},
-                {"exit 127", -ENOEXEC, "not a liuhen-media"}};
+                {"exit 64", -ENOEXEC, "not a media worker"},
+                {"exit 127", -ENOEXEC, "not a media worker"}};
 
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
         struct probe_options o = options_of(5 * USEC_PER_SEC);
@@ -224,7 +224,7 @@ static void test_worker_that_cannot_lock(void **state)
     }
 }
 
-/* The worker gets its two descriptors and no environment. */
+/* The worker gets its three descriptors and no environment. */
 static void test_what_the_worker_inherits(void **state)
 {
     struct probe_options o = options_of(5 * USEC_PER_SEC);
@@ -234,8 +234,8 @@ static void test_what_the_worker_inherits(void **state)
     char folder[64], path[96];
 
     setenv("LIUHEN_SECRET", "x", 1);
-    script_worker("[ -e /proc/$$/fd/3 ] && [ -e /proc/$$/fd/4 ] || exit 11\n"
-                  "for n in 0 1 5 6 7 8 9; do [ -e /proc/$$/fd/$n ] && exit 12; done\n"
+    script_worker("[ -e /proc/$$/fd/3 ] && [ -e /proc/$$/fd/4 ] && [ -e /proc/$$/fd/5 ] || exit 11\n"
+                  "for n in 0 1 6 7 8 9; do [ -e /proc/$$/fd/$n ] && exit 12; done\n"
                   "[ -z \"$LIUHEN_SECRET\" ] || exit 13\nexit 42",
                   folder, path);
     o.worker = path;
@@ -299,10 +299,10 @@ static const struct {
     {"truncate-input", "SIGSYS"},
     {"kill-parent", "SIGSYS"},
     {"unlock", "SIGSYS"},
-    {"flood", "more than 65536 bytes"},
-    {"silent", "no valid answer"},
+    {"flood", "sent a message of type 1532713819, which there is not"},
+    {"silent", "ended without an answer"},
     {"garbage", "no valid answer: not JSON"},
-    {"real", "no valid answer: media fact not as it must be: bytes"},
+    {"real", "no valid answer: it cannot be written as canonical JSON"},
     {"key", "no valid answer: media fact not as it must be: a key that is not known"},
     {"kind", "no valid answer: status, kind"},
     {"range", "no valid answer: media fact not as it must be: gps"},

@@ -8,6 +8,7 @@
 #include <libheif/heif.h>
 
 #include "media/worker-inspect.h"
+#include "media/worker-verbs.h"
 
 #define EXIF_BYTES_MAX (1u << 20)
 
@@ -93,7 +94,7 @@ static void read_exif(struct heif_image_handle *h, struct facts *f)
     exif_facts(f, data + skip, size - (size_t)skip);
 }
 
-bool inspect_heif(struct input *in, struct facts *f)
+static void inspect_heif(struct input *in, struct facts *f)
 {
     _cleanup_(free_context) struct heif_context *c = NULL;
     _cleanup_(release_handle) struct heif_image_handle *h = NULL;
@@ -103,12 +104,12 @@ bool inspect_heif(struct input *in, struct facts *f)
     if (!(boxes_walk(in, f) & BOX_META)) {
         if (!input_expired(in))
             facts_damage(f, "no meta box: nothing says what pictures the file holds");
-        return false;
+        return;
     }
     c = heif_context_alloc();
     if (!c) {
         f->failed = true;
-        return false;
+        return;
     }
     heif_context_set_max_decoding_threads(c, 0);
     e = heif_context_read_from_reader(c, &reader_calls, &r, NULL);
@@ -116,10 +117,21 @@ bool inspect_heif(struct input *in, struct facts *f)
         e = heif_context_get_primary_image_handle(c, &h);
     if (e.code != heif_error_Ok) {
         facts_damage(f, "the picture's description is broken: %s", e.message);
-        return false;
+        return;
     }
     facts_integer(f, "width", heif_image_handle_get_ispe_width(h));
     facts_integer(f, "height", heif_image_handle_get_ispe_height(h));
     read_exif(h, f);
-    return false;
+}
+
+int stills_probe(struct job *job)
+{
+    struct facts *f = &job->facts;
+
+    f->kind = "photo";
+    facts_integer(f, "bytes", (int64_t)job->in.size);
+    facts_text(f, f->media, "container", "heif", strlen("heif"));
+    inspect_heif(&job->in, f);
+    facts_reading(f, &job->in);
+    return 0;
 }
