@@ -27,10 +27,11 @@
 #endif
 
 /* Descriptors a program starts with; nothing else is open. */
-#define WORKER_FD_INPUT       3 /* the recording, read-only */
-#define WORKER_FD_OUTPUT      4 /* the pipe of messages */
-#define WORKER_FD_PLAN        5 /* what to do, JSON, sealed; always there */
-#define WORKER_FD_FILES       6 /* first of the files, in the order of the plan's "files": to be made (open both ways, empty) or read (read-only) */
+#define WORKER_FD_INPUT  3 /* the recording, read-only */
+#define WORKER_FD_OUTPUT 4 /* the pipe of messages */
+#define WORKER_FD_PLAN   5 /* what to do, JSON, sealed; always there */
+#define WORKER_FD_FILES                                                                                      \
+    6 /* first of the files, in the order of the plan's "files": to be made (open both ways, empty) or read (read-only) */
 #define WORKER_FILES_MAX      24
 #define WORKER_PLAN_BYTES_MAX (4u << 20)
 
@@ -41,16 +42,17 @@ enum worker_exit {
     WORKER_EXIT_FAULT = 69,  /* an inner fault: the verb gave up */
     WORKER_EXIT_LOCK = 70,   /* the lock could not be made: nothing was read */
     WORKER_EXIT_MEMORY = 71, /* out of memory within the limit */
-    WORKER_EXIT_OUTPUT = 74, /* a message or a file could not be written (for a file: no space, or more than its limit) */
+    WORKER_EXIT_OUTPUT =
+        74, /* a message or a file could not be written (for a file: no space, or more than its limit) */
 };
 
 enum message_type {
     MESSAGE_LOCKED = 1, /* "full" | "no-landlock": the lock holds, nothing of the recording was read before */
-    MESSAGE_BEAT,       /* empty; at least every second while work goes on, at most ten a second with PROGRESS */
-    MESSAGE_PROGRESS,   /* struct message_progress */
-    MESSAGE_OUTPUT,     /* struct message_output: that file is whole */
-    MESSAGE_ANSWER,     /* canonical JSON (worker-facts.h), at most MESSAGE_ANSWER_MAX */
-    MESSAGE_ELSEWHERE,  /* "stills": the file is for the other program */
+    MESSAGE_BEAT, /* empty; at least every second while work goes on, at most ten a second with PROGRESS */
+    MESSAGE_PROGRESS,  /* struct message_progress */
+    MESSAGE_OUTPUT,    /* struct message_output: that file is whole */
+    MESSAGE_ANSWER,    /* canonical JSON (worker-facts.h), at most MESSAGE_ANSWER_MAX */
+    MESSAGE_ELSEWHERE, /* "stills": the file is for the other program */
 };
 #define MESSAGE_HEAD_BYTES 8
 #define MESSAGE_SMALL_MAX  64

@@ -158,7 +158,7 @@ static void test_texts_are_cleaned_and_bounded(void **state)
     assert_int_equal(json_array_size(json_get_array(f.media, "streams")), FACTS_STREAMS_MAX);
     assert_int_equal(json_get_integer(f.media, "streams_total", 0), 100);
     assert_int_equal(facts_answer(&f, &text), 0);
-    assert_true(strlen(text) < FACTS_ANSWER_MAX);
+    assert_true(strlen(text) < MESSAGE_ANSWER_MAX);
 }
 
 int main(void)
