@@ -11,6 +11,7 @@
 #   make clean                 removes build/
 #
 # Variables: BUILD= folder of this build · WERROR=1 · V=1 shows commands · CC=clang · SAN=address,undefined
+#            MEDIA_LINK=static|shared how liuhen-media gets libav (static where Debian's archives of FFmpeg 5.1 are)
 #            INJECT=1 stops and failures for tests (daemon/base/inject.h) · OPT= CFLAGS= LDFLAGS=
 #
 # Every path here is relative, so a checkout whose path has spaces builds too. A build folder remembers its flags
@@ -32,8 +33,16 @@ endif
 PYTHON    ?= /usr/bin/python3
 
 PKGS      := libsystemd yaml-0.1 sqlite3 libpq libcrypto libpcre2-8 jansson libmicrohttpd gnutls libcurl glib-2.0 libcap zlib
-MEDIAPKGS := libavformat libavcodec libswscale libswresample libavutil x264 libjpeg zbar libseccomp libexif
+MEDIAPKGS := libavformat libavcodec libswscale libswresample libavutil libjpeg zbar libseccomp libexif
 STILLSPKGS := libheif libseccomp libexif
+
+# liuhen-media starts once for every file. Linked with the archives it does so in a tenth of the time, and has only the parts of libav
+# that worker-registry.c lists; their inner names are those of one major version. It is linked anew with each security update.
+MEDIA_LIST := avformat avcodec swscale swresample avutil x264 jpeg zbar exif seccomp jansson z bz2 lzma
+MEDIA_HAVE := $(and $(wildcard /usr/lib/*/libavcodec.so.59),$(filter $(words $(MEDIA_LIST)),\
+             $(words $(wildcard $(MEDIA_LIST:%=/usr/lib/*/lib%.a)))))
+MEDIA_LINK ?= $(if $(MEDIA_HAVE),static,shared)
+$(if $(filter static shared,$(MEDIA_LINK)),,$(error MEDIA_LINK is static or shared, not $(MEDIA_LINK)))
 
 CSTD      := -std=gnu11 -D_GNU_SOURCE -DLIUHEN_VERSION='"$(VERSION)"'
 WARN      := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wwrite-strings \
@@ -90,7 +99,8 @@ CLIOBJ    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(wildcard daemon/cli/*.c))
 # The command line without its main, for the tests that call its parts.
 CLILIB    := $(BUILD)/libcli.a
 USECLI    := $(shell grep -l '"cli/' $(wildcard tests/*/*.c) /dev/null)
-WORKEROBJ := $(WORKER:daemon/%.c=$(BUILD)/obj/%.o)
+WORKEROBJ := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(filter-out %/worker-registry.c,$(WORKER)))
+REGISTRY  := $(BUILD)/obj/media/worker-registry.o
 STILLSOBJ := $(STILLS:daemon/%.c=$(BUILD)/obj/%.o)
 SHAREDOBJ := $(SHARED:daemon/%.c=$(BUILD)/obj/%.o)
 PROGRAMS  := $(BUILD)/liuhend $(BUILD)/liuhen $(BUILD)/liuhen-media $(BUILD)/liuhen-stills
@@ -109,13 +119,13 @@ programs: $(PROGRAMS)
 # Changes only when compiler or flags do.
 $(BUILD)/flags: FORCE
 	@mkdir -p $(@D)
-	@printf '%s\n' '$(CC) $(CSTD) $(OPT) $(WARN) $(HARDEN) $(LDHARDEN) $(CFLAGS) $(LDFLAGS)' | cmp -s - $@ || \
-	 printf '%s\n' '$(CC) $(CSTD) $(OPT) $(WARN) $(HARDEN) $(LDHARDEN) $(CFLAGS) $(LDFLAGS)' > $@
+	@printf '%s\n' '$(CC) $(CSTD) $(OPT) $(WARN) $(HARDEN) $(LDHARDEN) $(CFLAGS) $(LDFLAGS) $(MEDIA_LINK)' | cmp -s - $@ || \
+	 printf '%s\n' '$(CC) $(CSTD) $(OPT) $(WARN) $(HARDEN) $(LDHARDEN) $(CFLAGS) $(LDFLAGS) $(MEDIA_LINK)' > $@
 
 $(BUILD)/obj/%.o: daemon/%.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(call say,CC,$@)$(CC) $(CFLAGS_ALL) -c -o $@ $<
-$(WORKEROBJ): CFLAGS_ALL += $(MEDIAFLAGS)
+$(WORKEROBJ) $(REGISTRY): CFLAGS_ALL += $(MEDIAFLAGS)
 $(STILLSOBJ): CFLAGS_ALL += $(STILLSFLAGS)
 # Sources that embed files (EMBED(name, "path"), .incbin) are compiled anew when any such file changes.
 EMBEDS    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(shell grep -lw '^EMBED' $(LIBSRC) $(wildcard daemon/*.c) /dev/null))
@@ -138,6 +148,12 @@ $(BUILD)/liuhend: $(BUILD)/obj/liuhend.o $(LIB)
 	$(call say,LD,$@)$(link) $(PKGLIBS)
 $(BUILD)/liuhen: $(CLIOBJ) $(LIB)
 	$(call say,LD,$@)$(link) $(PKGLIBS)
+ifeq ($(MEDIA_LINK),static)
+# The archives are not position-independent. The registry comes before them; what has no archive (dav1d) is loaded.
+$(BUILD)/liuhen-media: private LDHARDEN := $(filter-out -pie,$(LDHARDEN)) -no-pie -Wl,--gc-sections
+$(BUILD)/liuhen-media: private MEDIALIBS := -Wl,-Bstatic $(MEDIA_LIST:%=-l%) -Wl,-Bdynamic -ldav1d -lm -lpthread
+$(BUILD)/liuhen-media: $(REGISTRY)
+endif
 $(BUILD)/liuhen-media: $(WORKEROBJ) $(LIB)
 	$(call say,LD,$@)$(link) $(MEDIALIBS) $(PKGLIBS)
 $(BUILD)/liuhen-stills: $(STILLSOBJ) $(SHAREDOBJ) $(LIB)
@@ -165,4 +181,4 @@ clean:
 	rm -rf build
 
 include make/check.mk make/media.mk make/install.mk make/deb.mk
--include $(LIBOBJ:.o=.d) $(CLIOBJ:.o=.d) $(WORKEROBJ:.o=.d) $(STILLSOBJ:.o=.d) $(BUILD)/obj/liuhend.d $(TESTS:=.d) $(BENCHES:=.d)
+-include $(LIBOBJ:.o=.d) $(CLIOBJ:.o=.d) $(WORKEROBJ:.o=.d) $(STILLSOBJ:.o=.d) $(REGISTRY:.o=.d) $(BUILD)/obj/liuhend.d $(TESTS:=.d) $(BENCHES:=.d)

@@ -189,4 +189,12 @@ HWACCEL(vp9_nvdec) HWACCEL(vp9_vaapi) HWACCEL(vp9_vdpau)
 HWACCEL(wmv3_nvdec) HWACCEL(wmv3_vaapi) HWACCEL(wmv3_vdpau)
 HWCONTEXT(cuda) HWCONTEXT(drm) HWCONTEXT(opencl) HWCONTEXT(qsv) HWCONTEXT(vaapi) HWCONTEXT(vdpau) HWCONTEXT(vulkan)
 NOTHING(swri_soxr_resampler)
-/* clang-format on */
+
+/* libzbar can announce codes on D-Bus, when it is told to. It never is, and the bus is not linked. */
+#define NO_CALL(symbol) void *symbol(void); void *symbol(void) { return NULL; }
+NO_CALL(dbus_bus_get) NO_CALL(dbus_bus_release_name) NO_CALL(dbus_bus_request_name) NO_CALL(dbus_connection_flush)
+NO_CALL(dbus_connection_send) NO_CALL(dbus_error_free) NO_CALL(dbus_error_init) NO_CALL(dbus_error_is_set)
+NO_CALL(dbus_message_iter_append_basic) NO_CALL(dbus_message_iter_append_fixed_array) NO_CALL(dbus_message_iter_close_container)
+NO_CALL(dbus_message_iter_init_append) NO_CALL(dbus_message_iter_open_container) NO_CALL(dbus_message_new_signal)
+NO_CALL(dbus_message_unref)
+    /* clang-format on */
