@@ -76,6 +76,10 @@ static void check_places(const struct settings *s, const struct yaml_node *root,
                        "place[].folder: no drop folder is named '%s'; use the name of one in 'folders', or "
                        "leave it out",
                        p->folder);
+        if (p->on == PLACE_ON_QR && p->certainty == PLACE_CERTAIN)
+            yaml_fault(faults, node_of(root, "place", i, "certainty"),
+                       "place[].certainty: a rule on QR codes cannot be certain, as anybody can hold one up; "
+                       "leave it out");
     }
 }
 

@@ -21,7 +21,7 @@
 const char *const settings_role_names[] = {"officer", "records", "legal", "administrator", NULL};
 const char *const settings_after_names[] = {"remove", "move", "keep", NULL};
 static const char *const immutable_names[] = {"auto", "yes", "no", NULL};
-static const char *const on_names[] = {"path", "name", NULL};
+static const char *const on_names[] = {"path", "name", "qr", NULL};
 static const char *const certainty_names[] = {"certain", "probable", NULL};
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug", NULL};
 
@@ -201,7 +201,8 @@ static const struct config_row rows[] = {
      .help = "PCRE2 pattern with named groups: device, officer, unit, case, and year, month, day, hour, minute, second,\n"
              "or start and end for a whole time. Use single quotes."},
     {.path = "place[].on", .type = CONFIG_ENUM, .offset = IN(settings_place, on), .names = on_names, .fallback = "name",
-     .help = "Match against the file's name, or against its path below the drop folder."},
+     .help = "Match against the file's name, against its path below the drop folder, or against each QR code that was held in\n"
+             "front of the camera in the first seconds."},
     {.path = "place[].folder", .type = CONFIG_STRING, .offset = IN(settings_place, folder), .max = 100, .fallback = "\"\"",
      .help = "Name of the one drop folder that the rule is for. Empty: all."},
     {.path = "place[].device", .type = CONFIG_STRING, .offset = IN(settings_place, device), .max = 200, .fallback = "\"\"",

@@ -22,7 +22,7 @@ enum folder_after {
     FOLDER_AFTER_MOVE,
     FOLDER_AFTER_KEEP
 }; /* what becomes of a sealed source */
-enum place_on { PLACE_ON_PATH, PLACE_ON_NAME };
+enum place_on { PLACE_ON_PATH, PLACE_ON_NAME, PLACE_ON_QR };
 enum place_certainty { PLACE_CERTAIN, PLACE_PROBABLE };
 
 /* Roles of people: 执法人员, 档案管理员, 法制处, 系统管理员. Bits of settings_person.roles are 1u << enum role. */

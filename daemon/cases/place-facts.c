@@ -21,6 +21,7 @@
 #define NOTES_MAX         12
 #define SOURCE_SIZE       160
 #define NO_TIME           INT64_MIN
+#define QR_OURS           "LIUHEN:"
 
 enum sure { SURE_DOUBTFUL, SURE_PROBABLE, SURE_CERTAIN };
 static const char *const sure_names[] = {"doubtful", "probable", "certain"};
@@ -39,7 +40,7 @@ struct time_fact {
 
 struct work {
     const struct placer *placer;
-    const json_t *arrival, *media;
+    const json_t *arrival, *media, *decoded;
     const struct place_device *device;
     struct error *err;
     int64_t received_usec;
@@ -309,24 +310,40 @@ static int keep_match(struct work *w, const struct settings_place *s, const stru
     return 0;
 }
 
-static int from_rule(struct work *w, size_t i)
+/* Return: 0 or a negative errno. */
+static int apply_rule(struct work *w, size_t i, const char *subject, size_t size)
 {
     _cleanup_(place_match_done) struct place_match m = {{NULL}, false};
     const struct settings_place *s = &w->placer->settings->place[i];
-    bool on_path = s->on == PLACE_ON_PATH;
     char source[SOURCE_SIZE];
     int r;
 
-    source_text("rule", s->name, source);
-    r = place_rule_match(w->placer->rules[i], on_path ? w->path : w->name,
-                         on_path ? w->path_size : w->name_size, &m);
+    source_text(s->on == PLACE_ON_QR ? "qr" : "rule", s->name, source);
+    r = place_rule_match(w->placer->rules[i], subject, size, &m);
     if (r == -ELOOP)
-        return note(w, "%s gave up on this name: its pattern takes too many steps", source);
+        return note(w, "%s gave up on this %s: its pattern takes too many steps", source,
+                    s->on == PLACE_ON_QR ? "code" : "name");
     return r <= 0
                ? r
                : keep_match(w, s, &m, source, s->certainty == PLACE_CERTAIN ? SURE_CERTAIN : SURE_PROBABLE);
 }
 
+static int from_rule(struct work *w, size_t i)
+{
+    const struct settings_place *s = &w->placer->settings->place[i];
+    const json_t *codes = json_get_array(w->decoded, "qr"), *code;
+    size_t k;
+    int r = 0;
+
+    if (s->on == PLACE_ON_PATH)
+        return apply_rule(w, i, w->path, w->path_size);
+    if (s->on == PLACE_ON_NAME)
+        return apply_rule(w, i, w->name, w->name_size);
+    json_array_foreach (codes, k, code)
+        if (r == 0 && json_is_string(code))
+            r = apply_rule(w, i, json_string_value(code), json_string_length(code));
+    return r;
+}
 static int from_rules(struct work *w, int certainty)
 {
     const struct settings *settings = w->placer->settings;
@@ -338,6 +355,62 @@ static int from_rules(struct work *w, int certainty)
 
         if (s->certainty == certainty && (!*s->folder || (folder && strcmp(s->folder, folder) == 0)))
             r = from_rule(w, i);
+    }
+    return r;
+}
+
+/* One "key=value" of a code of ours. */
+static int qr_pair(struct work *w, const char *pair, size_t size)
+{
+    static const char *const keys[][2] = {
+        {"case", "case_number"}, {"officer", "officer"}, {"device", "device"}, {"unit", "unit"}};
+    _cleanup_free_ char *raw = strndup(pair, size), *value = NULL;
+    char *equals = raw ? strchr(raw, '=') : NULL;
+    const char *known;
+    size_t n;
+
+    if (!raw)
+        return -ENOMEM;
+    if (!equals)
+        return 0;
+    *equals = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+        int r;
+
+        if (strcmp(raw, keys[i][0]) != 0)
+            continue;
+        r = decode_percent(equals + 1, &value, &n);
+        if (r == -ENOMEM)
+            return r;
+        if (r < 0 || !place_value_is_clean(value, n))
+            return note(w, "qr: %s is not used; it must be a text of 1 to %d bytes", keys[i][0],
+                        PLACE_VALUE_MAX);
+        known = json_get_string(json_get_object(w->place, keys[i][1]), "value");
+        return known && strcmp(known, value) != 0
+                   ? note(w, "a QR code names another %s: %s", keys[i][0], value)
+                   : keep_text(w, keys[i][1], value, "qr", SURE_PROBABLE);
+    }
+    return 0;
+}
+
+/* The codes that are made for us. */
+static int from_qr(struct work *w)
+{
+    const json_t *codes = json_get_array(w->decoded, "qr"), *code;
+    size_t i;
+    int r = 0;
+
+    json_array_foreach (codes, i, code) {
+        const char *p = json_string_value(code);
+
+        if (!p || strncmp(p, QR_OURS, strlen(QR_OURS)) != 0)
+            continue;
+        for (p += strlen(QR_OURS); r == 0 && *p; p += strspn(p, ";")) {
+            size_t n = strcspn(p, ";");
+
+            r = qr_pair(w, p, n);
+            p += n;
+        }
     }
     return r;
 }
@@ -602,13 +675,14 @@ static void work_done(struct work *w)
     free(w->path);
 }
 
-int place_work_out(const struct placer *p, const json_t *arrival, const json_t *media, int64_t received_usec,
-                   const struct place_device *device, json_t **ret_place, int64_t *ret_sort,
-                   struct error *err)
+int place_work_out(const struct placer *p, const json_t *arrival, const json_t *media, const json_t *decoded,
+                   int64_t received_usec, const struct place_device *device, json_t **ret_place,
+                   int64_t *ret_sort, struct error *err)
 {
     _cleanup_(work_done) struct work w = {.placer = p,
                                           .arrival = arrival,
                                           .media = media,
+                                          .decoded = decoded,
                                           .device = device,
                                           .err = err,
                                           .received_usec = received_usec,
@@ -629,6 +703,7 @@ int place_work_out(const struct placer *p, const json_t *arrival, const json_t *
     if (r == 0 && device)
         r = keep_text(&w, "unit", device->unit, "device", SURE_CERTAIN);
     r = r < 0 ? r : from_folder(&w);
+    r = r < 0 ? r : from_qr(&w);
     r = r < 0 ? r : from_rules(&w, PLACE_PROBABLE);
     r = r < 0 ? r : from_media(&w);
     r = r < 0 ? r : place_times(&w, &sort);

@@ -174,8 +174,8 @@ static int work_out(struct db *db, const struct placer *p, const struct placing 
     struct device_row row;
     struct assigned assigned = {db, row.id};
     struct place_device registered = {row.unit, row.zone, officer_at, &assigned};
-    int r =
-        place_work_out(p, known->arrival, known->media, known->received_usec, NULL, &first, ret_sort, err);
+    int r = place_work_out(p, known->arrival, known->media, known->decoded, known->received_usec, NULL,
+                           &first, ret_sort, err);
 
     if (r != 0)
         return r;
@@ -188,8 +188,8 @@ static int work_out(struct db *db, const struct placer *p, const struct placing 
         return 0;
     }
     return r != 0 ? r
-                  : place_work_out(p, known->arrival, known->media, known->received_usec, &registered,
-                                   ret_place, ret_sort, err);
+                  : place_work_out(p, known->arrival, known->media, known->decoded, known->received_usec,
+                                   &registered, ret_place, ret_sort, err);
 }
 
 /* again: only where it comes out otherwise than before. */

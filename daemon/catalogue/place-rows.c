@@ -14,6 +14,7 @@ void placing_done(struct placing *p)
 {
     json_decrefp(&p->arrival);
     json_decrefp(&p->media);
+    json_decrefp(&p->decoded);
     json_decrefp(&p->place);
     *p = (struct placing){0};
 }

@@ -11,8 +11,8 @@
 
 struct placing {
     int64_t received_usec;
-    json_t *arrival, *media,
-        *place; /* objects; media and place may be NULL; place = how it was placed before */
+    /* Objects; all but arrival may be NULL. decoded: what decoding showed; place: how it was placed before. */
+    json_t *arrival, *media, *decoded, *place;
 };
 
 /* Return: 0, RECORDINGS_E_NONE, -EPROTO (stored facts are not JSON), DB_E_*, negative errno. */

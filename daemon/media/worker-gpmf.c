@@ -3,7 +3,7 @@
  * GPMF, the telemetry of GoPro cameras (https://github.com/gopro/gpmf-parser, "GPMF-struct"): keys of four letters with a type, a size
  * and a repeat, nested once or twice. A stream (STRM) with positions has GPS5 (latitude, longitude, height, two speeds; GPSF says
  * whether there is a fix, GPSP how good, GPSU when) or GPS9 (the same with day, second, precision and fix for each), and before
- * either SCAL, by which each of its columns is divided.
+ * either SCAL, by which each of its columns is divided. Drones have GLPI instead (their clock, latitude, longitude, height).
  */
 #include "media/worker-fixes.h"
 
@@ -129,6 +129,20 @@ static void read_gps5(struct gpmf *g, const struct strm *s, const struct klv *k)
     }
 }
 
+/* The clock of a drone since its start, latitude, longitude, height. */
+static void read_glpi(struct gpmf *g, const struct strm *s, const struct klv *k)
+{
+    for (unsigned i = 0; k->size >= 16 && i < k->repeat; i++) {
+        const uint8_t *p = k->data + (size_t)i * k->size;
+        struct gpx_point point = {.lat_e7 = scaled(signed_at(p + 4, 4), 10000000, scale_of(s, 1)),
+                                  .lon_e7 = scaled(signed_at(p + 8, 4), 10000000, scale_of(s, 2)),
+                                  .has_alt = true,
+                                  .alt_mm = scaled(signed_at(p + 12, 4), 1000, scale_of(s, 3))};
+
+        g->on(g->userdata, &point, g->length_usec * i / k->repeat);
+    }
+}
+
 static void read_gps9(struct gpmf *g, const struct strm *s, const struct klv *k)
 {
     if (k->size != 32)
@@ -167,6 +181,8 @@ static void read_level(struct gpmf *g, const uint8_t *data, size_t size, int dep
             s.usec = read_gpsu(&k);
         else if (strcmp(k.key, "GPS5") == 0)
             read_gps5(g, &s, &k);
+        else if (strcmp(k.key, "GLPI") == 0)
+            read_glpi(g, &s, &k);
         else if (strcmp(k.key, "GPS9") == 0)
             read_gps9(g, &s, &k);
     }

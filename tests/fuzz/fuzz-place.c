@@ -91,8 +91,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     (void)json_set_string(arrival, "zone", "Asia/Shanghai");
     if (rest > 0 && json_parse((const char *)line + 1, MIN(rest, 16384), "sidecar", &sidecar, &err) == 0)
         (void)json_set_take(arrival, "sidecar", json_incref(sidecar));
-    if (place_work_out(placer, arrival, json_is_object(sidecar) ? sidecar : NULL, RECEIVED, NULL, &place,
-                       &sort, &err) != 0)
+    if (place_work_out(placer, arrival, json_is_object(sidecar) ? sidecar : NULL,
+                       json_is_object(sidecar) ? sidecar : NULL, RECEIVED, NULL, &place, &sort, &err) != 0)
         abort();
     check_place(place, sort);
     return 0;

@@ -18,7 +18,8 @@
 static json_t *decoded_of(const char *path, const char *plan_text)
 {
     _cleanup_json_ json_t *plan = json_loads(plan_text, 0, NULL);
-    int (*const makers[])(const struct pass *, struct tap *) = {tap_black, tap_qr, tap_cadence, tap_signed, tap_trail};
+    int (*const makers[])(const struct pass *, struct tap *) = {tap_black, tap_qr, tap_cadence, tap_signed,
+                                                                tap_trail};
     struct tap taps[ARRAY_SIZE(makers)];
     const struct form *form;
     struct facts facts;

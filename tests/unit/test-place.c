@@ -242,12 +242,13 @@ static const char rules[] =
 /* Works a place out from an arrival (taken), with media as JSON text or NULL. */
 static json_t *work_out(struct world *w, json_t *arrival, const char *media_text, int64_t *ret_sort)
 {
-    _cleanup_json_ json_t *media = NULL;
+    _cleanup_json_ json_t *media = NULL, *decoded = NULL;
     json_t *place = NULL;
 
     if (media_text)
         OK(json_parse(media_text, strlen(media_text), "media", &media, &w->err));
-    OK(place_work_out(w->placer, arrival, media, RECEIVED, NULL, &place, ret_sort, &w->err));
+    decoded = json_incref(json_object_get(media, "decoded of the test"));
+    OK(place_work_out(w->placer, arrival, media, decoded, RECEIVED, NULL, &place, ret_sort, &w->err));
     json_decref(arrival);
     return place;
 }
@@ -271,6 +272,59 @@ static void test_dock_layout(void **state)
     assert_int_equal(sort, usec_of("2026-11-23T01:05:07Z"));
     assert_null(json_object_get(p, "notes"));
     assert_null(json_object_get(p, "mtime_hint"));
+}
+
+static const char qr_rules[] = "place:\n"
+                               "  - name: plain\n"
+                               "    on: qr\n"
+                               "    match: '^(?<case>20[0-9]{2}-[0-9]+)$'\n"
+                               "  - name: clip\n"
+                               "    match: '^(?<device>[A-Z][0-9]+)_(?<officer>[a-z]+)[.]'\n";
+
+/* What a QR code says is probable; it stands above what names say, and below folders, sidecars and certain rules. */
+static void test_qr_codes(void **state)
+{
+    struct world *w = take(state);
+    json_t *a = arrival_of("B7_wang.mp4"), *p;
+    int64_t sort;
+
+    use_settings(w, qr_rules);
+    p = work_out(w, json_incref(a),
+                 "{\"decoded of the "
+                 "test\":{\"qr\":[\"LIUHEN:case=2026-12;officer=li;unit=%e4%b8%80%3B;x=y;;zone=\"]}}",
+                 &sort);
+    assert_string_equal(value(p, "case_number"), "2026-12");
+    assert_string_equal(source(p, "case_number"), "qr");
+    assert_string_equal(certainty(p, "case_number"), "probable");
+    assert_string_equal(value(p, "officer"), "li");
+    assert_string_equal(value(p, "unit"), "一;");
+    assert_string_equal(value(p, "device"), "B7");
+    assert_null(json_object_get(p, "notes"));
+    json_decref(p);
+
+    p = work_out(w, json_incref(a),
+                 "{\"decoded of the test\":{\"qr\":[\"https://example.org\",\"2026-77\"]}}", &sort);
+    assert_string_equal(value(p, "case_number"), "2026-77");
+    assert_string_equal(source(p, "case_number"), "qr:plain");
+    assert_string_equal(certainty(p, "case_number"), "probable");
+    assert_string_equal(value(p, "officer"), "wang");
+    json_decref(p);
+
+    json_object_set_new(a, "officer", json_string("chen"));
+    json_object_set_new(a, "sidecar", json_pack("{s:s}", "case", "2026-1"));
+    p = work_out(w, json_incref(a),
+                 "{\"decoded of the test\":{\"qr\":[\"LIUHEN:case=2026-12;officer=li\",7]}}", &sort);
+    assert_string_equal(value(p, "case_number"), "2026-1");
+    assert_string_equal(source(p, "case_number"), "sidecar");
+    assert_string_equal(value(p, "officer"), "chen");
+    assert_int_equal(json_array_size(json_object_get(p, "notes")), 2);
+    json_decref(p);
+
+    p = work_out(
+        w, a, "{\"decoded of the test\":{\"qr\":[\"LIUHEN:case=%zz;officer=%0a;unit\",\"LIUHEN:\"]}}", &sort);
+    assert_null(json_object_get(p, "unit"));
+    assert_int_equal(json_array_size(json_object_get(p, "notes")), 2);
+    json_decref(p);
 }
 
 static void test_priority(void **state)
@@ -476,10 +530,10 @@ static void test_bad_arrivals(void **state)
     json_t *p = NULL;
     int64_t sort;
 
-    GIVES(-EINVAL, place_work_out(w->placer, none, NULL, 1, NULL, &p, &sort, &w->err));
-    GIVES(-EINVAL, place_work_out(w->placer, broken, NULL, 1, NULL, &p, &sort, &w->err));
+    GIVES(-EINVAL, place_work_out(w->placer, none, NULL, NULL, 1, NULL, &p, &sort, &w->err));
+    GIVES(-EINVAL, place_work_out(w->placer, broken, NULL, NULL, 1, NULL, &p, &sort, &w->err));
     json_object_set_new(zone, "zone", json_string("Mars/Olympus"));
-    OK(place_work_out(w->placer, zone, NULL, 1, NULL, &p, &sort, &w->err));
+    OK(place_work_out(w->placer, zone, NULL, NULL, 1, NULL, &p, &sort, &w->err));
     assert_int_equal(json_array_size(json_get_array(p, "notes")), 1);
     json_decref(p);
 }
@@ -670,6 +724,7 @@ int main(void)
         cmocka_unit_test(test_no_times),
         cmocka_unit_test(test_faulty_rules),
         SQLITE(test_dock_layout),
+        SQLITE(test_qr_codes),
         SQLITE(test_priority),
         SQLITE(test_media_only),
         SQLITE(test_doubtful),

@@ -143,6 +143,8 @@ static const struct {
     {"people: [{ user: a, roles: [ofcer] }]", "people[].roles: 'ofcer' is unknown; did you mean 'officer'?"},
     {"place: [{ name: a, match: x, folder: z }]", "r.yaml:1:38: place[].folder: no drop folder is named 'z'"},
     {"place: [{ name: a, match: x }, { name: a, match: y }]", "place[].name: two rules are named 'a'"},
+    {"place: [{ name: a, match: x, on: qr, certainty: certain }]",
+     "place[].certainty: a rule on QR codes cannot be certain"},
     {"store: { immutable: maybe }", "store.immutable: 'maybe' is unknown; write one of: auto, yes, no"},
     {"intake: { threads: 0 }", "intake.threads: 0 is out of range; write a number from 1 to 64"},
     {"log: { level: inof }", "log.level: 'inof' is unknown; did you mean 'info'?"},
@@ -360,7 +362,7 @@ static void test_sample(void **state)
     if (parse(examples, &full) < 0)
         fail_msg("%s", list.text);
     assert_int_equal(full->n_folders, 3);
-    assert_int_equal(full->n_place, 3);
+    assert_int_equal(full->n_place, 4);
     assert_int_equal(full->n_people, 4);
     assert_int_equal(full->http.names.n, 2);
     assert_int_equal(full->uploads.max_bytes, UINT64_C(32) << 30);
