@@ -32,6 +32,7 @@
 #include "cases/policy-keeper.h"
 #include "catalogue/readers.h"
 #include "catalogue/writer.h"
+#include "derive/derive.h"
 #include "doors/door.h"
 #include "intake/intake.h"
 #include "ledger/ledger.h"
@@ -63,6 +64,7 @@ struct daemon {
     struct policy_keeper *policy;
     struct feed *feed;
     struct intake *intake;
+    struct derive *derive;
     struct readers *readers;
     struct doors *doors;
     struct device_watch *devices;
@@ -166,6 +168,7 @@ static void reload(struct daemon *d)
         settings_diff_restart(current_settings(d), g->settings, say_restart, NULL);
         install_generation(d, g);
         intake_reload(d->intake, g->settings, g->placer);
+        derive_reload(d->derive, g->settings);
         log_event(EVENT_CONFIG_RELOADED, "FILE", g->settings->file, NULL);
         if (policy_keeper_reload(d->policy, g->settings, &err) != 0)
             log_event(EVENT_POLICY_REFUSED, "POLICY", g->settings->policy, "REASON", err.text, NULL);
@@ -246,6 +249,7 @@ static json_t *daemon_status(void *userdata)
                                     "the machine's clock is behind the newest act in the ledger");
     r = r < 0 ? r : json_set_take(o, "intake", intake_status(d->intake));
     r = r < 0 ? r : json_set_take(o, "doors", doors_status(d->doors));
+    r = r < 0 ? r : json_set_take(o, "derive", derive_status(d->derive));
     if (r < 0) {
         json_decref(o);
         return NULL;
@@ -338,6 +342,29 @@ static int open_doors(struct daemon *d, struct error *err)
     return doors_new(&doors, &d->doors, err);
 }
 
+static void on_examined(void *userdata)
+{
+    derive_kick(userdata);
+}
+
+static int start_derive(struct daemon *d, struct error *err)
+{
+    const struct settings *s = current_settings(d);
+    struct derive_context context = {.store = d->store,
+                                     .writer = d->writer,
+                                     .intake = d->intake,
+                                     .feed = d->feed,
+                                     .settings = s};
+    _cleanup_free_ char *cache = NULL;
+    int r = asprintf(&cache, "%s/cache", s->archive.path) < 0 ? -ENOMEM : 0;
+
+    context.cache = cache;
+    r = r < 0 ? r : derive_new(&context, &d->derive, err);
+    if (r == 0)
+        intake_on_examined(d->intake, on_examined, d->derive);
+    return r;
+}
+
 static int watch_devices(struct daemon *d)
 {
     struct device_watch_context watch = {d->readers, d->feed, current_settings, d};
@@ -358,6 +385,7 @@ static int start_all(struct daemon *d, struct error *err)
         return r;
     in = (struct intake_context){d->store, d->writer, d->ledger, d->policy, d->feed, g->settings, g->placer};
     r = intake_new(&in, &d->intake, err);
+    r = r != 0 ? r : start_derive(d, err);
     r = r != 0 ? r : open_doors(d, err);
     if (r != 0)
         return r;
@@ -383,6 +411,7 @@ static void stop_all(struct daemon *d)
         writer_hurry(d->writer);
     if (d->intake)
         intake_hurry(d->intake);
+    derive_hurry(d->derive);
     if (d->feed)
         feed_close(d->feed);
     api_free(d->api);
@@ -390,6 +419,9 @@ static void stop_all(struct daemon *d)
         pthread_join(d->reloader, NULL);
     device_watch_free(d->devices);
     doors_free(d->doors);
+    if (d->intake)
+        intake_on_examined(d->intake, NULL, NULL);
+    derive_free(d->derive);
     intake_free(d->intake);
     readers_free(d->readers);
     policy_keeper_free(d->policy);

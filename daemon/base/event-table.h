@@ -31,6 +31,9 @@
     X(UPLOAD_EXPIRED,      NOTICE,  "UPLOAD FILE BYTES",      "unfinished upload {UPLOAD} of {FILE} expired with {BYTES} bytes; they are gone") \
     X(UPLOAD_WAITS,        WARNING, "UPLOAD FILE REASON",     "upload {UPLOAD} of {FILE} waits, it is tried again: {REASON}") \
     X(EXAMINE_FAILED,      ERROR,   "RECORDING REASON",       "{RECORDING} could not be examined, it is tried again later: {REASON}") \
+    X(DERIVED,             INFO,    "RECORDING STATUS",       "derivatives of {RECORDING} are made: {STATUS}") \
+    X(DERIVE_FAILED,       WARNING, "RECORDING REASON",       "derivatives of {RECORDING} cannot be made: {REASON}; the recording is kept as it came") \
+    X(DERIVE_PUT_OFF,      WARNING, "RECORDING REASON",       "derivatives of {RECORDING} are made later: {REASON}") \
     X(CLOCK_DOUBTFUL,      WARNING, "REASON",                 "the clock is doubtful: {REASON}") \
     X(POLICY_ADOPTED,      NOTICE,  "POLICY VERSION",         "policy {POLICY} version {VERSION} is in force") \
     X(POLICY_REFUSED,      ERROR,   "POLICY REASON",          "policy {POLICY} not adopted, the one before stays in force: {REASON}") \

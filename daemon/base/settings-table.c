@@ -23,6 +23,7 @@ const char *const settings_after_names[] = {"remove", "move", "keep", NULL};
 static const char *const immutable_names[] = {"auto", "yes", "no", NULL};
 static const char *const on_names[] = {"path", "name", "qr", NULL};
 static const char *const certainty_names[] = {"certain", "probable", NULL};
+static const char *const derive_names[] = {"proxy", "poster", "sprite", "peaks", "trail", "photo", "pages", NULL};
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 /* C2SP signed-note: a key name is not empty and has no Unicode space and no plus sign. */
@@ -48,6 +49,15 @@ static const char *check_policy_name(const char *value)
 static const char *check_suffix(const char *value)
 {
     return strchr(value, '/') ? "write a suffix or a file name without '/'" : NULL;
+}
+
+static const char *check_hours(const char *value)
+{
+    int from, to;
+
+    return *value && settings_hours_parse(value, &from, &to) < 0
+               ? "write two different times with a dash, such as 20:00-06:00"
+               : NULL;
 }
 
 static const char *check_user(const char *value)
@@ -245,6 +255,45 @@ static const struct config_row rows[] = {
      .fallback = "1536 MiB", .reloadable = true, .help = "How much memory the worker may use."},
     {.path = "media.nice", .type = CONFIG_INTEGER, .offset = AT(media.nice), .min = 0, .max = 19, .fallback = "19",
      .reloadable = true, .help = "Nice value of the worker, so that sealing goes first."},
+    {.path = "media.copies_kept", .type = CONFIG_DURATION, .offset = AT(media.copies_kept_usec), .min = USEC_PER_MIN,
+     .max = 3660 * USEC_PER_DAY, .fallback = "30 days", .reloadable = true,
+     .help = "How long a copy that somebody asked for (released, redacted, for preservation) can be fetched. The ledger remembers it for good."},
+    {.path = "media.derive", .type = CONFIG_SECTION,
+     .help = "What is made of recordings so that they can be seen in a browser. It lies in cache/, is no evidence and can be made again."},
+    {.path = "media.derive.enabled", .type = CONFIG_BOOL, .offset = AT(media.derive.enabled), .fallback = "true",
+     .reloadable = true, .help = "Whether anything is made."},
+    {.path = "media.derive.make", .type = CONFIG_FLAGS, .offset = AT(media.derive.make), .min = 1, .names = derive_names,
+     .fallback = "[proxy, poster, sprite, peaks, trail, photo, pages]", .reloadable = true,
+     .help = "Which: proxy (a clip that browsers play), poster (one picture), sprite (small pictures along the time), peaks (of the sound),\n"
+             "trail (where it was, GPX), photo (smaller sizes), pages (of documents)."},
+    {.path = "media.derive.height", .type = CONFIG_INTEGER, .offset = AT(media.derive.height), .min = 144, .max = 2160,
+     .fallback = "720", .reloadable = true,
+     .help = "Height of the proxy in pixels: 720, or 480 for slow machines and networks. Older ones are made anew when nothing else waits."},
+    {.path = "media.derive.jobs", .type = CONFIG_INTEGER, .offset = AT(media.derive.jobs), .min = 1, .max = 16, .fallback = "1",
+     .reloadable = true, .help = "How many recordings are worked on at once. One that somebody is waiting for comes on top of that."},
+    {.path = "media.derive.threads", .type = CONFIG_INTEGER, .offset = AT(media.derive.threads), .min = 1, .max = 32,
+     .fallback = "2", .reloadable = true, .help = "Threads of each."},
+    {.path = "media.derive.cpu", .type = CONFIG_INTEGER, .offset = AT(media.derive.cpu_percent), .min = 0, .max = 10000,
+     .fallback = "0", .reloadable = true,
+     .help = "How much of the processors each may use, in percent of one of them. 0: as much as nobody else wants."},
+    {.path = "media.derive.nice", .type = CONFIG_INTEGER, .offset = AT(media.derive.nice), .min = 0, .max = 19, .fallback = "19",
+     .reloadable = true, .help = "Nice value, so that all other work goes first."},
+    {.path = "media.derive.deadline", .type = CONFIG_DURATION, .offset = AT(media.derive.deadline_usec), .min = USEC_PER_SEC,
+     .max = 366 * USEC_PER_DAY, .fallback = "10 min", .reloadable = true,
+     .help = "How long it may take for one recording, beside what its length adds."},
+    {.path = "media.derive.deadline_factor", .type = CONFIG_INTEGER, .offset = AT(media.derive.deadline_factor), .min = 0,
+     .max = 1000, .fallback = "20", .reloadable = true,
+     .help = "So many times its own length is added to that. Time for which it is paused does not count."},
+    {.path = "media.derive.memory", .type = CONFIG_SIZE, .offset = AT(media.derive.memory_bytes), .min = 256 * MIB,
+     .max = 256 * GIB, .fallback = "3 GiB", .reloadable = true, .help = "How much address space each may use."},
+    {.path = "media.derive.load", .type = CONFIG_INTEGER, .offset = AT(media.derive.load_percent), .min = 0, .max = 100000,
+     .fallback = "400", .reloadable = true,
+     .help = "Pause while the machine's load (of the last minute) is above this, in percent of its processors. 0: never. What somebody\n"
+             "waits for is made all the same."},
+    {.path = "media.derive.hours", .type = CONFIG_STRING, .offset = AT(media.derive.hours), .max = 20, .fallback = "\"\"",
+     .check = check_hours, .reloadable = true,
+     .help = "Work only at these times of the day, such as 20:00-06:00 (site.timezone). Empty: always. What somebody waits for is made at\n"
+             "once all the same."},
 
     {.path = "intake", .type = CONFIG_SECTION, .help = "Taking files in."},
     {.path = "intake.threads", .type = CONFIG_INTEGER, .offset = AT(intake.threads), .min = 1, .max = 64, .fallback = "2",

@@ -39,6 +39,36 @@ int role_parse(const char *name, enum role *ret)
     return -EINVAL;
 }
 
+static int minute_parse(const char *text, size_t size, int *ret)
+{
+    int hour, minute;
+
+    if (size != 5 || text[2] != ':')
+        return -EINVAL;
+    for (size_t i = 0; i < 5; i++)
+        if (i != 2 && (text[i] < '0' || text[i] > '9'))
+            return -EINVAL;
+    hour = (text[0] - '0') * 10 + text[1] - '0';
+    minute = (text[3] - '0') * 10 + text[4] - '0';
+    if (minute > 59 || hour * 60 + minute > 24 * 60)
+        return -EINVAL;
+    *ret = (hour * 60 + minute) % (24 * 60); /* 24:00 is the next day's 00:00 */
+    return 0;
+}
+
+int settings_hours_parse(const char *text, int *ret_from, int *ret_to)
+{
+    const char *dash = strchr(text, '-');
+    int from, to;
+
+    if (!dash || minute_parse(text, (size_t)(dash - text), &from) < 0 ||
+        minute_parse(dash + 1, strlen(dash + 1), &to) < 0 || from == to)
+        return -EINVAL;
+    *ret_from = from;
+    *ret_to = to;
+    return 0;
+}
+
 const char *folder_after_name(enum folder_after a)
 {
     return a <= FOLDER_AFTER_KEEP ? settings_after_names[a] : NULL;

@@ -31,6 +31,20 @@ const char *role_name(enum role r);                 /* "officer", "records", "le
 int role_parse(const char *name, enum role *ret);   /* 0 or -EINVAL */
 const char *folder_after_name(enum folder_after a); /* "remove", "move", "keep" */
 
+/* What is made of recordings. Bits of settings.media.derive.make are 1u << enum derive_what. */
+enum derive_what {
+    DERIVE_PROXY,
+    DERIVE_POSTER,
+    DERIVE_SPRITE,
+    DERIVE_PEAKS,
+    DERIVE_TRAIL,
+    DERIVE_PHOTO,
+    DERIVE_PAGES,
+};
+
+/* "20:00-06:00" as minutes of the day. Return: 0 or -EINVAL. */
+int settings_hours_parse(const char *text, int *ret_from, int *ret_to);
+
 struct settings_folder {
     char *path;                    /* absolute */
     char *name;                    /* derived when not given: the last component of path; unique */
@@ -129,6 +143,16 @@ struct settings {
         int64_t deadline_usec;
         uint64_t memory_bytes;
         int64_t nice;
+        int64_t copies_kept_usec;
+        struct {
+            bool enabled;
+            unsigned make; /* bit set of 1u << enum derive_what */
+            int64_t height, jobs, threads, cpu_percent, nice;
+            int64_t deadline_usec, deadline_factor;
+            uint64_t memory_bytes;
+            int64_t load_percent;
+            char *hours; /* "20:00-06:00"; "" = always */
+        } derive;
     } media;
     struct {
         int64_t threads;

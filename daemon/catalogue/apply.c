@@ -124,6 +124,20 @@ static int apply_examined(const struct applying *c)
                    "ttt", c->act->subject, apply_text(c, "message"), media);
 }
 
+static int apply_decoded(const struct applying *c)
+{
+    _cleanup_free_ char *decoded = NULL;
+    int r = apply_member_text(c, "decoded", &decoded);
+
+    if (r < 0)
+        return r;
+    if (!decoded)
+        return apply_refuse(c, "recording.decoded says nothing");
+    r = sql_run_one(c->db, ACT_E_REFUSED, c->err, "UPDATE recording_facts SET decoded = $2 WHERE recording = $1",
+                    "tt", c->act->subject, decoded);
+    return r == ACT_E_REFUSED ? apply_refuse(c, "no such recording") : r;
+}
+
 /* A placed fact is {"value":…,"source":…,"certainty":…}. */
 static const json_t *placed(const json_t *place, const char *key)
 {
@@ -425,6 +439,8 @@ static const struct apply_handler handlers[] = {
     {"recording.placed", apply_placed, NULL},
     {"recording.decided", apply_decided, NULL},
     {"recording.viewed", apply_nothing, NULL},
+    {"recording.decoded", apply_decoded, NULL},
+    {"recording.copied", apply_nothing, NULL},
     {"policy.adopted", apply_policy, NULL},
     {"case.added", apply_case_added, NULL},
     {"case.set", apply_case_set, NULL},

@@ -39,7 +39,7 @@ static int add_facts(struct db *db, json_t *o, const char *id, struct error *err
     bool row;
     int r = sql_query(
         db, &st, &row, err,
-        "SELECT arrival, message, media, place, reasons FROM recording_facts WHERE recording = $1", "t", id);
+        "SELECT arrival, message, media, place, reasons, decoded FROM recording_facts WHERE recording = $1", "t", id);
 
     if (r != 0 || !row)
         return r;
@@ -47,7 +47,8 @@ static int add_facts(struct db *db, json_t *o, const char *id, struct error *err
     r = r != 0 ? r : row_set_text(o, "message", st, 1);
     r = r != 0 ? r : set_json(o, "media", st, 2, err);
     r = r != 0 ? r : set_json(o, "place", st, 3, err);
-    return r != 0 ? r : set_json(o, "reasons", st, 4, err);
+    r = r != 0 ? r : set_json(o, "reasons", st, 4, err);
+    return r != 0 ? r : set_json(o, "decoded", st, 5, err);
 }
 
 /* The rows of a statement as a list in member key. */
@@ -174,6 +175,33 @@ int recordings_by_digest(struct db *db, const struct digest *digest, struct reco
     if (!row)
         return RECORDINGS_E_NONE;
     return recording_id_parse(db_text(st, 0), ret) < 0 ? -EPROTO : 0;
+}
+
+int recordings_decoded(struct db *db, const struct recording_id *id, char **ret, struct error *err)
+{
+    _cleanup_stmt_ struct db_stmt *st = NULL;
+    bool row;
+    int r = sql_query(db, &st, &row, err, "SELECT decoded FROM recording_facts WHERE recording = $1", "t", id->text);
+
+    *ret = NULL;
+    return r == 0 && row ? sql_take_text(st, 0, ret) : r;
+}
+
+int recordings_kind(struct db *db, const struct recording_id *id, char *ret_kind, size_t size, bool *ret_examined,
+                    struct error *err)
+{
+    _cleanup_stmt_ struct db_stmt *st = NULL;
+    bool row;
+    int r = sql_query(db, &st, &row, err, "SELECT kind, status FROM recordings WHERE id = $1 AND disposed_leaf IS NULL",
+                      "t", id->text);
+
+    if (r != 0)
+        return r;
+    if (!row)
+        return RECORDINGS_E_NONE;
+    snprintf(ret_kind, size, "%s", db_text(st, 0));
+    *ret_examined = strcmp(db_text(st, 1), "new") != 0;
+    return 0;
 }
 
 int recordings_is_examined(struct db *db, const struct recording_id *id, bool *ret, struct error *err)

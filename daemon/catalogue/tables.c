@@ -14,8 +14,9 @@ static const struct table_columns tables[] = {
      "started_usec, ended_usec, certainty, sort_usec, take, case_key, links, holds, held, class, ending, "
      "until_usec, "
      "disc_due_usec, policy, decided_leaf, disposed_leaf FROM recordings ORDER BY id"},
-    {"recording_facts", "tttttt",
-     "SELECT recording, arrival, message, media, place, reasons FROM recording_facts ORDER BY recording"},
+    {"recording_facts", "ttttttt",
+     "SELECT recording, arrival, message, media, place, reasons, decoded FROM recording_facts ORDER BY "
+     "recording"},
     {"arrivals", "itittt",
      "SELECT leaf, recording, time_usec, door, path, arrival FROM arrivals ORDER BY leaf"},
     {"cases", "titttttiii",

@@ -29,10 +29,13 @@ struct derive_context {
     struct feed *feed;
     const char *cache;               /* folder */
     const struct settings *settings; /* in force now; the caller keeps every generation until derive_free */
+    const char *node;                /* what leases of this machine are known by; NULL = its host name */
 };
 
 /* Clears what was being made, takes back the leases of this machine, starts the threads (media.derive.jobs of them). */
 int derive_new(const struct derive_context *context, struct derive **ret, struct error *err);
+/* The daemon is stopping: what is being made is given up (and begun anew at the next start). Does not wait. */
+void derive_hurry(struct derive *d);
 struct derive *derive_free(struct derive *d);
 DEFINE_CLEANUP(struct derive *, derive_free)
 void derive_reload(struct derive *d, const struct settings *settings);

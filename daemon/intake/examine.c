@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "cases/decide.h"
+#include "catalogue/job-rows.h"
 #include "catalogue/recordings.h"
 #include "catalogue/schema.h"
 #include "intake/intake-internal.h"
@@ -93,13 +94,22 @@ static int record_examined(struct txn *t, const struct finding *f, struct error 
     return r < 0 ? r : txn_act(t, "recording.examined", "system", f->id.text, 0, TAKE_PTR(facts), NULL, err);
 }
 
+/* Whether something can be made of it that people can look at. */
+static bool is_to_be_shown(const struct finding *f)
+{
+    return atomic_load(&f->in->settings)->media.derive.enabled && strcmp(f->probe.kind, "data") != 0;
+}
+
 static int record_finding(struct txn *t, void *userdata, struct error *err)
 {
     struct finding *f = userdata;
     int r = record_examined(t, f, err);
 
     r = r != 0 ? r : place_recording(t, atomic_load(&f->in->placer), &f->id, err);
-    return r != 0 ? r : decide_recording(t, policy_keeper_current(f->in->policy), &f->id, NULL, err);
+    r = r != 0 ? r : decide_recording(t, policy_keeper_current(f->in->policy), &f->id, NULL, err);
+    if (r == 0 && is_to_be_shown(f))
+        r = jobs_want_derivatives(txn_db(t), &f->id, JOB_USUAL, clock_now_usec(), err);
+    return r;
 }
 
 int intake_place_again(struct intake *in, struct txn *t, const struct recording_id *id, struct error *err)
@@ -169,6 +179,8 @@ static int examine(struct examiner *x, const struct recording_id *id, struct err
     r = writer_run(x->in->writer, true, record_finding, &f, err);
     if (r == 0)
         say(&f);
+    if (r == 0 && is_to_be_shown(&f))
+        intake_call_examined(x->in);
     probe_result_done(&f.probe);
     return r;
 }

@@ -39,6 +39,9 @@ struct intake {
     bool paused;
     char pause_reason[300];
 
+    void (*on_examined)(void *userdata); /* under lock */
+    void *examined_userdata;
+
     pthread_mutex_t db_lock;
     struct db *db; /* read connection shared under db_lock; opened on first use */
 
@@ -191,6 +194,9 @@ void drop_kick(struct drop *d);
 int examiner_new(struct intake *in, struct examiner **ret, struct error *err);
 struct examiner *examiner_free(struct examiner *x);
 void examiner_kick(struct examiner *x); /* something new to examine */
+
+/* intake.c: tells whoever wants to know. */
+void intake_call_examined(struct intake *in);
 
 /* intake.c: the pause. */
 void intake_pause(struct intake *in, const struct error *err);

@@ -70,6 +70,22 @@ bool intake_is_paused(struct intake *in)
     return paused;
 }
 
+void intake_on_examined(struct intake *in, void (*on_examined)(void *userdata), void *userdata)
+{
+    pthread_mutex_lock(&in->lock);
+    in->on_examined = on_examined;
+    in->examined_userdata = userdata;
+    pthread_mutex_unlock(&in->lock);
+}
+
+void intake_call_examined(struct intake *in)
+{
+    pthread_mutex_lock(&in->lock);
+    if (in->on_examined)
+        in->on_examined(in->examined_userdata);
+    pthread_mutex_unlock(&in->lock);
+}
+
 bool intake_has_room(struct intake *in, uint64_t bytes, struct error *err)
 {
     uint64_t reserve = atomic_load(&in->settings)->store.reserve_bytes, free_bytes, free_inodes,

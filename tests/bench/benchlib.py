@@ -165,7 +165,7 @@ class Daemon:
         self.socket, self.log_path = self.short / "s", folder / "liuhend.log"
         self.watchdog_usec, self.process = watchdog_usec, None
         config = {"archive": {"path": str(self.archive)}, "socket": {"path": str(self.socket)},
-                  "media": {"worker": str(BUILD / "liuhen-media")}, "policies": str(ROOT / "policies"),
+                  "media": {"worker": str(BUILD / "liuhen-media"), "derive": {"enabled": False}}, "policies": str(ROOT / "policies"),
                   "folders": [{"path": str(self.drop), "name": "drop"}]}
         if dsn:
             config["catalogue"] = {"dsn": dsn}

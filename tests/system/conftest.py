@@ -117,7 +117,7 @@ class Daemon:
         self.config = merge({
             "archive": {"path": str(self.archive)},
             "socket": {"path": str(self.socket)},
-            "media": {"worker": str(build / "liuhen-media")},
+            "media": {"worker": str(build / "liuhen-media"), "derive": {"enabled": False}},  # only where a test is about it
             "policies": str(policies),
             "policy": "cn-health-enforcement",
             "folders": [{"path": str(self.folder), "name": "drop", "after": "remove"}],

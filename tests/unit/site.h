@@ -25,6 +25,10 @@
 #include "store/store.h"
 #include "temp-folder.h"
 
+#ifndef SITE_DERIVES
+#define SITE_DERIVES "false" /* a test that is about derivatives says otherwise before it includes this */
+#endif
+
 struct site {
     struct temp_folder *temp;
     char archive[600];
@@ -65,8 +69,8 @@ static _unused_ void site_use(struct site *s, const char *more)
     assert_true(readlink("/proc/self/exe", self, sizeof self - 1) > 0);
     snprintf(yaml, sizeof yaml,
              "site: { name: test.example/log, timezone: Asia/Shanghai }\narchive: { path: \"%s\" }\n"
-             "media: { worker: \"%s/liuhen-media\" }\n%s",
-             s->archive, dirname(dirname(self)), more);
+             "media: { worker: \"%s/liuhen-media\", derive: { enabled: %s } }\n%s",
+             s->archive, dirname(dirname(self)), SITE_DERIVES, more);
     OK(settings_parse(yaml, strlen(yaml), "test.yaml", NULL, NULL, &s->settings));
     OK(placer_new(s->settings, NULL, NULL, &s->placer));
 }

@@ -1,0 +1,498 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One job: the locked program makes its files in cache/making/<lease>, each is synced and digested, then renamed into the recording's
+ * folder under a name that nothing has yet, then rows, facts and the job's end are written in one transaction, and only then what was
+ * there before goes. A kill at any point leaves a job that still counts as running: it is done again, from the beginning.
+ *
+ * A fault is the recording's (tried twice), or ours (put off, ever longer, and never held against the recording).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/digest.h"
+#include "base/encode.h"
+#include "base/fd.h"
+#include "base/inject.h"
+#include "base/log.h"
+#include "derive/derive-run.h"
+#include "media/decoded-facts.h"
+
+#define RENEW_USEC      (2 * USEC_PER_SEC)
+#define BACK_OFF_LEAST  (5 * USEC_PER_SEC)
+#define BACK_OFF_MOST   (10 * USEC_PER_MIN)
+#define TRIES_MAX       2
+#define STARTS_MAX      10 /* begun so often and never ended: it takes the machine down with it */
+#define FILE_BYTES_MORE (UINT64_C(1) << 30)
+
+struct job_mark job_mark_of(const struct job *job)
+{
+    struct job_mark mark = {.recording = job->recording, .copy = job->copy, .disposed = job->disposed};
+
+    memcpy(mark.id, job->id, sizeof mark.id);
+    return mark;
+}
+
+/* ---- while it runs ------------------------------------------------------------------------------------------------------- */
+
+struct renewal {
+    struct slot *slot;
+    char job[ULID_LENGTH + 1], lease[ULID_LENGTH + 1];
+    int64_t until_usec;
+    int permille;
+};
+
+static int renew(struct txn *t, void *userdata, struct error *err)
+{
+    const struct renewal *r = userdata;
+
+    return jobs_renew(txn_db(t), r->job, r->lease, r->until_usec, r->permille, err);
+}
+
+static void on_renewed(void *userdata, int result, const struct error *err)
+{
+    _cleanup_free_ struct renewal *r = userdata;
+
+    if (result == JOBS_E_LOST)
+        slot_lost(r->slot, r->lease);
+}
+
+/* The writer is not waited for: what the program says must be read all the time. */
+static void keep_lease(struct making *m, int permille)
+{
+    int64_t now = clock_monotonic_usec();
+    struct renewal *r;
+
+    if (now < m->renewed_usec + RENEW_USEC)
+        return;
+    m->renewed_usec = now;
+    r = malloc(sizeof *r);
+    if (!r)
+        return;
+    *r = (struct renewal){.slot = m->slot, .until_usec = clock_now_usec() + DERIVE_LEASE_USEC, .permille = permille};
+    memcpy(r->job, m->job->id, sizeof r->job);
+    memcpy(r->lease, m->job->lease, sizeof r->lease);
+    if (writer_submit(m->slot->d->writer, false, renew, on_renewed, r) < 0)
+        free(r);
+}
+
+static void on_progress(void *userdata, unsigned permille, int64_t at_usec)
+{
+    struct making *m = userdata;
+
+    pthread_mutex_lock(&m->slot->d->lock);
+    m->slot->permille = (int)permille;
+    pthread_mutex_unlock(&m->slot->d->lock);
+    keep_lease(m, (int)permille);
+}
+
+static bool may_run(void *userdata)
+{
+    struct making *m = userdata;
+    int64_t ignored;
+    char why[120];
+    int permille;
+
+    pthread_mutex_lock(&m->slot->d->lock);
+    permille = m->slot->permille;
+    pthread_mutex_unlock(&m->slot->d->lock);
+    keep_lease(m, permille);
+    if (m->job->priority == JOB_WATCHED || slot_is_watched(m->slot))
+        return true;
+    derive_pause_reason(atomic_load(&m->slot->d->settings), clock_now_usec(), why, sizeof why, &ignored);
+    return !why[0];
+}
+
+/* ---- running the program ------------------------------------------------------------------------------------------------- */
+
+static int make_files(struct making *m, struct error *err)
+{
+    int r = derive_cache_begin(m->slot->d, m->job->lease, &m->folder_fd);
+
+    if (r < 0)
+        return error_errno(err, r, "cache", "no folder can be made for what is derived");
+    for (m->n_files = 0; m->n_files < m->plan.names.n; m->n_files++) {
+        int fd = openat(m->folder_fd, m->plan.names.items[m->n_files], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+
+        if (fd < 0)
+            return error_errno(err, -errno, "cache", "no file can be made for what is derived");
+        m->files[m->n_files] = fd;
+    }
+    return 0;
+}
+
+static void drop_files(struct making *m)
+{
+    for (size_t i = 0; i < m->n_files; i++)
+        fd_closep(&m->files[i]);
+    m->n_files = 0;
+    fd_closep(&m->folder_fd);
+    derive_cache_drop(m->slot->d, m->job->lease);
+}
+
+/* What may be used of the disk: nothing of the reserve that sealing has. */
+static int find_room(struct making *m, uint64_t input_bytes, uint64_t *ret, struct error *err)
+{
+    uint64_t reserve = atomic_load(&m->slot->d->settings)->store.reserve_bytes, bytes, inodes;
+    int r = store_space(m->slot->d->store, &bytes, &inodes, err);
+
+    if (r < 0)
+        return r;
+    if (bytes <= reserve || bytes - reserve < DERIVE_ROOM_LEAST)
+        return error_set(err, -ENOSPC, "archive", "disk nearly full: what is left is kept for sealing; make room");
+    *ret = MIN(bytes - reserve, 4 * MIN(input_bytes, UINT64_MAX / 8) + FILE_BYTES_MORE);
+    return 0;
+}
+
+static int64_t duration_of(const struct making *m)
+{
+    int64_t whole = json_get_integer(m->media, "duration_usec", 0);
+
+    return MAX(whole, json_get_integer(m->media, "playable_usec", 0));
+}
+
+int making_run(struct making *m, struct error *err)
+{
+    const struct settings *s = atomic_load(&m->slot->d->settings);
+    struct media_request request = {
+        .program = m->plan.program,
+        .verb = m->plan.verb,
+        .input = m->input,
+        .plan = m->plan.json,
+        .files = m->files,
+        .n_files = m->plan.names.n,
+        .limits = {.deadline_usec = derive_deadline(s, duration_of(m)),
+                   .memory_bytes = s->media.derive.memory_bytes,
+                   .threads = (unsigned)s->media.derive.threads + 4, /* decoding, encoding and its look-ahead each have some */
+                   .share_permille = (unsigned)s->media.derive.cpu_percent * 10,
+                   .nice = (int)s->media.derive.nice},
+        .stop_fd = m->slot->stop_fd,
+        .on_progress = on_progress,
+        .may_run = may_run,
+        .userdata = m};
+    struct stat st;
+    int r = fstat(m->input, &st) < 0 ? -errno : 0;
+
+    r = r < 0 ? r : inject_point("derive.run");
+    r = r < 0 ? r : find_room(m, (uint64_t)st.st_size, &request.limits.file_bytes, err);
+    r = r < 0 ? r : make_files(m, err);
+    if (r == 0) {
+        media_result_done(&m->result);
+        m->result = (struct media_result){0};
+        r = media_run(s->media.worker, &request, &m->result, err);
+    }
+    return r;
+}
+
+static bool made_any(const struct making *m)
+{
+    for (size_t i = 0; i < m->plan.names.n; i++)
+        if (m->result.bytes[i] > 0)
+            return true;
+    return false;
+}
+
+static bool is_heif(const struct making *m)
+{
+    const char *container = json_get_string(m->media, "container");
+
+    return container && (strcmp(container, "heif") == 0 || strcmp(container, "heic") == 0);
+}
+
+/* The plan for the recording's kind; if the program names the other one, that; where nothing could be shown of damaged footage, what
+ * can be dug out of it. */
+static int run_plan(struct making *m, struct error *err)
+{
+    const struct settings *s = atomic_load(&m->slot->d->settings);
+    int r = derive_plan_make(s, m->job->kind, is_heif(m), &m->plan);
+
+    if (r < 0 || !m->plan.json)
+        return r;
+    r = making_run(m, err);
+    if (r == 0 && m->result.elsewhere && m->plan.program == MEDIA_AV) {
+        drop_files(m);
+        derive_plan_done(&m->plan);
+        r = derive_plan_make(s, m->job->kind, true, &m->plan);
+        r = r < 0 ? r : making_run(m, err);
+    }
+    if (r == 0 && m->result.status != MEDIA_OK && !m->result.elsewhere && strcmp(m->job->kind, "video") == 0 &&
+        !made_any(m)) {
+        drop_files(m);
+        m->plan.verb = "salvage";
+        r = making_run(m, err);
+    }
+    return r;
+}
+
+/* ---- keeping what it made ------------------------------------------------------------------------------------------------ */
+
+/* What the program says of a file; it is not to be trusted further than its texts are shown. */
+static void describe(const struct making *m, const char *name, struct derivative_row *row)
+{
+    json_t *list = json_get_array(m->result.answer, "files"), *v;
+    size_t i;
+
+    json_array_foreach (list, i, v) {
+        const char *named = json_get_string(v, "name"), *how = json_get_string(v, "how"),
+                   *message = json_get_string(v, "message");
+
+        if (!named || strcmp(named, name) != 0)
+            continue;
+        snprintf(row->how, sizeof row->how, "%s", how ? how : "");
+        snprintf(row->message, sizeof row->message, "%s", message ? message : "");
+        utf8_repair(row->how, sizeof row->how);
+        utf8_repair(row->message, sizeof row->message);
+        row->width = MAX(INT64_C(0), MIN(json_get_integer(v, "width", 0), INT64_C(1) << 20));
+        row->height = MAX(INT64_C(0), MIN(json_get_integer(v, "height", 0), INT64_C(1) << 20));
+    }
+}
+
+static int keep_file(struct making *m, size_t i, int into, struct derivative_row *row, struct error *err)
+{
+    const char *name = m->plan.names.items[i];
+    struct digest_pair digest;
+    uint64_t bytes;
+    int r = fd_sync(m->files[i]);
+
+    *row = (struct derivative_row){.made_usec = clock_now_usec(), .bytes = (int64_t)m->result.bytes[i]};
+    r = r < 0 ? r : digest_of_fd(m->files[i], false, NULL, NULL, &digest, &bytes);
+    if (r == 0 && bytes != m->result.bytes[i])
+        r = -EIO;
+    if (r < 0)
+        return error_errno(err, r, name, "what was derived cannot be kept");
+    digest_to_hex(&digest.sha256, row->etag);
+    snprintf(row->name, sizeof row->name, "%s", name);
+    snprintf(row->file, sizeof row->file, "%s-%s", m->job->lease + ULID_LENGTH - 10, name);
+    describe(m, name, row);
+    if (renameat(m->folder_fd, name, into, row->file) < 0)
+        return error_errno(err, -errno, name, "what was derived cannot be kept");
+    return inject_point("derive.renamed");
+}
+
+static int keep_files(struct making *m, struct error *err)
+{
+    _cleanup_close_ int into = -1;
+    char folder[DERIVE_PATH_SIZE];
+    struct job_mark mark = job_mark_of(m->job);
+    int r;
+
+    derive_folder(&mark, folder);
+    r = fd_mkdir_beneath(m->slot->d->cache_fd, folder, 0750, true);
+    if (r == 0)
+        into = r = fd_open_beneath(m->slot->d->cache_fd, folder, O_RDONLY | O_DIRECTORY, 0);
+    r = r < 0 ? error_errno(err, r, folder, "what was derived cannot be kept") : inject_point("derive.made");
+    for (size_t i = 0; r == 0 && i < m->plan.names.n; i++)
+        if (m->result.bytes[i] > 0)
+            r = keep_file(m, i, into, &m->rows[m->n_rows++], err);
+    if (r == 0)
+        r = fd_sync(into);
+    return r < 0 ? r : inject_point("derive.kept");
+}
+
+/* What could not be made, and why: [{name, message}]; NULL when nothing is to be said. */
+static int list_missing(struct making *m, char **ret)
+{
+    _cleanup_json_ json_t *list = json_array();
+    int r = list ? 0 : -ENOMEM;
+
+    for (size_t i = 0; r == 0 && i < m->plan.names.n; i++) {
+        struct derivative_row row = {0};
+
+        if (m->result.bytes[i] > 0)
+            continue;
+        describe(m, m->plan.names.items[i], &row);
+        if (row.message[0] &&
+            json_array_append_new(list, json_pack("{s:s, s:s}", "name", m->plan.names.items[i], "message", row.message)) < 0)
+            r = -ENOMEM;
+    }
+    *ret = NULL;
+    return r < 0 || json_array_size(list) == 0 ? r : json_canonical(list, ret);
+}
+
+static int record_decoded(struct txn *t, struct making *m, struct error *err)
+{
+    _cleanup_free_ char *known = NULL, *found = NULL;
+    json_t *decoded = json_get_object(m->result.answer, "decoded"), *facts;
+    int r = decoded && json_object_size(decoded) > 0 ? recordings_decoded(txn_db(t), &m->job->recording, &known, err)
+                                                     : 0;
+
+    if (r != 0 || !decoded || json_object_size(decoded) == 0)
+        return r;
+    r = json_canonical(decoded, &found);
+    if (r < 0 || (known && strcmp(known, found) == 0))
+        return r;
+    facts = json_object();
+    if (!facts || json_set_take(facts, "decoded", json_incref(decoded)) < 0) {
+        json_decref(facts);
+        return -ENOMEM;
+    }
+    r = txn_act(t, "recording.decoded", "system", m->job->recording.text, 0, facts, NULL, err);
+    return r != 0 ? r : intake_place_again(m->slot->d->intake, t, &m->job->recording, err);
+}
+
+static int record_done(struct txn *t, void *userdata, struct error *err)
+{
+    struct making *m = userdata;
+    _cleanup_free_ char *missing = NULL;
+    char recipe[DERIVE_RECIPE_MAX];
+    struct job_end end = {"done", recipe, m->result.message[0] ? m->result.message : NULL, NULL, clock_now_usec()};
+    int r = list_missing(m, &missing);
+
+    derive_recipe(atomic_load(&m->slot->d->settings), m->job->kind, recipe);
+    end.missing = missing;
+    r = r < 0 ? r : jobs_end(txn_db(t), m->job->id, m->job->lease, &end, err);
+    r = r != 0 ? r : derivatives_drop(txn_db(t), m->job->id, err);
+    for (size_t i = 0; r == 0 && i < m->n_rows; i++)
+        r = derivatives_add(txn_db(t), m->job->id, &m->job->recording, &m->rows[i], err);
+    if (r == 0 && !m->job->copy)
+        r = record_decoded(t, m, err);
+    return r;
+}
+
+/* ---- ending -------------------------------------------------------------------------------------------------------------- */
+
+struct closing {
+    const struct job *job;
+    struct job_end end;
+    struct job_later later;
+};
+
+static int record_failed(struct txn *t, void *userdata, struct error *err)
+{
+    struct closing *e = userdata;
+
+    return jobs_end(txn_db(t), e->job->id, e->job->lease, &e->end, err);
+}
+
+static int record_later(struct txn *t, void *userdata, struct error *err)
+{
+    struct closing *e = userdata;
+
+    return jobs_put_off(txn_db(t), e->job->id, e->job->lease, &e->later, err);
+}
+
+static void fail(struct making *m, const char *reason)
+{
+    struct closing e = {.job = m->job, .end = {"failed", NULL, reason, NULL, clock_now_usec()}};
+    struct error err = ERROR_INIT;
+
+    if (writer_run(m->slot->d->writer, true, record_failed, &e, &err) != 0)
+        return;
+    log_event(EVENT_DERIVE_FAILED, "RECORDING", m->job->recording.text, "REASON", reason, NULL);
+    derive_say(m->slot->d, "derive-failed", m->job, reason);
+}
+
+static void put_off(struct making *m, const struct job_later *later)
+{
+    struct closing e = {.job = m->job, .later = *later};
+    struct error err = ERROR_INIT;
+
+    (void)writer_run(m->slot->d->writer, true, record_later, &e, &err);
+}
+
+static void recordings_fault(struct making *m, const char *reason)
+{
+    int64_t now = clock_now_usec();
+
+    if (m->job->tries + 1 >= TRIES_MAX) {
+        fail(m, reason);
+        return;
+    }
+    put_off(m, &(struct job_later){now, now, m->job->tries + 1, 0, false, reason});
+}
+
+static void our_fault(struct making *m, int code, const struct error *err)
+{
+    int64_t now = clock_now_usec(), pause = BACK_OFF_LEAST << MIN(m->job->troubles, INT64_C(10));
+    char reason[600];
+
+    if (err->text[0])
+        error_format(err, reason, sizeof reason);
+    else
+        snprintf(reason, sizeof reason, "%s", code < 0 ? strerror(-code) : "the catalogue is busy");
+    put_off(m, &(struct job_later){now, now + MIN(pause, BACK_OFF_MOST), m->job->tries, m->job->troubles + 1, true, reason});
+    log_event(EVENT_DERIVE_PUT_OFF, "RECORDING", m->job->recording.text, "REASON", reason, NULL);
+    derive_set_trouble(m->slot->d, reason);
+}
+
+/* The daemon stops, the job was cancelled, or somebody else has it now. */
+static void stopped(struct making *m)
+{
+    int64_t now = clock_now_usec();
+
+    if (derive_is_stopping(m->slot->d))
+        put_off(m, &(struct job_later){now, now, m->job->tries, m->job->troubles, true, NULL});
+}
+
+static void keep_all(struct making *m)
+{
+    struct job_mark mark = job_mark_of(m->job);
+    struct error err = ERROR_INIT;
+    json_t *decoded = json_get_object(m->result.answer, "decoded");
+    char reason[900];
+    int r = decoded ? decoded_facts_check(decoded, &err) : 0;
+
+    if (r == -EINVAL) {
+        recordings_fault(m, error_format(&err, reason, sizeof reason));
+        return;
+    }
+    r = r < 0 ? r : keep_files(m, &err);
+    r = r < 0 ? r : writer_run(m->slot->d->writer, true, record_done, m, &err);
+    r = r != 0 ? r : inject_point("derive.committed");
+    if (r == JOBS_E_LOST || r == -ECANCELED)
+        return;
+    if (r != 0) {
+        our_fault(m, r, &err);
+        return;
+    }
+    (void)derive_cache_clean(m->slot->d, &mark, m->rows, m->n_rows);
+    derive_set_trouble(m->slot->d, "");
+    log_event(EVENT_DERIVED, "RECORDING", m->job->recording.text, "STATUS", media_status_name(m->result.status), NULL);
+    derive_say(m->slot->d, "derived", m->job, m->result.message);
+}
+
+static void judge(struct making *m, int r, const struct error *err)
+{
+    char reason[900];
+
+    if (r == -ECANCELED || slot_is_stopped(m->slot))
+        stopped(m);
+    else if (r == -EINVAL || r == STORE_E_UNKNOWN || r == STORE_E_DAMAGED)
+        fail(m, error_format(err, reason, sizeof reason));
+    else if (r != 0)
+        our_fault(m, r, err);
+    else if (!m->plan.json || m->result.status == MEDIA_OK || m->result.status == MEDIA_UNKNOWN ||
+             (m->result.status == MEDIA_DAMAGED && (made_any(m) || m->result.answer)))
+        keep_all(m);
+    else
+        recordings_fault(m, m->result.message[0] ? m->result.message : "nothing could be made of it");
+}
+
+void derive_work(struct slot *slot, struct job *job)
+{
+    struct making m = {.slot = slot, .job = job, .folder_fd = -1, .input = -1, .renewed_usec = clock_monotonic_usec()};
+    struct error err = ERROR_INIT;
+    int r = inject_point("derive.taken");
+
+    if (job->starts > STARTS_MAX) {
+        fail(&m, "was begun ten times and never came to its end");
+        return;
+    }
+    if (job->disposed) {
+        fail(&m, "the recording was disposed of");
+        return;
+    }
+    r = r < 0 || !job->media ? r : json_parse(job->media, strlen(job->media), job->recording.text, &m.media, &err);
+    r = r < 0 ? r : store_open_content(slot->d->store, &job->recording, NULL, &m.input, &err);
+    r = r != 0 ? r : job->copy ? derive_copy_run(&m, &err) : run_plan(&m, &err);
+    judge(&m, r, &err);
+    drop_files(&m);
+    fd_closep(&m.input);
+    derive_plan_done(&m.plan);
+    media_result_done(&m.result);
+    json_decref(m.media);
+    (void)inject_point("derive.ended");
+}

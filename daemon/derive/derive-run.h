@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * One job while it is worked on: what derive-run.c and derive-copy.c share.
+ */
+#ifndef LIUHEN_DERIVE_RUN_H
+#define LIUHEN_DERIVE_RUN_H
+
+#include "derive/derive-internal.h"
+
+#define DERIVE_LEASE_USEC (60 * USEC_PER_SEC)
+#define DERIVE_ROOM_LEAST (UINT64_C(64) << 20) /* nothing is begun with less than this beyond the reserve */
+
+struct making {
+    struct slot *slot;
+    const struct job *job;
+    json_t *media; /* what examining found; NULL = nothing */
+    int input;
+    struct derive_plan plan;
+    int folder_fd; /* cache/making/<lease> */
+    int files[DERIVE_NAMES_MAX];
+    size_t n_files;
+    int64_t renewed_usec; /* monotonic */
+    struct media_result result;
+    struct derivative_row rows[DERIVE_NAMES_MAX];
+    size_t n_rows;
+};
+
+struct job_mark job_mark_of(const struct job *job);
+
+/* Runs the program on the plan, files made for its names. Return: as media_run. */
+int making_run(struct making *m, struct error *err);
+
+/* derive-copy.c: makes the copy that the job asks for. Return: as making_run. */
+int derive_copy_run(struct making *m, struct error *err);
+/* Its act, in the transaction of its end. */
+int derive_copy_record(struct txn *t, struct making *m, struct error *err);
+
+#endif
