@@ -350,11 +350,8 @@ static void on_examined(void *userdata)
 static int start_derive(struct daemon *d, struct error *err)
 {
     const struct settings *s = current_settings(d);
-    struct derive_context context = {.store = d->store,
-                                     .writer = d->writer,
-                                     .intake = d->intake,
-                                     .feed = d->feed,
-                                     .settings = s};
+    struct derive_context context = {
+        .store = d->store, .writer = d->writer, .intake = d->intake, .feed = d->feed, .settings = s};
     _cleanup_free_ char *cache = NULL;
     int r = asprintf(&cache, "%s/cache", s->archive.path) < 0 ? -ENOMEM : 0;
 

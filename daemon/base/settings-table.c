@@ -23,7 +23,8 @@ const char *const settings_after_names[] = {"remove", "move", "keep", NULL};
 static const char *const immutable_names[] = {"auto", "yes", "no", NULL};
 static const char *const on_names[] = {"path", "name", "qr", NULL};
 static const char *const certainty_names[] = {"certain", "probable", NULL};
-static const char *const derive_names[] = {"proxy", "poster", "sprite", "peaks", "trail", "photo", "pages", NULL};
+static const char *const derive_names[] = {"proxy", "poster", "sprite", "peaks",
+                                           "trail", "photo",  "pages",  NULL};
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug", NULL};
 
 /* C2SP signed-note: a key name is not empty and has no Unicode space and no plus sign. */

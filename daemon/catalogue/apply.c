@@ -133,8 +133,9 @@ static int apply_decoded(const struct applying *c)
         return r;
     if (!decoded)
         return apply_refuse(c, "recording.decoded says nothing");
-    r = sql_run_one(c->db, ACT_E_REFUSED, c->err, "UPDATE recording_facts SET decoded = $2 WHERE recording = $1",
-                    "tt", c->act->subject, decoded);
+    r = sql_run_one(c->db, ACT_E_REFUSED, c->err,
+                    "UPDATE recording_facts SET decoded = $2 WHERE recording = $1", "tt", c->act->subject,
+                    decoded);
     return r == ACT_E_REFUSED ? apply_refuse(c, "no such recording") : r;
 }
 

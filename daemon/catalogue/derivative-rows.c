@@ -18,12 +18,13 @@ static void copy(struct db_stmt *st, int column, char *out, size_t size)
 int derivatives_add(struct db *db, const char *job, const struct recording_id *recording,
                     const struct derivative_row *row, struct error *err)
 {
-    return sql_run(db, err,
-                   "INSERT INTO derivatives (job, name, recording, file, how, size_bytes, etag, width, height, message, "
-                   "made_usec) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
-                   "tttttitooti", job, row->name, recording->text, row->file, row->how[0] ? row->how : NULL,
-                   row->bytes, row->etag, row->width ? &row->width : NULL, row->height ? &row->height : NULL,
-                   row->message[0] ? row->message : NULL, row->made_usec);
+    return sql_run(
+        db, err,
+        "INSERT INTO derivatives (job, name, recording, file, how, size_bytes, etag, width, height, message, "
+        "made_usec) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        "tttttitooti", job, row->name, recording->text, row->file, row->how[0] ? row->how : NULL, row->bytes,
+        row->etag, row->width ? &row->width : NULL, row->height ? &row->height : NULL,
+        row->message[0] ? row->message : NULL, row->made_usec);
 }
 
 int derivatives_drop(struct db *db, const char *job, struct error *err)
@@ -36,10 +37,11 @@ int derivatives_of_job(struct db *db, const char *job, struct derivative_row *re
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT name, file, how, size_bytes, etag, width, height, message, made_usec FROM derivatives "
-                      "WHERE job = $1 ORDER BY name",
-                      "t", job);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT name, file, how, size_bytes, etag, width, height, message, made_usec FROM derivatives "
+        "WHERE job = $1 ORDER BY name",
+        "t", job);
 
     *ret_n = 0;
     for (; r == 0 && row && *ret_n < max; r = db_step(st, &row, err)) {
@@ -77,11 +79,12 @@ int jobs_of_other_recipe(struct db *db, const char *kind, const char *recipe, co
 {
     struct db_stmt *st;
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT j.recording FROM jobs j JOIN recordings r ON r.id = j.recording WHERE j.kind = 'derive' "
-                      "AND j.state = 'done' AND r.kind = $1 AND j.recipe <> $2 AND r.disposed_leaf IS NULL AND "
-                      "j.recording > $3 ORDER BY j.recording LIMIT $4",
-                      "ttti", kind, recipe, after, (int64_t)max);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT j.recording FROM jobs j JOIN recordings r ON r.id = j.recording WHERE j.kind = 'derive' "
+        "AND j.state = 'done' AND r.kind = $1 AND j.recipe <> $2 AND r.disposed_leaf IS NULL AND "
+        "j.recording > $3 ORDER BY j.recording LIMIT $4",
+        "ttti", kind, recipe, after, (int64_t)max);
 
     return r != 0 ? r : read_ids(st, row, ret, max, ret_n, err);
 }
@@ -91,11 +94,12 @@ int jobs_missing(struct db *db, const char *after, struct recording_id *ret, siz
 {
     struct db_stmt *st;
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT r.id FROM recordings r WHERE r.id > $1 AND r.status <> 'new' AND r.kind <> 'data' AND "
-                      "r.disposed_leaf IS NULL AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.recording = r.id AND "
-                      "j.kind = 'derive') ORDER BY r.id LIMIT $2",
-                      "ti", after, (int64_t)max);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT r.id FROM recordings r WHERE r.id > $1 AND r.status <> 'new' AND r.kind <> 'data' AND "
+        "r.disposed_leaf IS NULL AND NOT EXISTS (SELECT 1 FROM jobs j WHERE j.recording = r.id AND "
+        "j.kind = 'derive') ORDER BY r.id LIMIT $2",
+        "ti", after, (int64_t)max);
 
     return r != 0 ? r : read_ids(st, row, ret, max, ret_n, err);
 }
@@ -121,7 +125,8 @@ static int read_marks(struct db_stmt *started, bool row, struct job_mark *ret, s
 }
 
 #define MARK                                                                                                 \
-    "SELECT j.id, j.recording, j.kind, j.state, r.disposed_leaf, j.changed_usec FROM jobs j JOIN recordings r ON r.id = j.recording "
+    "SELECT j.id, j.recording, j.kind, j.state, r.disposed_leaf, j.changed_usec FROM jobs j JOIN "           \
+    "recordings r ON r.id = j.recording "
 
 int derivatives_jobs(struct db *db, const char *after, struct job_mark *ret, size_t max, size_t *ret_n,
                      struct error *err)

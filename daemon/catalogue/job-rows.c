@@ -47,10 +47,11 @@ static int weigh(struct db *db, const struct recording_id *id, enum job_priority
     int r = 0;
 
     if (asked > JOB_EVIDENCE)
-        r = sql_integer(db, &evidence, 0, err,
-                        "SELECT CASE WHEN r.held > 0 OR EXISTS (SELECT 1 FROM links l WHERE l.recording = r.id AND "
-                        "l.role = 'evidence') THEN 1 ELSE 0 END FROM recordings r WHERE r.id = $1",
-                        "t", id->text);
+        r = sql_integer(
+            db, &evidence, 0, err,
+            "SELECT CASE WHEN r.held > 0 OR EXISTS (SELECT 1 FROM links l WHERE l.recording = r.id AND "
+            "l.role = 'evidence') THEN 1 ELSE 0 END FROM recordings r WHERE r.id = $1",
+            "t", id->text);
     *ret = evidence ? JOB_EVIDENCE : asked;
     return r;
 }
@@ -65,26 +66,28 @@ int jobs_want_derivatives(struct db *db, const struct recording_id *id, enum job
     if (r != 0)
         return r;
     ulid_make(now_usec, job);
-    return sql_run(db, err,
-                   "INSERT INTO jobs (id, recording, kind, state, priority, created_usec, changed_usec, due_usec, "
-                   "starts, tries, troubles) VALUES ($1, $2, 'derive', 'waiting', $3, $4, $4, $4, 0, 0, 0) "
-                   "ON CONFLICT (recording) WHERE kind = 'derive' DO UPDATE SET priority = excluded.priority "
-                   "WHERE jobs.state IN ('waiting', 'running') AND jobs.priority > excluded.priority",
-                   "ttii", job, id->text, weight, now_usec);
+    return sql_run(
+        db, err,
+        "INSERT INTO jobs (id, recording, kind, state, priority, created_usec, changed_usec, due_usec, "
+        "starts, tries, troubles) VALUES ($1, $2, 'derive', 'waiting', $3, $4, $4, $4, 0, 0, 0) "
+        "ON CONFLICT (recording) WHERE kind = 'derive' DO UPDATE SET priority = excluded.priority "
+        "WHERE jobs.state IN ('waiting', 'running') AND jobs.priority > excluded.priority",
+        "ttii", job, id->text, weight, now_usec);
 }
 
-int jobs_want_again(struct db *db, const struct recording_id *id, enum job_priority priority, int64_t now_usec,
-                    struct error *err)
+int jobs_want_again(struct db *db, const struct recording_id *id, enum job_priority priority,
+                    int64_t now_usec, struct error *err)
 {
     int64_t weight;
     int r = weigh(db, id, priority, &weight, err);
 
     if (r == 0)
-        r = sql_run(db, err,
-                    "UPDATE jobs SET state = 'waiting', priority = $2, changed_usec = $3, due_usec = $3, starts = 0, "
-                    "tries = 0, troubles = 0, permille = NULL, message = NULL, missing = NULL WHERE recording = $1 "
-                    "AND kind = 'derive' AND state IN ('done', 'failed', 'cancelled')",
-                    "tii", id->text, weight, now_usec);
+        r = sql_run(
+            db, err,
+            "UPDATE jobs SET state = 'waiting', priority = $2, changed_usec = $3, due_usec = $3, starts = 0, "
+            "tries = 0, troubles = 0, permille = NULL, message = NULL, missing = NULL WHERE recording = $1 "
+            "AND kind = 'derive' AND state IN ('done', 'failed', 'cancelled')",
+            "tii", id->text, weight, now_usec);
     return r != 0 ? r : jobs_want_derivatives(db, id, priority, now_usec, err);
 }
 
@@ -93,12 +96,14 @@ int jobs_raise_evidence(struct db *db, const char *recording, const char *case_i
     int r = 0;
 
     if (recording)
-        r = sql_run(db, err,
-                    "UPDATE jobs SET priority = 1 WHERE recording = $1 AND state = 'waiting' AND priority > 1", "t",
-                    recording);
+        r = sql_run(
+            db, err,
+            "UPDATE jobs SET priority = 1 WHERE recording = $1 AND state = 'waiting' AND priority > 1", "t",
+            recording);
     if (r == 0 && case_id)
         r = sql_run(db, err,
-                    "UPDATE jobs SET priority = 1 WHERE recording IN (SELECT recording FROM links WHERE case_id = $1) "
+                    "UPDATE jobs SET priority = 1 WHERE recording IN (SELECT recording FROM links WHERE "
+                    "case_id = $1) "
                     "AND state = 'waiting' AND priority > 1",
                     "t", case_id);
     return r;
@@ -107,20 +112,23 @@ int jobs_raise_evidence(struct db *db, const char *recording, const char *case_i
 int jobs_want_copy(struct db *db, const char *id, const struct recording_id *recording, const char *request,
                    int64_t now_usec, struct error *err)
 {
-    return sql_run(db, err,
-                   "INSERT INTO jobs (id, recording, kind, state, priority, created_usec, changed_usec, due_usec, "
-                   "starts, tries, troubles, request) VALUES ($1, $2, 'copy', 'waiting', 0, $3, $3, $3, 0, 0, 0, $4)",
-                   "ttit", id, recording->text, now_usec, request);
+    return sql_run(
+        db, err,
+        "INSERT INTO jobs (id, recording, kind, state, priority, created_usec, changed_usec, due_usec, "
+        "starts, tries, troubles, request) VALUES ($1, $2, 'copy', 'waiting', 0, $3, $3, $3, 0, 0, 0, $4)",
+        "ttit", id, recording->text, now_usec, request);
 }
 
 /* ---- taking -------------------------------------------------------------------------------------------------------------- */
 
-static int take_one(struct db *db, const struct job_taking *t, char ret_id[ULID_LENGTH + 1], struct error *err)
+static int take_one(struct db *db, const struct job_taking *t, char ret_id[ULID_LENGTH + 1],
+                    struct error *err)
 {
 #define SQL(lock)                                                                                            \
     "UPDATE jobs SET state = 'running', lease = $1, node = $2, until_usec = $3, changed_usec = $4, "         \
     "starts = starts + 1, permille = 0 WHERE id = (SELECT id FROM jobs WHERE state = 'waiting' AND "         \
-    "priority <= $5 AND due_usec <= $4 AND ($6 = 0 OR kind = 'copy') ORDER BY priority, recording DESC, id LIMIT 1" lock ") RETURNING id"
+    "priority <= $5 AND due_usec <= $4 AND ($6 = 0 OR kind = 'copy') ORDER BY priority, recording DESC, id " \
+    "LIMIT 1" lock ") RETURNING id"
     static const char *const sql[] = {SQL(""), SQL(" FOR UPDATE SKIP LOCKED")};
 #undef SQL
     _cleanup_stmt_ struct db_stmt *st = NULL;
@@ -141,11 +149,12 @@ static int read_taken(struct db *db, const char *id, const char *lease, struct j
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_(job_done) struct job j = {0};
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT j.recording, j.kind, r.kind, r.status, j.priority, j.starts, j.tries, j.troubles, "
-                      "j.request, f.media, r.disposed_leaf FROM jobs j JOIN recordings r ON r.id = j.recording "
-                      "JOIN recording_facts f ON f.recording = r.id WHERE j.id = $1",
-                      "t", id);
+    int r =
+        sql_query(db, &st, &row, err,
+                  "SELECT j.recording, j.kind, r.kind, r.status, j.priority, j.starts, j.tries, j.troubles, "
+                  "j.request, f.media, r.disposed_leaf FROM jobs j JOIN recordings r ON r.id = j.recording "
+                  "JOIN recording_facts f ON f.recording = r.id WHERE j.id = $1",
+                  "t", id);
 
     if (r == 0 && !row)
         return error_set(err, -EPROTO, id, "this job is of no recording");
@@ -175,10 +184,11 @@ static int read_taken(struct db *db, const char *id, const char *lease, struct j
 static int next_due(struct db *db, const struct job_taking *t, int64_t *ret, struct error *err)
 {
     int64_t waiting = INT64_MAX, running = INT64_MAX;
-    int r = sql_integer(db, &waiting, INT64_MAX, err,
-                        "SELECT min(due_usec) FROM jobs WHERE state = 'waiting' AND priority <= $1 AND ($2 = 0 OR "
-                        "kind = 'copy')",
-                        "ii", (int64_t)t->least, (int64_t)t->copies_only);
+    int r = sql_integer(
+        db, &waiting, INT64_MAX, err,
+        "SELECT min(due_usec) FROM jobs WHERE state = 'waiting' AND priority <= $1 AND ($2 = 0 OR "
+        "kind = 'copy')",
+        "ii", (int64_t)t->least, (int64_t)t->copies_only);
 
     r = r != 0 ? r
                : sql_integer(db, &running, INT64_MAX, err,
@@ -210,47 +220,54 @@ int jobs_take(struct db *db, const struct job_taking *taking, struct job *ret, b
 
 int jobs_release_node(struct db *db, const char *node, int64_t now_usec, struct error *err)
 {
-    return sql_run(db, err,
-                   "UPDATE jobs SET state = 'waiting', lease = NULL, until_usec = NULL, permille = NULL, changed_usec "
-                   "= $2 WHERE state = 'running' AND node = $1",
-                   "ti", node, now_usec);
+    return sql_run(
+        db, err,
+        "UPDATE jobs SET state = 'waiting', lease = NULL, until_usec = NULL, permille = NULL, changed_usec "
+        "= $2 WHERE state = 'running' AND node = $1",
+        "ti", node, now_usec);
 }
 
 /* ---- leased -------------------------------------------------------------------------------------------------------------- */
 
-int jobs_renew(struct db *db, const char *id, const char *lease, int64_t until_usec, int permille, struct error *err)
+int jobs_renew(struct db *db, const char *id, const char *lease, int64_t until_usec, int permille,
+               struct error *err)
 {
     return sql_run_one(db, JOBS_E_LOST, err,
-                       "UPDATE jobs SET until_usec = $3, permille = $4 WHERE id = $1 AND lease = $2", "ttii", id,
-                       lease, until_usec, (int64_t)permille);
+                       "UPDATE jobs SET until_usec = $3, permille = $4 WHERE id = $1 AND lease = $2", "ttii",
+                       id, lease, until_usec, (int64_t)permille);
 }
 
-int jobs_put_off(struct db *db, const char *id, const char *lease, const struct job_later *later, struct error *err)
+int jobs_put_off(struct db *db, const char *id, const char *lease, const struct job_later *later,
+                 struct error *err)
 {
-    return sql_run_one(db, JOBS_E_LOST, err,
-                       "UPDATE jobs SET state = 'waiting', lease = NULL, until_usec = NULL, permille = NULL, "
-                       "changed_usec = $3, due_usec = $4, tries = $5, troubles = $6, message = $7, starts = starts - "
-                       "$8 WHERE id = $1 AND lease = $2",
-                       "ttiiiiti", id, lease, later->now_usec, later->due_usec, later->tries, later->troubles,
-                       later->message, (int64_t)later->not_begun);
+    return sql_run_one(
+        db, JOBS_E_LOST, err,
+        "UPDATE jobs SET state = 'waiting', lease = NULL, until_usec = NULL, permille = NULL, "
+        "changed_usec = $3, due_usec = $4, tries = $5, troubles = $6, message = $7, starts = starts - "
+        "$8 WHERE id = $1 AND lease = $2",
+        "ttiiiiti", id, lease, later->now_usec, later->due_usec, later->tries, later->troubles,
+        later->message, (int64_t)later->not_begun);
 }
 
 int jobs_end(struct db *db, const char *id, const char *lease, const struct job_end *end, struct error *err)
 {
-    return sql_run_one(db, JOBS_E_LOST, err,
-                       "UPDATE jobs SET state = $3, lease = NULL, until_usec = NULL, permille = NULL, changed_usec = "
-                       "$4, recipe = COALESCE($5, recipe), message = $6, missing = $7 WHERE id = $1 AND lease = $2",
-                       "tttittt", id, lease, end->state, end->now_usec, end->recipe, end->message, end->missing);
+    return sql_run_one(
+        db, JOBS_E_LOST, err,
+        "UPDATE jobs SET state = $3, lease = NULL, until_usec = NULL, permille = NULL, changed_usec = "
+        "$4, recipe = COALESCE($5, recipe), message = $6, missing = $7 WHERE id = $1 AND lease = $2",
+        "tttittt", id, lease, end->state, end->now_usec, end->recipe, end->message, end->missing);
 }
 
 int jobs_cancel(struct db *db, const char *id, int64_t now_usec, struct error *err)
 {
-    int r = sql_run_one(db, JOBS_E_NONE, err,
-                        "UPDATE jobs SET state = 'cancelled', lease = NULL, until_usec = NULL, permille = NULL, "
-                        "changed_usec = $2, message = NULL WHERE id = $1 AND state IN ('waiting', 'running')",
-                        "ti", id, now_usec);
+    int r =
+        sql_run_one(db, JOBS_E_NONE, err,
+                    "UPDATE jobs SET state = 'cancelled', lease = NULL, until_usec = NULL, permille = NULL, "
+                    "changed_usec = $2, message = NULL WHERE id = $1 AND state IN ('waiting', 'running')",
+                    "ti", id, now_usec);
 
-    return r == JOBS_E_NONE ? error_set(err, r, id, "no such job waits or runs; `liuhen jobs` lists them") : r;
+    return r == JOBS_E_NONE ? error_set(err, r, id, "no such job waits or runs; `liuhen jobs` lists them")
+                            : r;
 }
 
 /* ---- reading ------------------------------------------------------------------------------------------------------------- */
@@ -315,18 +332,20 @@ int jobs_list(struct db *db, const char *state, const char *after, const char *i
               struct error *err)
 {
     static const struct row_column columns[] = {
-        {"id", 't'},  {"recording", 't'}, {"kind", 't'},     {"state", 't'},   {"priority", 'i'}, {"created", 'i'},
-        {"changed", 'i'}, {"due", 'i'},   {"node", 't'}, {"progress_permille", 'i'}, {"message", 't'}, {NULL, 0}};
+        {"id", 't'},       {"recording", 't'},         {"kind", 't'},    {"state", 't'},
+        {"priority", 'i'}, {"created", 'i'},           {"changed", 'i'}, {"due", 'i'},
+        {"node", 't'},     {"progress_permille", 'i'}, {"message", 't'}, {NULL, 0}};
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_json_ json_t *list = json_array();
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT id, recording, kind, state, priority, created_usec, changed_usec, CASE WHEN state = "
-                      "'waiting' AND due_usec > changed_usec THEN due_usec END, CASE WHEN state = 'running' THEN node "
-                      "END, permille, message, request FROM jobs WHERE (CAST($1 AS TEXT) IS NULL OR state = $1) AND "
-                      "(CAST($2 AS TEXT) IS NULL OR id < $2) AND (CAST($3 AS TEXT) IS NULL OR id = $3) ORDER BY id "
-                      "DESC LIMIT $4",
-                      "ttti", state, after, id, (int64_t)limit);
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT id, recording, kind, state, priority, created_usec, changed_usec, CASE WHEN state = "
+        "'waiting' AND due_usec > changed_usec THEN due_usec END, CASE WHEN state = 'running' THEN node "
+        "END, permille, message, request FROM jobs WHERE (CAST($1 AS TEXT) IS NULL OR state = $1) AND "
+        "(CAST($2 AS TEXT) IS NULL OR id < $2) AND (CAST($3 AS TEXT) IS NULL OR id = $3) ORDER BY id "
+        "DESC LIMIT $4",
+        "ttti", state, after, id, (int64_t)limit);
 
     if (!list)
         return -ENOMEM;
@@ -350,10 +369,11 @@ int jobs_counts(struct db *db, json_t **ret, struct error *err)
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_json_ json_t *o = json_object();
     bool row;
-    int r = sql_query(db, &st, &row, err,
-                      "SELECT (SELECT count(*) FROM jobs WHERE state = 'waiting'), (SELECT count(*) FROM jobs WHERE "
-                      "state = 'running'), (SELECT count(*) FROM jobs WHERE state = 'failed')",
-                      "");
+    int r = sql_query(
+        db, &st, &row, err,
+        "SELECT (SELECT count(*) FROM jobs WHERE state = 'waiting'), (SELECT count(*) FROM jobs WHERE "
+        "state = 'running'), (SELECT count(*) FROM jobs WHERE state = 'failed')",
+        "");
 
     if (!o)
         return -ENOMEM;

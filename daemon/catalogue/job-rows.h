@@ -27,8 +27,8 @@ int jobs_want_derivatives(struct db *db, const struct recording_id *id, enum job
                           int64_t now_usec, struct error *err);
 
 /* The same, and where a job is there that has ended (however), it is begun anew as if it had never run. */
-int jobs_want_again(struct db *db, const struct recording_id *id, enum job_priority priority, int64_t now_usec,
-                    struct error *err);
+int jobs_want_again(struct db *db, const struct recording_id *id, enum job_priority priority,
+                    int64_t now_usec, struct error *err);
 
 /* Recordings became evidence: their waiting jobs rise. One recording, or all that are linked to a case (the other NULL). */
 int jobs_raise_evidence(struct db *db, const char *recording, const char *case_id, struct error *err);
@@ -67,7 +67,8 @@ int jobs_take(struct db *db, const struct job_taking *taking, struct job *ret, b
 int jobs_release_node(struct db *db, const char *node, int64_t now_usec, struct error *err);
 
 /* Renews a lease and notes how far it is. Return: also JOBS_E_LOST. */
-int jobs_renew(struct db *db, const char *id, const char *lease, int64_t until_usec, int permille, struct error *err);
+int jobs_renew(struct db *db, const char *id, const char *lease, int64_t until_usec, int permille,
+               struct error *err);
 
 /* Gives a job back unfinished, to be taken again from due_usec on. tries and troubles are as they shall be; message may be NULL.
  * Return: also JOBS_E_LOST. */
@@ -76,7 +77,8 @@ struct job_later {
     bool not_begun; /* this start does not count */
     const char *message;
 };
-int jobs_put_off(struct db *db, const char *id, const char *lease, const struct job_later *later, struct error *err);
+int jobs_put_off(struct db *db, const char *id, const char *lease, const struct job_later *later,
+                 struct error *err);
 
 /* Ends a job: done or failed. recipe NULL: as it was. Return: also JOBS_E_LOST. */
 struct job_end {
@@ -99,8 +101,9 @@ struct job_state {
     char *recipe, *message, *missing, *request;
 };
 void job_state_done(struct job_state *s);
-int jobs_of_recording(struct db *db, const struct recording_id *id, struct job_state *ret, struct error *err); /* or JOBS_E_NONE */
-int jobs_read(struct db *db, const char *id, struct job_state *ret, struct error *err);                       /* or JOBS_E_NONE */
+int jobs_of_recording(struct db *db, const struct recording_id *id, struct job_state *ret,
+                      struct error *err);                                               /* or JOBS_E_NONE */
+int jobs_read(struct db *db, const char *id, struct job_state *ret, struct error *err); /* or JOBS_E_NONE */
 
 /* A page of jobs as {id, recording, kind, state, priority, created, changed, due?, node?, progress_permille?, message?, form?, actor?, reason?}, the
  * newest first; state NULL = all; after: the id that the page before ended with; id: only this one. NULL does not narrow. */

@@ -39,7 +39,8 @@ static int add_facts(struct db *db, json_t *o, const char *id, struct error *err
     bool row;
     int r = sql_query(
         db, &st, &row, err,
-        "SELECT arrival, message, media, place, reasons, decoded FROM recording_facts WHERE recording = $1", "t", id);
+        "SELECT arrival, message, media, place, reasons, decoded FROM recording_facts WHERE recording = $1",
+        "t", id);
 
     if (r != 0 || !row)
         return r;
@@ -181,19 +182,21 @@ int recordings_decoded(struct db *db, const struct recording_id *id, char **ret,
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
     bool row;
-    int r = sql_query(db, &st, &row, err, "SELECT decoded FROM recording_facts WHERE recording = $1", "t", id->text);
+    int r = sql_query(db, &st, &row, err, "SELECT decoded FROM recording_facts WHERE recording = $1", "t",
+                      id->text);
 
     *ret = NULL;
     return r == 0 && row ? sql_take_text(st, 0, ret) : r;
 }
 
-int recordings_kind(struct db *db, const struct recording_id *id, char *ret_kind, size_t size, bool *ret_examined,
-                    struct error *err)
+int recordings_kind(struct db *db, const struct recording_id *id, char *ret_kind, size_t size,
+                    bool *ret_examined, struct error *err)
 {
     _cleanup_stmt_ struct db_stmt *st = NULL;
     bool row;
-    int r = sql_query(db, &st, &row, err, "SELECT kind, status FROM recordings WHERE id = $1 AND disposed_leaf IS NULL",
-                      "t", id->text);
+    int r = sql_query(db, &st, &row, err,
+                      "SELECT kind, status FROM recordings WHERE id = $1 AND disposed_leaf IS NULL", "t",
+                      id->text);
 
     if (r != 0)
         return r;

@@ -49,8 +49,8 @@ int recordings_by_digest(struct db *db, const struct digest *digest, struct reco
 int recordings_decoded(struct db *db, const struct recording_id *id, char **ret, struct error *err);
 
 /* Its kind and whether it has been looked into. Return: 0, RECORDINGS_E_NONE (also when it was disposed of), DB_E_*, negative errno. */
-int recordings_kind(struct db *db, const struct recording_id *id, char *ret_kind, size_t size, bool *ret_examined,
-                    struct error *err);
+int recordings_kind(struct db *db, const struct recording_id *id, char *ret_kind, size_t size,
+                    bool *ret_examined, struct error *err);
 
 /* Whether it has been looked into. Return: 0 (no such recording: false), DB_E_*, negative errno. */
 int recordings_is_examined(struct db *db, const struct recording_id *id, bool *ret, struct error *err);

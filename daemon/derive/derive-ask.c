@@ -68,11 +68,13 @@ static int want(struct txn *t, void *userdata, struct error *err)
 {
     const struct wanting *w = userdata;
 
-    return (w->again ? jobs_want_again : jobs_want_derivatives)(txn_db(t), w->id, JOB_WATCHED, clock_now_usec(), err);
+    return (w->again ? jobs_want_again : jobs_want_derivatives)(txn_db(t), w->id, JOB_WATCHED,
+                                                                clock_now_usec(), err);
 }
 
 /* Somebody waits for it. A job that runs here is told, so that it does not pause. */
-static int ask_for(struct derive *d, const struct recording_id *id, const struct known *k, bool again, struct error *err)
+static int ask_for(struct derive *d, const struct recording_id *id, const struct known *k, bool again,
+                   struct error *err)
 {
     struct wanting w = {id, again};
     int r = writer_run(d->writer, false, want, &w, err);
@@ -142,7 +144,8 @@ static int never(const struct known *k, const char *name, struct error *err)
         why = "making it was given up; ask for it anew";
     else if (!why && k->job.message)
         why = k->job.message;
-    return error_set(err, DERIVE_E_NEVER, name, "there is none of this recording%s%s", why ? ": " : "", why ? why : "");
+    return error_set(err, DERIVE_E_NEVER, name, "there is none of this recording%s%s", why ? ": " : "",
+                     why ? why : "");
 }
 
 static int not_yet(struct derive *d, const struct known *k, const char *name, struct error *err)
@@ -151,7 +154,8 @@ static int not_yet(struct derive *d, const struct known *k, const char *name, st
 
     if (is_state(k, "running") && permille >= 0)
         return error_set(err, DERIVE_E_NOT_YET, name, "is being made, %d %% are done", permille / 10);
-    return error_set(err, DERIVE_E_NOT_YET, name, "is made soon; ask again%s%s", k->has_job && k->job.message ? ": " : "",
+    return error_set(err, DERIVE_E_NOT_YET, name, "is made soon; ask again%s%s",
+                     k->has_job && k->job.message ? ": " : "",
                      k->has_job && k->job.message ? k->job.message : "");
 }
 
@@ -182,8 +186,8 @@ static struct job_mark mark_of(const struct job_state *job, bool copy)
 }
 
 /* What is to be done about one that is not there: it is asked for, or there will be none. */
-static int open_missing(struct derive *d, const struct recording_id *id, const struct known *k, const char *name,
-                        bool lost, struct error *err)
+static int open_missing(struct derive *d, const struct recording_id *id, const struct known *k,
+                        const char *name, bool lost, struct error *err)
 {
     int r;
 
@@ -192,15 +196,16 @@ static int open_missing(struct derive *d, const struct recording_id *id, const s
     if (is_off(d))
         return error_set(err, DERIVE_E_NEVER, name, "is not made, as media.derive.enabled is false");
     if (strcmp(k->kind, "data") == 0)
-        return error_set(err, DERIVE_E_NEVER, name, "nothing can be shown of this recording: it is no medium that is known");
+        return error_set(err, DERIVE_E_NEVER, name,
+                         "nothing can be shown of this recording: it is no medium that is known");
     if (!lost && k->has_job && !in_hand(k))
         return never(k, name, err);
     r = lost || !k->has_job || k->job.priority != JOB_WATCHED ? ask_for(d, id, k, lost, err) : 0;
     return r != 0 ? r : not_yet(d, k, name, err);
 }
 
-int derive_open(struct derive *d, const struct recording_id *id, const char *name, struct derivative *ret, int *ret_fd,
-                struct error *err)
+int derive_open(struct derive *d, const struct recording_id *id, const char *name, struct derivative *ret,
+                int *ret_fd, struct error *err)
 {
     _cleanup_(known_done) struct known k;
     const struct derivative_row *row;
@@ -312,7 +317,8 @@ static int watch(struct derive *d, const struct recording_id *id, const struct k
     return is_old(d, k) ? ask_for(d, id, k, true, err) : 0;
 }
 
-int derive_list(struct derive *d, const struct recording_id *id, bool watched, json_t **ret, struct error *err)
+int derive_list(struct derive *d, const struct recording_id *id, bool watched, json_t **ret,
+                struct error *err)
 {
     _cleanup_(known_done) struct known k;
     _cleanup_json_ json_t *o = json_object();
@@ -332,7 +338,8 @@ int derive_list(struct derive *d, const struct recording_id *id, bool watched, j
 
 /* ---- jobs ------------------------------------------------------------------------------------------------------------------ */
 
-int derive_jobs(struct derive *d, const char *state, const char *after, size_t limit, json_t **ret, struct error *err)
+int derive_jobs(struct derive *d, const char *state, const char *after, size_t limit, json_t **ret,
+                struct error *err)
 {
     struct db *db;
     int r = readers_take(d->readers, &db, err);
@@ -421,7 +428,8 @@ int derive_again(struct derive *d, const struct recording_id *id, struct error *
     if (!k.there)
         return error_set(err, -ENOENT, id->text, "no such recording; `liuhen ls` lists them");
     if (!k.examined)
-        return error_set(err, -EAGAIN, id->text, "is still to be examined; what can be seen of it is made then");
+        return error_set(err, -EAGAIN, id->text,
+                         "is still to be examined; what can be seen of it is made then");
     if (is_off(d))
         return error_set(err, -EINVAL, id->text, "nothing is made, as media.derive.enabled is false");
     r = writer_run(d->writer, false, again, &copy, err);

@@ -16,7 +16,8 @@ void derive_folder(const struct job_mark *job, char out[DERIVE_PATH_SIZE])
     if (job->copy)
         snprintf(out, DERIVE_PATH_SIZE, "copies/%s", job->id);
     else
-        snprintf(out, DERIVE_PATH_SIZE, "derivatives/%s/%s", job->recording.text + ULID_LENGTH - 2, job->recording.text);
+        snprintf(out, DERIVE_PATH_SIZE, "derivatives/%s/%s", job->recording.text + ULID_LENGTH - 2,
+                 job->recording.text);
 }
 
 int derive_cache_begin(struct derive *d, const char *lease, int *ret_fd)
@@ -58,7 +59,8 @@ static bool is_named(const char *file, const struct derivative_row *rows, size_t
     return false;
 }
 
-int derive_cache_clean(struct derive *d, const struct job_mark *job, const struct derivative_row *rows, size_t n)
+int derive_cache_clean(struct derive *d, const struct job_mark *job, const struct derivative_row *rows,
+                       size_t n)
 {
     char path[DERIVE_PATH_SIZE];
     int fd;
@@ -85,7 +87,8 @@ int derive_cache_clean(struct derive *d, const struct job_mark *job, const struc
     return 0;
 }
 
-int derive_cache_open(struct derive *d, const struct job_mark *job, const struct derivative_row *row, int *ret_fd)
+int derive_cache_open(struct derive *d, const struct job_mark *job, const struct derivative_row *row,
+                      int *ret_fd)
 {
     _cleanup_close_ int fd = -1;
     char folder[DERIVE_PATH_SIZE], path[2 * DERIVE_PATH_SIZE];

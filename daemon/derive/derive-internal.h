@@ -54,7 +54,7 @@ struct derive {
     uint64_t kicks;
     bool stopping;
     bool sweep_wanted;
-    char paused[120]; /* why nothing but what is watched is made now; "" = it is */
+    char paused[120];  /* why nothing but what is watched is made now; "" = it is */
     char trouble[300]; /* why the last job was put off; "" = none was */
     struct slot slots[DERIVE_SLOTS_MAX + 1];
 
@@ -94,15 +94,18 @@ int64_t derive_deadline(const struct settings *s, int64_t duration_usec);
 /* Whether minute of the day lies in "20:00-06:00"; "" = always. */
 bool derive_hour_is_right(const char *hours, int minute);
 /* Why nothing but what is watched is to be made now; "" = it is. *ret_usec: when to look again (INT64_MAX: never by itself). */
-void derive_pause_reason(const struct settings *s, int64_t now_usec, char *out, size_t size, int64_t *ret_usec);
+void derive_pause_reason(const struct settings *s, int64_t now_usec, char *out, size_t size,
+                         int64_t *ret_usec);
 
 /* derive-cache.c: files. All return 0 or a negative errno. */
 void derive_folder(const struct job_mark *job, char out[DERIVE_PATH_SIZE]);
 int derive_cache_begin(struct derive *d, const char *lease, int *ret_fd);
 void derive_cache_drop(struct derive *d, const char *lease);
 /* Removes what rows do not name from a job's folder. */
-int derive_cache_clean(struct derive *d, const struct job_mark *job, const struct derivative_row *rows, size_t n);
-int derive_cache_open(struct derive *d, const struct job_mark *job, const struct derivative_row *row, int *ret_fd);
+int derive_cache_clean(struct derive *d, const struct job_mark *job, const struct derivative_row *rows,
+                       size_t n);
+int derive_cache_open(struct derive *d, const struct job_mark *job, const struct derivative_row *row,
+                      int *ret_fd);
 int derive_cache_wipe_making(struct derive *d);
 
 /* derive-run.c: works on one job that was taken; ends it or puts it off. */

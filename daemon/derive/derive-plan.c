@@ -18,15 +18,15 @@ struct derive_kind {
 
 /* In the order of the plan's files. */
 static const struct derive_kind files[] = {
-    {"video", "proxy.mp4", DERIVE_PROXY},         {"video", "poster.jpg", DERIVE_POSTER},
-    {"video", "sprite.jpg", DERIVE_SPRITE},       {"video", "sprite.vtt", DERIVE_SPRITE},
-    {"video", "peaks.json", DERIVE_PEAKS},        {"video", "trail.gpx", DERIVE_TRAIL},
-    {"audio", "proxy.mp4", DERIVE_PROXY},         {"audio", "peaks.json", DERIVE_PEAKS},
-    {"photo", "photo-large.jpg", DERIVE_PHOTO},   {"photo", "photo-small.jpg", DERIVE_PHOTO},
-    {"document", "page-1.jpg", DERIVE_PAGES},     {"document", "page-2.jpg", DERIVE_PAGES},
-    {"document", "page-3.jpg", DERIVE_PAGES},     {"document", "page-4.jpg", DERIVE_PAGES},
-    {"document", "page-5.jpg", DERIVE_PAGES},     {"document", "page-6.jpg", DERIVE_PAGES},
-    {"document", "page-7.jpg", DERIVE_PAGES},     {"document", "page-8.jpg", DERIVE_PAGES},
+    {"video", "proxy.mp4", DERIVE_PROXY},       {"video", "poster.jpg", DERIVE_POSTER},
+    {"video", "sprite.jpg", DERIVE_SPRITE},     {"video", "sprite.vtt", DERIVE_SPRITE},
+    {"video", "peaks.json", DERIVE_PEAKS},      {"video", "trail.gpx", DERIVE_TRAIL},
+    {"audio", "proxy.mp4", DERIVE_PROXY},       {"audio", "peaks.json", DERIVE_PEAKS},
+    {"photo", "photo-large.jpg", DERIVE_PHOTO}, {"photo", "photo-small.jpg", DERIVE_PHOTO},
+    {"document", "page-1.jpg", DERIVE_PAGES},   {"document", "page-2.jpg", DERIVE_PAGES},
+    {"document", "page-3.jpg", DERIVE_PAGES},   {"document", "page-4.jpg", DERIVE_PAGES},
+    {"document", "page-5.jpg", DERIVE_PAGES},   {"document", "page-6.jpg", DERIVE_PAGES},
+    {"document", "page-7.jpg", DERIVE_PAGES},   {"document", "page-8.jpg", DERIVE_PAGES},
 };
 
 static bool is_wanted(const struct settings *s, enum derive_what what)
@@ -63,12 +63,13 @@ static json_t *pack_moving(const struct settings *s, const char *kind)
         r = json_set_integer(json_object_get(o, "decoded"), "qr_msec", 10000);
     if (r == 0 && is_wanted(s, DERIVE_PROXY))
         r = json_set_take(o, "proxy",
-                          json_pack("{s:I, s:i, s:s, s:i, s:b}", "height", (json_int_t)s->media.derive.height, "crf", 23,
-                                    "preset", "veryfast", "keyframe_msec", 2000, "remux", 1));
+                          json_pack("{s:I, s:i, s:s, s:i, s:b}", "height", (json_int_t)s->media.derive.height,
+                                    "crf", 23, "preset", "veryfast", "keyframe_msec", 2000, "remux", 1));
     if (r == 0 && video && is_wanted(s, DERIVE_POSTER))
         r = json_set_take(o, "poster", json_pack("{s:i}", "width", 1280));
     if (r == 0 && video && is_wanted(s, DERIVE_SPRITE))
-        r = json_set_take(o, "sprite", json_pack("{s:i, s:i, s:i}", "width", 160, "tiles", 100, "least_msec", 2000));
+        r = json_set_take(o, "sprite",
+                          json_pack("{s:i, s:i, s:i}", "width", 160, "tiles", 100, "least_msec", 2000));
     if (r == 0 && is_wanted(s, DERIVE_PEAKS))
         r = json_set_take(o, "peaks", json_pack("{s:i}", "points", 2000));
     if (r < 0)
@@ -78,7 +79,8 @@ static json_t *pack_moving(const struct settings *s, const char *kind)
 
 int derive_plan_make(const struct settings *s, const char *kind, bool stills, struct derive_plan *ret)
 {
-    _cleanup_(derive_plan_done) struct derive_plan p = {.program = stills ? MEDIA_STILLS : MEDIA_AV, .verb = "derive"};
+    _cleanup_(derive_plan_done) struct derive_plan p = {.program = stills ? MEDIA_STILLS : MEDIA_AV,
+                                                        .verb = "derive"};
     _cleanup_json_ json_t *list = json_array();
     int r = list ? name_files(s, kind, &p, list) : -ENOMEM;
 
@@ -118,8 +120,11 @@ const char *derive_type(const char *name, bool has_picture)
 {
     static const struct {
         const char *suffix, *type;
-    } types[] = {{".jpg", "image/jpeg"},        {".vtt", "text/vtt"},         {".json", "application/json"},
-                 {".gpx", "application/gpx+xml"}, {".mkv", "video/x-matroska"}};
+    } types[] = {{".jpg", "image/jpeg"},
+                 {".vtt", "text/vtt"},
+                 {".json", "application/json"},
+                 {".gpx", "application/gpx+xml"},
+                 {".mkv", "video/x-matroska"}};
     const char *dot = strrchr(name, '.');
 
     if (dot && strcmp(dot, ".mp4") == 0)
@@ -134,7 +139,8 @@ int64_t derive_deadline(const struct settings *s, int64_t duration_usec)
 {
     int64_t more, most = 366 * USEC_PER_DAY;
 
-    if (duration_usec < 0 || __builtin_mul_overflow(duration_usec, s->media.derive.deadline_factor, &more) || more > most)
+    if (duration_usec < 0 || __builtin_mul_overflow(duration_usec, s->media.derive.deadline_factor, &more) ||
+        more > most)
         more = duration_usec < 0 ? 0 : most;
     return s->media.derive.deadline_usec + more;
 }

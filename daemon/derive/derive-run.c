@@ -72,7 +72,8 @@ static void keep_lease(struct making *m, int permille)
     r = malloc(sizeof *r);
     if (!r)
         return;
-    *r = (struct renewal){.slot = m->slot, .until_usec = clock_now_usec() + DERIVE_LEASE_USEC, .permille = permille};
+    *r = (struct renewal){
+        .slot = m->slot, .until_usec = clock_now_usec() + DERIVE_LEASE_USEC, .permille = permille};
     memcpy(r->job, m->job->id, sizeof r->job);
     memcpy(r->lease, m->job->lease, sizeof r->lease);
     if (writer_submit(m->slot->d->writer, false, renew, on_renewed, r) < 0)
@@ -115,7 +116,8 @@ static int make_files(struct making *m, struct error *err)
     if (r < 0)
         return error_errno(err, r, "cache", "no folder can be made for what is derived");
     for (m->n_files = 0; m->n_files < m->plan.names.n; m->n_files++) {
-        int fd = openat(m->folder_fd, m->plan.names.items[m->n_files], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+        int fd = openat(m->folder_fd, m->plan.names.items[m->n_files], O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC,
+                        0640);
 
         if (fd < 0)
             return error_errno(err, -errno, "cache", "no file can be made for what is derived");
@@ -142,7 +144,8 @@ static int find_room(struct making *m, uint64_t input_bytes, uint64_t *ret, stru
     if (r < 0)
         return r;
     if (bytes <= reserve || bytes - reserve < DERIVE_ROOM_LEAST)
-        return error_set(err, -ENOSPC, "archive", "disk nearly full: what is left is kept for sealing; make room");
+        return error_set(err, -ENOSPC, "archive",
+                         "disk nearly full: what is left is kept for sealing; make room");
     *ret = MIN(bytes - reserve, 4 * MIN(input_bytes, UINT64_MAX / 8) + FILE_BYTES_MORE);
     return 0;
 }
@@ -166,7 +169,8 @@ int making_run(struct making *m, struct error *err)
         .n_files = m->plan.names.n,
         .limits = {.deadline_usec = derive_deadline(s, duration_of(m)),
                    .memory_bytes = s->media.derive.memory_bytes,
-                   .threads = (unsigned)s->media.derive.threads + 4, /* decoding, encoding and its look-ahead each have some */
+                   .threads = (unsigned)s->media.derive.threads +
+                              4, /* decoding, encoding and its look-ahead each have some */
                    .share_permille = (unsigned)s->media.derive.cpu_percent * 10,
                    .nice = (int)s->media.derive.nice},
         .stop_fd = m->slot->stop_fd,
@@ -218,8 +222,8 @@ static int run_plan(struct making *m, struct error *err)
         r = derive_plan_make(s, m->job->kind, true, &m->plan);
         r = r < 0 ? r : making_run(m, err);
     }
-    if (r == 0 && m->result.status != MEDIA_OK && !m->result.elsewhere && strcmp(m->job->kind, "video") == 0 &&
-        !made_any(m)) {
+    if (r == 0 && m->result.status != MEDIA_OK && !m->result.elsewhere &&
+        strcmp(m->job->kind, "video") == 0 && !made_any(m)) {
         drop_files(m);
         m->plan.verb = "salvage";
         r = making_run(m, err);
@@ -305,7 +309,8 @@ static int list_missing(struct making *m, char **ret)
             continue;
         describe(m, m->plan.names.items[i], &row);
         if (row.message[0] &&
-            json_array_append_new(list, json_pack("{s:s, s:s}", "name", m->plan.names.items[i], "message", row.message)) < 0)
+            json_array_append_new(
+                list, json_pack("{s:s, s:s}", "name", m->plan.names.items[i], "message", row.message)) < 0)
             r = -ENOMEM;
     }
     *ret = NULL;
@@ -316,8 +321,9 @@ static int record_decoded(struct txn *t, struct making *m, struct error *err)
 {
     _cleanup_free_ char *known = NULL, *found = NULL;
     json_t *decoded = json_get_object(m->result.answer, "decoded"), *facts;
-    int r = decoded && json_object_size(decoded) > 0 ? recordings_decoded(txn_db(t), &m->job->recording, &known, err)
-                                                     : 0;
+    int r = decoded && json_object_size(decoded) > 0
+                ? recordings_decoded(txn_db(t), &m->job->recording, &known, err)
+                : 0;
 
     if (r != 0 || !decoded || json_object_size(decoded) == 0)
         return r;
@@ -338,7 +344,8 @@ static int record_done(struct txn *t, void *userdata, struct error *err)
     struct making *m = userdata;
     _cleanup_free_ char *missing = NULL;
     char recipe[DERIVE_RECIPE_MAX];
-    struct job_end end = {"done", recipe, m->result.message[0] ? m->result.message : NULL, NULL, clock_now_usec()};
+    struct job_end end = {"done", recipe, m->result.message[0] ? m->result.message : NULL, NULL,
+                          clock_now_usec()};
     int r = list_missing(m, &missing);
 
     derive_recipe(atomic_load(&m->slot->d->settings), m->job->kind, recipe);
@@ -413,7 +420,8 @@ static void our_fault(struct making *m, int code, const struct error *err)
         error_format(err, reason, sizeof reason);
     else
         snprintf(reason, sizeof reason, "%s", code < 0 ? strerror(-code) : "the catalogue is busy");
-    put_off(m, &(struct job_later){now, now + MIN(pause, BACK_OFF_MOST), m->job->tries, m->job->troubles + 1, true, reason});
+    put_off(m, &(struct job_later){now, now + MIN(pause, BACK_OFF_MOST), m->job->tries, m->job->troubles + 1,
+                                   true, reason});
     log_event(EVENT_DERIVE_PUT_OFF, "RECORDING", m->job->recording.text, "REASON", reason, NULL);
     derive_set_trouble(m->slot->d, reason);
 }
@@ -450,7 +458,8 @@ static void keep_all(struct making *m)
     }
     (void)derive_cache_clean(m->slot->d, &mark, m->rows, m->n_rows);
     derive_set_trouble(m->slot->d, "");
-    log_event(EVENT_DERIVED, "RECORDING", m->job->recording.text, "STATUS", media_status_name(m->result.status), NULL);
+    log_event(EVENT_DERIVED, "RECORDING", m->job->recording.text, "STATUS",
+              media_status_name(m->result.status), NULL);
     derive_say(m->slot->d, "derived", m->job, m->result.message);
 }
 
@@ -473,7 +482,8 @@ static void judge(struct making *m, int r, const struct error *err)
 
 void derive_work(struct slot *slot, struct job *job)
 {
-    struct making m = {.slot = slot, .job = job, .folder_fd = -1, .input = -1, .renewed_usec = clock_monotonic_usec()};
+    struct making m = {
+        .slot = slot, .job = job, .folder_fd = -1, .input = -1, .renewed_usec = clock_monotonic_usec()};
     struct error err = ERROR_INIT;
     int r = inject_point("derive.taken");
 
@@ -485,7 +495,9 @@ void derive_work(struct slot *slot, struct job *job)
         fail(&m, "the recording was disposed of");
         return;
     }
-    r = r < 0 || !job->media ? r : json_parse(job->media, strlen(job->media), job->recording.text, &m.media, &err);
+    r = r < 0 || !job->media
+            ? r
+            : json_parse(job->media, strlen(job->media), job->recording.text, &m.media, &err);
     r = r < 0 ? r : store_open_content(slot->d->store, &job->recording, NULL, &m.input, &err);
     r = r != 0 ? r : job->copy ? derive_copy_run(&m, &err) : run_plan(&m, &err);
     judge(&m, r, &err);

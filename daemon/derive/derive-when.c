@@ -28,7 +28,8 @@ static long load_percent(void)
     return getloadavg(&load, 1) == 1 && processors > 0 ? (long)(load * 100 / (double)processors) : 0;
 }
 
-void derive_pause_reason(const struct settings *s, int64_t now_usec, char *out, size_t size, int64_t *ret_usec)
+void derive_pause_reason(const struct settings *s, int64_t now_usec, char *out, size_t size,
+                         int64_t *ret_usec)
 {
     struct civil now;
     long load = s->media.derive.load_percent ? load_percent() : 0;

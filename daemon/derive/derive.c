@@ -48,7 +48,8 @@ void derive_say(struct derive *d, const char *event, const struct job *job, cons
     json_t *line = json_object();
 
     if (line && json_set_string(line, "event", event) == 0 &&
-        json_set_string(line, "recording", job->recording.text) == 0 && json_set_string(line, "job", job->id) == 0 &&
+        json_set_string(line, "recording", job->recording.text) == 0 &&
+        json_set_string(line, "job", job->id) == 0 &&
         json_set_string(line, "message", message && *message ? message : NULL) == 0)
         feed_add(d->feed, TAKE_PTR(line));
     json_decref(line);
@@ -172,7 +173,8 @@ static int64_t work(struct slot *slot)
     if (r != 0)
         return k.taking.now_usec + TROUBLE_USEC;
     if (!k.taken)
-        return MIN(again, k.due_usec == INT64_MAX ? INT64_MAX : MAX(k.due_usec, k.taking.now_usec + LEAST_USEC));
+        return MIN(again,
+                   k.due_usec == INT64_MAX ? INT64_MAX : MAX(k.due_usec, k.taking.now_usec + LEAST_USEC));
     begin(slot, &k.job);
     derive_work(slot, &k.job);
     end(slot);

@@ -44,26 +44,29 @@ void derive_reload(struct derive *d, const struct settings *settings);
 void derive_kick(struct derive *d);
 
 enum {
-    DERIVE_E_NOT_YET = 30, /* is being made, or waits; progress in the error's text. Asking raised its priority. */
-    DERIVE_E_NEVER,        /* there is none of this recording: the text says why (no picture, damaged beyond showing, …) */
+    DERIVE_E_NOT_YET =
+        30,         /* is being made, or waits; progress in the error's text. Asking raised its priority. */
+    DERIVE_E_NEVER, /* there is none of this recording: the text says why (no picture, damaged beyond showing, …) */
 };
 
 struct derivative {
-    char name[24];     /* "proxy.mp4" */
-    const char *type;  /* media type */
+    char name[24];    /* "proxy.mp4" */
+    const char *type; /* media type */
     uint64_t bytes;
     int64_t made_usec;
-    char etag[65];     /* of its bytes */
-    char how[16];      /* remux, encoded, salvaged, …; "" */
+    char etag[65]; /* of its bytes */
+    char how[16];  /* remux, encoded, salvaged, …; "" */
 };
 
 /* Opens a derivative. One that is missing, though it was made, is made again. Return: 0 with *ret_fd, DERIVE_E_*, ROW not found as
  * DERIVE_E_NEVER, negative errno. */
-int derive_open(struct derive *d, const struct recording_id *id, const char *name, struct derivative *ret, int *ret_fd, struct error *err);
+int derive_open(struct derive *d, const struct recording_id *id, const char *name, struct derivative *ret,
+                int *ret_fd, struct error *err);
 
 /* {state: ready · waiting · running · failed · off, progress_permille?, message?, files: [{name, type, bytes, how, width?, height?}]}: what
  * there is of a recording. watched: somebody looks at it now, so what is missing is made first. New object. */
-int derive_list(struct derive *d, const struct recording_id *id, bool watched, json_t **ret, struct error *err);
+int derive_list(struct derive *d, const struct recording_id *id, bool watched, json_t **ret,
+                struct error *err);
 
 /* A copy that leaves the house. form: preserve, release, redact; plan: the JSON plan of a redaction (PLAN.md, checked here) or NULL; mark: lines of
  * the watermark or NULL. Gives the job; its file can be had with derive_copy_open when the job is done. Return: 0, -EINVAL, -E2BIG, … */
@@ -74,16 +77,20 @@ struct copy_request {
     const char *const *mark;
     size_t n_mark;
 };
-int derive_copy(struct derive *d, const struct copy_request *request, char ret_job[ULID_LENGTH + 1], struct error *err);
-int derive_copy_open(struct derive *d, const char *job, struct derivative *ret, int *ret_fd, struct error *err);
+int derive_copy(struct derive *d, const struct copy_request *request, char ret_job[ULID_LENGTH + 1],
+                struct error *err);
+int derive_copy_open(struct derive *d, const char *job, struct derivative *ret, int *ret_fd,
+                     struct error *err);
 
 /* Jobs as `liuhen jobs` shows them; cancel: a job that waits or runs is given up. */
-int derive_jobs(struct derive *d, const char *state, const char *after, size_t limit, json_t **ret, struct error *err);
+int derive_jobs(struct derive *d, const char *state, const char *after, size_t limit, json_t **ret,
+                struct error *err);
 /* One job as derive_jobs lists it: {id, recording, kind: derive · copy, state: waiting · running · done · failed · cancelled, progress_permille?,
  * message?, created, actor?, form?, reason?, file?: {name, type, bytes, sha256}}; file once a copy is done. Return: also -ENOENT. */
 int derive_job(struct derive *d, const char *job, json_t **ret, struct error *err);
 int derive_cancel(struct derive *d, const char *job, struct error *err);
-int derive_again(struct derive *d, const struct recording_id *id, struct error *err); /* makes everything of it anew */
+int derive_again(struct derive *d, const struct recording_id *id,
+                 struct error *err); /* makes everything of it anew */
 
 /* {jobs: {waiting, running, failed}, paused?: "why", hardware: "…"}; new object. */
 json_t *derive_status(struct derive *d);
