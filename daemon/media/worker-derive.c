@@ -1,15 +1,165 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The verb derive: all that is made of a recording, from one decode (PLAN.md).
+ * The verb derive for video and sound: the taps that the plan and the recording call for, on one pass; then what became of each file. The
+ * table here is the registry of taps.
  */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "media/worker-av.h"
+#include "media/worker-pass.h"
 #include "media/worker-probe.h"
-#include "media/worker-sniff.h"
+#include "media/worker-say.h"
 #include "media/worker-verbs.h"
+
+/* The first gives the measure: what it makes is what people look at. */
+static int (*const makers[])(const struct pass *p, struct tap *ret) = {
+    tap_proxy,
+    tap_poster,
+    tap_sprite,
+    tap_peaks,
+};
+
+struct taps {
+    struct tap list[TAPS_MAX];
+    size_t n;
+};
+
+static void taps_done(struct taps *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->list[i].done)
+            t->list[i].done(t->list[i].state);
+}
+
+/* Return: 0 or -ENOMEM; another fault takes only that tap out. */
+static int make_taps(const struct pass *p, struct taps *t)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(makers) && t->n < TAPS_MAX; i++) {
+        struct tap *tap = &t->list[t->n];
+        int r;
+
+        *tap = (struct tap){0};
+        r = makers[i](p, tap);
+        if (r == -ENOMEM)
+            return r;
+        if (r > 0)
+            t->n++;
+    }
+    return 0;
+}
+
+static bool was_made(const struct facts *f, const char *name)
+{
+    json_t *file;
+    size_t i;
+
+    json_array_foreach (f->files, i, file)
+        if (strcmp(json_get_string(file, "name"), name) == 0)
+            return json_get_string(file, "how") != NULL;
+    return false;
+}
+
+static const char *why_not(const struct pass *p, const char *name, int result)
+{
+    bool picture = strcmp(name, "poster.jpg") == 0 || strncmp(name, "sprite.", 7) == 0;
+
+    if (result == -ENOSPC || result == -EFBIG)
+        return "no room for it";
+    if (!p->ctx || (!p->video && !p->audio))
+        return "nothing in it can be shown";
+    if (picture && !p->video)
+        return "there are no pictures";
+    if (strcmp(name, "peaks.json") == 0 && !p->audio)
+        return "there is no sound";
+    return picture ? "no picture could be decoded" : "nothing of it could be made";
+}
+
+/* Every file of the plan is in the answer: made, or why not. */
+static void say_what_is_missing(const struct pass *p, struct facts *f, int result)
+{
+    const json_t *files = json_get_array(p->plan, "files");
+    const json_t *name;
+    size_t i;
+
+    json_array_foreach (files, i, name) {
+        const char *text = json_string_value(name);
+
+        if (text && !was_made(f, text))
+            facts_file_message(f, text, "%s", why_not(p, text, result));
+    }
+}
+
+/* The proxy alone, with nothing copied: what was copied until then turned out not to fit. */
+static int encode_proxy(struct input *in, const struct form *form, const json_t *plan, struct facts *f)
+{
+    _cleanup_(pass_close) struct pass p = {.plan = plan};
+    _cleanup_(taps_done) struct taps taps = {0};
+    int r = pass_open(&p, in, form, plan, f);
+
+    p.no_copy = true;
+    if (r == 0 && ftruncate(plan_fd(plan_file(plan, "proxy.mp4")), 0) < 0)
+        r = -errno;
+    if (r == 0)
+        r = tap_proxy(&p, &taps.list[0]);
+    taps.n = r > 0;
+    return r > 0 ? pass_run(&p, taps.list, taps.n) : r;
+}
+
+static bool has_to_be_encoded(const struct taps *t)
+{
+    for (size_t i = 0; i < t->n; i++)
+        if (t->list[i].result == -EXDEV)
+            return true;
+    return false;
+}
+
+static int derive(struct input *in, const json_t *plan, struct facts *f)
+{
+    _cleanup_(pass_close) struct pass p = {.plan = plan};
+    _cleanup_(taps_done) struct taps taps = {0};
+    const struct form *form = sniff(in);
+    int r = -ENODATA;
+
+    if (!form || !form->demuxer || strcmp(form->kind, "photo") == 0) {
+        worker_probe(in, f);
+        say_what_is_missing(&p, f, 0);
+        return 0;
+    }
+    f->kind = form->kind;
+    facts_text(f, f->media, "container", form->container, strlen(form->container));
+    r = pass_open(&p, in, form, plan, f);
+    if (p.ctx)
+        av_describe(p.ctx, f, form);
+    if (r == 0)
+        r = make_taps(&p, &taps);
+    if (r == 0)
+        r = pass_run(&p, taps.list, taps.n);
+    if (r == 0 && has_to_be_encoded(&taps))
+        r = encode_proxy(in, form, plan, f);
+    if (r == -ENOMEM)
+        return r;
+    facts_reading(f, in);
+    say_what_is_missing(&p, f, r);
+    return r == -ENOSPC || r == -EFBIG ? r : 0;
+}
+
+/* A decoder and an encoder start so many threads each, the encoder one more to look ahead: as many as leaves them within what may be started. */
+static int limit_threads(const struct job *job)
+{
+    int64_t wanted = json_get_integer(job->plan, "threads", 1);
+
+    return json_set_integer(job->plan, "threads", MIN(wanted, MAX(((int64_t)job->threads - 1) / 2, 1)));
+}
 
 int verb_derive(struct job *job)
 {
+    int r;
+
     job->elsewhere = form_is_elsewhere(sniff(&job->in));
-    if (!job->elsewhere)
-        worker_probe(&job->in, &job->facts);
-    return 0;
+    if (job->elsewhere)
+        return 0;
+    r = limit_threads(job);
+    return r < 0 ? r : derive(&job->in, job->plan, &job->facts);
 }

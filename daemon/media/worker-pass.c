@@ -28,6 +28,7 @@ struct run {
     int64_t early_usec, spacing_usec;
     int64_t last_key_usec; /* of the last key picture that was decoded alone; -1: none */
     bool alone;            /* key pictures, one by one */
+    bool early_over;
     bool sound;
     struct pass_clock video_clock, audio_clock;
     AVPacket *packet;
@@ -137,6 +138,8 @@ static bool tap_lives(const struct tap *t)
 /* Takes a tap out unless it went well. Return: 0, or what ends the pass for all. */
 static int tap_judge(struct tap *t, int r)
 {
+    if (r > 0)
+        t->pictures = PICTURES_NONE;
     if (r >= 0)
         return 0;
     t->result = r;
@@ -303,14 +306,15 @@ static int decode_alone(struct run *run, int64_t at)
 static int decode_video(struct run *run, int64_t at)
 {
     struct pass *p = run->p;
-    bool every = run->want == PICTURES_ALL || (run->want == PICTURES_EARLY && at <= run->early_usec);
+    bool every = run->want == PICTURES_ALL ||
+                 (run->want == PICTURES_EARLY && !run->early_over && at <= run->early_usec);
     int r = 0;
 
     if (every)
         return decode(run, p->video_decoder, run->packet);
     if (run->want ==
         PICTURES_EARLY) { /* what is still in the decoder comes out, then only key pictures go in */
-        run->want = PICTURES_KEY;
+        run->early_over = true;
         r = decode(run, p->video_decoder, NULL);
         avcodec_flush_buffers(p->video_decoder);
     }

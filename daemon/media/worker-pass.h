@@ -40,12 +40,13 @@ struct pass {
     /* What has been added to the times of each because the recording's clock jumped: pictures and samples come with it, packets
      * without. */
     int64_t video_shift_usec, audio_shift_usec;
+    bool no_copy; /* nothing may be copied into the proxy: it was tried */
     bool truncated;                    /* the end of the data came unasked for, or reading failed */
     uint64_t pictures, picture_errors; /* decoded; broken or concealed */
     uint64_t sound_errors;
 };
 
-/* A tap. Any function may be NULL. Return of each: 0, or a negative errno: the tap is taken out and its failure noted under its name (the
+/* A tap. Any function may be NULL. Return of each: 0, 1 (of picture: it has all the pictures it wants), or a negative errno: the tap is taken out and its failure noted under its name (the
  * others go on); -ENOMEM, -ENOSPC and -EFBIG end the pass. */
 struct tap {
     const char *name; /* "proxy", "poster", "sprite", "peaks", "qr", "black", "silence", "cadence", … */
