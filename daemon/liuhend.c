@@ -36,6 +36,7 @@
 #include "doors/door.h"
 #include "intake/intake.h"
 #include "ledger/ledger.h"
+#include "media/run.h"
 #include "store/store.h"
 
 #define EXIT_USE    64
@@ -299,8 +300,10 @@ static int open_all(struct daemon *d, struct error *err)
     struct store_options options = {
         .create = true, .lock = true, .immutable = (enum store_immutable)s->store.immutable};
     struct utsname host;
-    int r = store_open_local(s->archive.path, &options, &d->store, err);
+    int r = media_check(s->media.worker, err);
 
+    if (r == 0)
+        r = store_open_local(s->archive.path, &options, &d->store, err);
     if (r == 0)
         r = open_ledger(d, s, err);
     uname(&host);

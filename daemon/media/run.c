@@ -20,6 +20,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/inject.h"
 #include "media/run-answer.h"
 #include "media/run-messages.h"
 #include "media/run-pace.h"
@@ -273,7 +274,7 @@ static bool has_room(int fd)
 {
     struct stat st;
 
-    if (fstat(fd, &st) < 0)
+    if (inject_point("media.room") < 0 || fstat(fd, &st) < 0)
         return false;
     if (fallocate(fd, FALLOC_FL_KEEP_SIZE, st.st_size, ROOM_WANTED) < 0)
         return errno != ENOSPC && errno != EDQUOT && errno != EIO;
@@ -421,6 +422,22 @@ static int find_program(const char *path, enum media_program program, char *out,
     n = program == MEDIA_AV ? snprintf(out, size, "%s", path)
                             : snprintf(out, size, "%.*sliuhen-stills", folder, path);
     return n >= (int)size ? -ENAMETOOLONG : 0;
+}
+
+int media_check(const char *path, struct error *err)
+{
+    for (enum media_program p = MEDIA_AV; p <= MEDIA_STILLS; p++) {
+        char program[4096];
+        int r = find_program(path, p, program, sizeof program);
+
+        if (r == 0 && access(program, X_OK) < 0)
+            r = -errno;
+        if (r < 0)
+            return error_errno(err, r, program,
+                               "this program is needed to look at recordings (setting media.worker; "
+                               "liuhen-stills lies beside liuhen-media)");
+    }
+    return 0;
 }
 
 static struct media_limits limits_of(const struct media_request *q)

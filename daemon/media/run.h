@@ -45,7 +45,7 @@ struct media_request {
 
 enum media_status {
     MEDIA_OK,      /* done whole */
-    MEDIA_DAMAGED, /* done as far as the recording allows, or the program died on it; message says why */
+    MEDIA_DAMAGED, /* done as far as the recording allows; message says why */
     MEDIA_UNKNOWN, /* no medium that we know */
     MEDIA_FAILED,  /* nothing usable came of it: died, hung, lied, or ran into a limit; message says why */
 };
@@ -62,6 +62,9 @@ struct media_result {
     uint64_t memory_peak_bytes;
 };
 void media_result_done(struct media_result *r);
+
+/* Whether both programs are where they should be. Return: 0, -ENOENT, -EACCES (err names the one). */
+int media_check(const char *path, struct error *err);
 
 /* One attempt, no retry. Programs are found beside each other: path is that of liuhen-media, liuhen-stills lies in the same folder.
  * Return: 0 (also for damaged, unknown and failed), or a negative errno that says nothing about the recording: the program could not

@@ -1,68 +1,57 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * Attempts to get out of the lock, and ways to die, for tests (see worker-escape.h). Not part of a release build.
+ * Attempts to get out of the lock, for tests (see worker-escape.h). Raw system calls where glibc would ask for something else first. Not part of
+ * a release build.
  */
 #include "media/worker-escape.h"
 
 #ifdef LIUHEN_INJECT
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/bpf.h>
 #include <linux/io_uring.h>
+#include <linux/perf_event.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
 #include <unistd.h>
 
-#include "media/worker-facts.h"
-#include "media/worker-say.h"
+#include "media/messages.h"
 
-static long try_open(void)
+#define TRY(name, expression)                                                                                \
+    static long try_##name(void)                                                                             \
+    {                                                                                                        \
+        return (expression);                                                                                 \
+    }
+
+static long map(int prot, int flags, int fd)
 {
-    return open("/etc/passwd", O_RDONLY);
+    return mmap(NULL, 4096, prot, flags, fd, 0) == MAP_FAILED ? -1 : 0;
 }
 
-static long try_socket(void)
-{
-    return socket(AF_UNIX, SOCK_STREAM, 0);
-}
-
-static long try_exec(void)
-{
-    char *argv[] = {(char *)"/bin/true", NULL};
-
-    return execv(argv[0], argv);
-}
-
-static long try_fork(void)
-{
-    return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-}
-
-static long try_ptrace(void)
-{
-    return ptrace(PTRACE_ATTACH, getpid(), NULL, NULL);
-}
-
-static long try_mprotect_exec(void)
-{
-    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-    return p == MAP_FAILED ? -1 : mprotect(p, 4096, PROT_READ | PROT_EXEC);
-}
-
-static long try_mmap_exec(void)
-{
-    return mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0;
-}
-
-static long try_mmap_file(void)
-{
-    return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, WORKER_FD_INPUT, 0) == MAP_FAILED ? -1 : 0;
-}
-
+/* Paths. */
+TRY(open, open("/etc/passwd", O_RDONLY))
+TRY(open_proc, open("/proc/self/mem", O_RDWR))
+TRY(open_font_folder, open("/etc/fonts", O_RDONLY | O_DIRECTORY))
+TRY(open_beside_fonts, open("/etc/fonts/../passwd", O_RDONLY))
+TRY(open_to_write, open("/etc/fonts/fonts.conf", O_WRONLY))
+TRY(create, open("/var/cache/fontconfig/x", O_RDONLY | O_CREAT, 0600))
+TRY(tmpfile, open("/tmp", O_RDWR | O_TMPFILE, 0600))
+TRY(openat2, syscall(SYS_openat2, AT_FDCWD, "/etc/passwd", (uint64_t[3]){O_RDONLY}, 24))
+TRY(unlink, unlink("/etc/passwd-"))
+TRY(by_handle, syscall(SYS_open_by_handle_at, AT_FDCWD, NULL, O_RDONLY))
+TRY(chroot, chroot("/"))
+TRY(mount, syscall(SYS_mount, "none", "/", "tmpfs", 0, NULL))
 static long try_stat(void)
 {
     struct stat st;
@@ -70,161 +59,213 @@ static long try_stat(void)
     return syscall(SYS_newfstatat, AT_FDCWD, "/etc/passwd", &st, AT_EMPTY_PATH);
 }
 
-static long try_io_uring(void)
-{
-    struct io_uring_params p = {0};
+/* Sockets, kernel objects. */
+TRY(socket, socket(AF_UNIX, SOCK_STREAM, 0))
+TRY(socket_inet, socket(AF_INET, SOCK_DGRAM, 0))
+TRY(socketpair, socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){0}))
+TRY(connect_abstract, syscall(SYS_connect, WORKER_FD_OUTPUT, &(struct sockaddr_un){AF_UNIX, "\0abstract"},
+                              sizeof(struct sockaddr_un)))
+TRY(memfd, memfd_create("x", 0))
+TRY(io_uring, syscall(SYS_io_uring_setup, 4, &(struct io_uring_params){0}))
+TRY(keyctl, syscall(SYS_keyctl, 0, -3, 1))
+TRY(add_key, syscall(SYS_add_key, "user", "x", "y", 1, -3))
+TRY(bpf, syscall(SYS_bpf, BPF_MAP_CREATE, &(union bpf_attr){0}, sizeof(union bpf_attr)))
+TRY(perf, syscall(SYS_perf_event_open, &(struct perf_event_attr){0}, 0, -1, -1, 0))
+TRY(userfaultfd, syscall(SYS_userfaultfd, 0))
+TRY(shm, syscall(SYS_shmget, 0, 4096, 0600))
+TRY(pipe, pipe((int[2]){0}))
+TRY(dup, dup(WORKER_FD_INPUT))
+TRY(splice, syscall(SYS_splice, WORKER_FD_INPUT, NULL, WORKER_FD_OUTPUT, NULL, 1, 0))
+TRY(ioctl, syscall(SYS_ioctl, WORKER_FD_OUTPUT, 0x541B, NULL))
 
-    return syscall(SYS_io_uring_setup, 4, &p);
+/* Processes. */
+TRY(exec, execv("/bin/true", (char *[]){(char *)"/bin/true", NULL}))
+TRY(execveat, syscall(SYS_execveat, WORKER_FD_INPUT, "", NULL, NULL, AT_EMPTY_PATH))
+TRY(fork, syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0))
+TRY(real_fork, syscall(SYS_fork))
+TRY(vfork_clone, syscall(SYS_clone, CLONE_VM | CLONE_FILES | SIGCHLD, 0, 0, 0, 0))
+TRY(namespace, syscall(SYS_clone, CLONE_NEWUSER | SIGCHLD, 0, 0, 0, 0))
+TRY(unshare, unshare(CLONE_NEWUSER))
+TRY(clone3, syscall(SYS_clone3, (uint64_t[11]){0}, 88))
+TRY(ptrace, ptrace(PTRACE_ATTACH, getppid(), NULL, NULL))
+TRY(vm_readv, syscall(SYS_process_vm_readv, getpid(), NULL, 0, NULL, 0, 0))
+TRY(pidfd_open, syscall(SYS_pidfd_open, getpid(), 0))
+TRY(pidfd_getfd, syscall(SYS_pidfd_getfd, WORKER_FD_INPUT, 0, 0))
+TRY(kill_parent, kill(1, 0))
+TRY(tgkill_other, syscall(SYS_tgkill, 1, 1, 0))
+TRY(sigqueue, syscall(SYS_rt_sigqueueinfo, 1, 0, NULL))
+TRY(setscheduler, syscall(SYS_sched_setscheduler, 0, 0, NULL))
+TRY(setpriority, setpriority(PRIO_PROCESS, 0, 0))
+static void *nothing(void *userdata)
+{
+    return userdata;
 }
 
-static long try_memfd(void)
+static long try_thread(void)
 {
-    return memfd_create("x", 0);
+    pthread_t t;
+
+    return pthread_create(&t, NULL, nothing, NULL) == 0 && pthread_join(t, NULL) == 0 ? 0 : -1;
 }
 
-static long try_write_input(void)
+/* The flags of a thread, and one more. */
+TRY(clone_flags, syscall(SYS_clone,
+                         CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_SIGHAND | CLONE_THREAD |
+                             CLONE_SETTLS | CLONE_PARENT_SETTID | CLONE_CHILD_CLEARTID | CLONE_UNTRACED,
+                         0, 0, 0, 0))
+
+/* Memory. */
+TRY(mmap_exec, map(PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1))
+TRY(mmap_write_exec, map(PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1))
+TRY(mmap_file, map(PROT_READ, MAP_PRIVATE, WORKER_FD_INPUT))
+TRY(mmap_shared, map(PROT_READ, MAP_SHARED, WORKER_FD_INPUT))
+TRY(mmap_file_exec, map(PROT_READ | PROT_EXEC, MAP_PRIVATE, WORKER_FD_INPUT))
+static long try_mprotect_exec(void)
 {
-    return write(WORKER_FD_INPUT, "x", 1);
+    void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return p == MAP_FAILED ? -1 : mprotect(p, 4096, PROT_READ | PROT_EXEC);
 }
 
-static long try_truncate_input(void)
+TRY(pkey_mprotect,
+    syscall(SYS_pkey_mprotect, (uintptr_t)try_mprotect_exec & ~(uintptr_t)4095, 4096, PROT_EXEC, -1))
+TRY(personality, syscall(SYS_personality, 0x0400000)) /* READ_IMPLIES_EXEC */
+
+/* Descriptors that are not ours to change. */
+TRY(write_input, write(WORKER_FD_INPUT, "x", 1))
+TRY(pwrite_input, pwrite(WORKER_FD_INPUT, "x", 1, 0))
+TRY(truncate_input, ftruncate(WORKER_FD_INPUT, 0))
+TRY(seek_input, lseek(WORKER_FD_INPUT, 0, SEEK_SET))
+TRY(fcntl_input, syscall(SYS_fcntl, WORKER_FD_INPUT, F_SETFL, O_NONBLOCK))
+TRY(fallocate_input, fallocate(WORKER_FD_INPUT, 0, 0, 1))
+TRY(pwrite_plan, pwrite(WORKER_FD_PLAN, "x", 1, 0))
+TRY(pwrite_file, pwrite(WORKER_FD_FILES, "x", 1, 0))
+TRY(truncate_file, ftruncate(WORKER_FD_FILES, 10))
+TRY(pwrite_second, pwrite(WORKER_FD_FILES + 1, "x", 1, 0))
+TRY(write_second, write(WORKER_FD_FILES + 1, "x", 1))
+TRY(pread_second, pread(WORKER_FD_FILES + 1, (char[1]){0}, 1, 0))
+TRY(pwrite_beyond, pwrite(WORKER_FD_FILES + 2, "x", 1, 0))
+TRY(write_high_bits, syscall(SYS_write, (INT64_C(1) << 32) | WORKER_FD_OUTPUT, "x", 1))
+
+/* The lock itself. */
+TRY(unlock, syscall(SYS_seccomp, 0, 0, NULL))
+TRY(prctl_seccomp, syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_STRICT, 0, 0, 0))
+TRY(prctl_dumpable, syscall(SYS_prctl, PR_SET_DUMPABLE, 1, 0, 0, 0))
+TRY(prctl_name, syscall(SYS_prctl, PR_SET_NAME, "x", 0, 0, 0))
+TRY(setrlimit, syscall(SYS_setrlimit, RLIMIT_FSIZE, NULL))
+TRY(prlimit, syscall(SYS_prlimit64, 0, RLIMIT_AS, &(struct rlimit){1 << 30, 1 << 30}, NULL))
+TRY(landlock, syscall(SYS_landlock_restrict_self, 0, 0))
+#ifdef __x86_64__
+/* Numbers of other architectures mean other calls: 20 is getpid there, writev here. */
+static long try_int80(void)
 {
-    return ftruncate(WORKER_FD_INPUT, 0);
+    long r;
+
+    __asm__ volatile("int $0x80" : "=a"(r) : "a"(20) : "memory");
+    return r;
 }
 
-static long try_kill_parent(void)
-{
-    return kill(getppid(), 0);
-}
+TRY(x32, syscall(0x40000000 | SYS_getpid))
+#endif
 
-static long try_unlock(void)
-{
-    return syscall(SYS_seccomp, 0, 0, NULL);
-}
-
-static long die_crash(void)
-{
-    volatile int *volatile nowhere = NULL;
-
-    return *nowhere;
-}
-
-static long die_abort(void)
-{
-    abort();
-}
-
-static long die_loop(void)
-{
-    volatile bool forever = true;
-
-    while (forever)
-        ;
-    return 0;
-}
-
-static long die_stop(void)
-{
-    return raise(SIGSTOP);
-}
-
-static long die_memory(void)
-{
-    for (;;) {
-        char *p = malloc((size_t)16 << 20);
-
-        if (!p)
-            _exit(WORKER_EXIT_MEMORY);
-        memset(p, 1, (size_t)16 << 20);
-    }
-}
-
-static long die_flood(void)
-{
-    static char block[8192];
-
-    memset(block, '[', sizeof block);
-    while (write(WORKER_FD_OUTPUT, block, sizeof block) > 0)
-        ;
-    return 0;
-}
-
-static long answer(const char *text)
-{
-    say_answer(text, strlen(text));
-    return 0;
-}
-
-static long lie_silent(void)
-{
-    return 0;
-}
-
-static long lie_garbage(void)
-{
-    return answer("this is not JSON");
-}
-
-static long lie_real(void)
-{
-    return answer("{\"kind\":\"video\",\"media\":{\"bytes\":1.5},\"message\":\"\",\"status\":\"ok\"}");
-}
-
-static long lie_key(void)
-{
-    return answer("{\"kind\":\"video\",\"media\":{\"owner\":\"me\"},\"message\":\"\",\"status\":\"ok\"}");
-}
-
-static long lie_kind(void)
-{
-    return answer("{\"kind\":\"ledger\",\"media\":{},\"message\":\"\",\"status\":\"ok\"}");
-}
-
-static long lie_range(void)
-{
-    return answer("{\"kind\":\"photo\",\"media\":{\"gps\":{\"lat_e7\":900000001,\"lon_e7\":0}},\"message\":"
-                  "\"\",\"status\":\"ok\"}");
-}
-
-static const struct {
-    const char *name;
-    long (*attempt)(void);
-} attempts[] = {
+static const struct escape attempts[] = {
     {"open", try_open},
-    {"socket", try_socket},
-    {"exec", try_exec},
-    {"fork", try_fork},
-    {"ptrace", try_ptrace},
-    {"mprotect-exec", try_mprotect_exec},
-    {"mmap-exec", try_mmap_exec},
-    {"mmap-file", try_mmap_file},
+    {"open-proc", try_open_proc},
+    {"open-font-folder", try_open_font_folder},
+    {"open-beside-fonts", try_open_beside_fonts},
+    {"open-to-write", try_open_to_write},
+    {"create", try_create},
+    {"tmpfile", try_tmpfile},
+    {"openat2", try_openat2},
+    {"unlink", try_unlink},
+    {"by-handle", try_by_handle},
+    {"chroot", try_chroot},
+    {"mount", try_mount},
     {"stat-empty-path", try_stat},
-    {"io_uring", try_io_uring},
+    {"socket", try_socket},
+    {"socket-inet", try_socket_inet},
+    {"socketpair", try_socketpair},
+    {"connect-abstract", try_connect_abstract},
     {"memfd", try_memfd},
-    {"write-input", try_write_input},
-    {"truncate-input", try_truncate_input},
+    {"io_uring", try_io_uring},
+    {"keyctl", try_keyctl},
+    {"add-key", try_add_key},
+    {"bpf", try_bpf},
+    {"perf", try_perf},
+    {"userfaultfd", try_userfaultfd},
+    {"shm", try_shm},
+    {"pipe", try_pipe},
+    {"dup", try_dup},
+    {"splice", try_splice},
+    {"ioctl", try_ioctl},
+    {"exec", try_exec},
+    {"execveat", try_execveat},
+    {"fork", try_fork},
+    {"real-fork", try_real_fork},
+    {"vfork-clone", try_vfork_clone},
+    {"namespace", try_namespace},
+    {"unshare", try_unshare},
+    {"clone3", try_clone3},
+    {"clone-flags", try_clone_flags},
+    {"thread", try_thread},
+    {"ptrace", try_ptrace},
+    {"vm-readv", try_vm_readv},
+    {"pidfd-open", try_pidfd_open},
+    {"pidfd-getfd", try_pidfd_getfd},
     {"kill-parent", try_kill_parent},
+    {"tgkill-other", try_tgkill_other},
+    {"sigqueue", try_sigqueue},
+    {"setscheduler", try_setscheduler},
+    {"setpriority", try_setpriority},
+    {"mmap-exec", try_mmap_exec},
+    {"mmap-write-exec", try_mmap_write_exec},
+    {"mmap-file", try_mmap_file},
+    {"mmap-shared", try_mmap_shared},
+    {"mmap-file-exec", try_mmap_file_exec},
+    {"mprotect-exec", try_mprotect_exec},
+    {"pkey-mprotect", try_pkey_mprotect},
+    {"personality", try_personality},
+    {"write-input", try_write_input},
+    {"pwrite-input", try_pwrite_input},
+    {"truncate-input", try_truncate_input},
+    {"seek-input", try_seek_input},
+    {"fcntl-input", try_fcntl_input},
+    {"fallocate-input", try_fallocate_input},
+    {"pwrite-plan", try_pwrite_plan},
+    {"pwrite-file", try_pwrite_file},
+    {"truncate-file", try_truncate_file},
+    {"pwrite-second", try_pwrite_second},
+    {"write-second", try_write_second},
+    {"pread-second", try_pread_second},
+    {"pwrite-beyond", try_pwrite_beyond},
+    {"write-high-bits", try_write_high_bits},
     {"unlock", try_unlock},
-    {"crash", die_crash},
-    {"abort", die_abort},
-    {"loop", die_loop},
-    {"stop", die_stop},
-    {"memory", die_memory},
-    {"flood", die_flood},
-    {"silent", lie_silent},
-    {"garbage", lie_garbage},
-    {"real", lie_real},
-    {"key", lie_key},
-    {"kind", lie_kind},
-    {"range", lie_range},
+    {"prctl-seccomp", try_prctl_seccomp},
+    {"prctl-dumpable", try_prctl_dumpable},
+    {"prctl-name", try_prctl_name},
+    {"setrlimit", try_setrlimit},
+    {"prlimit", try_prlimit},
+    {"landlock", try_landlock},
+#ifdef __x86_64__
+    {"int80", try_int80},
+    {"x32", try_x32},
+#endif
+    {NULL, NULL},
 };
+
+static int attempt_of(const struct escape *list, const char *what)
+{
+    for (; list->name; list++)
+        if (strcmp(what, list->name) == 0)
+            return list->attempt() < 0 ? 1 : 0;
+    return 2;
+}
 
 int escape_attempt(const char *what)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(attempts); i++)
-        if (strcmp(what, attempts[i].name) == 0)
-            return attempts[i].attempt() < 0 ? 1 : 0;
-    return 2;
+    int r = attempt_of(attempts, what);
+
+    return r == 2 ? attempt_of(escape_deaths, what) : r;
 }
 
 bool escape_wanted(struct input *in, char what[ESCAPE_NAME_MAX])

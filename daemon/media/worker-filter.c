@@ -2,7 +2,8 @@
  *
  * The seccomp filter (see worker-filter.h). What is listed are the system calls seen with glibc, libav and x264 at work, and nothing more.
  * Opening and stat answer EACCES instead of killing, because iconv inside demuxers and C++ start-up code look for files and get along
- * without. A rule on an argument compares all 64 bits; where the kernel looks at 32 only, a call with others set matches no rule and kills.
+ * without. A rule on an argument compares all 64 bits where the kernel looks at 32 of a descriptor: so descriptors are listed one by one, and
+ * a call with other bits set is none of them and kills ("greater than" would let it pass).
  */
 #include "media/worker-filter.h"
 
@@ -79,10 +80,9 @@ static const struct refusal refused_files[] = {
 /* Once opening is possible: what fontconfig needs to find its fonts. Landlock does not stop stat: that a path exists, and its size, can be
  * seen by this profile (and told to nobody but the answer, which is checked). */
 static const int allowed_fonts[] = {
-    SCMP_SYS(read),      SCMP_SYS(lseek),      SCMP_SYS(getdents64), SCMP_SYS(stat),
-    SCMP_SYS(lstat),     SCMP_SYS(newfstatat), SCMP_SYS(statx),      SCMP_SYS(access),
-    SCMP_SYS(faccessat), SCMP_SYS(faccessat2), SCMP_SYS(readlink),   SCMP_SYS(readlinkat),
-    SCMP_SYS(fstatfs),   SCMP_SYS(statfs),
+    SCMP_SYS(getdents64), SCMP_SYS(stat),       SCMP_SYS(lstat),     SCMP_SYS(newfstatat),
+    SCMP_SYS(statx),      SCMP_SYS(access),     SCMP_SYS(faccessat), SCMP_SYS(faccessat2),
+    SCMP_SYS(readlink),   SCMP_SYS(readlinkat), SCMP_SYS(fstatfs),   SCMP_SYS(statfs),
 };
 /* and what it tries in order to renew its cache, which it can do without */
 static const struct refusal refused_fonts[] = {
@@ -135,8 +135,7 @@ static void descriptors(struct filter *f)
         int fd = WORKER_FD_FILES + (int)i;
 
         for (size_t c = 0; c < ARRAY_SIZE(reading); c++)
-            if (!f->may_open || reading[c] == SCMP_SYS(pread64))
-                allow_fd(f, reading[c], fd);
+            allow_fd(f, reading[c], fd);
         for (size_t c = 0; (f->limits->writable >> i & 1) && c < ARRAY_SIZE(writing); c++)
             allow_fd(f, writing[c], fd);
     }
@@ -186,8 +185,20 @@ static void opening(struct filter *f, int call, unsigned arg)
              (struct scmp_arg_cmp[]){SCMP_CMP(arg, SCMP_CMP_MASKED_EQ, rows[i].mask, rows[i].value)});
 }
 
+/* Whatever is opened lands on one of these: 0 to 2 are free, and so are those above the files. */
+static void allow_free_fds(struct filter *f, int call, int n)
+{
+    const int above = WORKER_FD_FILES + (int)f->limits->n_files;
+
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+        allow_fd(f, call, fd);
+    for (int fd = above; fd < above + n; fd++)
+        allow_fd(f, call, fd);
+}
+
 static void fonts(struct filter *f)
 {
+    static const int reading[] = {SCMP_SYS(pread64), SCMP_SYS(read), SCMP_SYS(lseek), SCMP_SYS(fcntl)};
     const struct scmp_arg_cmp mapped[] = {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
                                           SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_TYPE, MAP_PRIVATE)};
 
@@ -196,21 +207,26 @@ static void fonts(struct filter *f)
     opening(f, SCMP_SYS(open), 1);
     opening(f, SCMP_SYS(openat), 2);
     rule(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), ARRAY_SIZE(mapped), mapped);
-    for (int command = F_GETFD; command <= F_GETFL; command++) /* F_GETFD, F_SETFD, F_GETFL */
-        allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)command));
+    for (size_t i = 0; i < ARRAY_SIZE(reading); i++)
+        allow_free_fds(f, reading[i], LOCK_FONT_FDS);
 }
 
 /* Devices lie above the files: what prepare() left open. They are driven by ioctl and shared memory. */
 static void devices(struct filter *f)
 {
-    const scmp_datum_t first = WORKER_FD_FILES + f->limits->n_files;
-    const struct scmp_arg_cmp mapped[] = {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
-                                          SCMP_A4(SCMP_CMP_GE, first)};
+    const int above = WORKER_FD_FILES + (int)f->limits->n_files;
 
-    allow_if(f, SCMP_SYS(ioctl), SCMP_A0(SCMP_CMP_GE, first));
-    rule(f, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1, (struct scmp_arg_cmp[]){SCMP_A0(SCMP_CMP_LT, first)});
-    rule(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), ARRAY_SIZE(mapped), mapped);
-    allow_if(f, SCMP_SYS(fcntl), SCMP_A0(SCMP_CMP_GE, first));
+    for (int fd = above; fd < above + LOCK_DEVICE_FDS; fd++) {
+        const struct scmp_arg_cmp mapped[] = {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
+                                              SCMP_A4(SCMP_CMP_EQ, (scmp_datum_t)fd)};
+
+        allow_fd(f, SCMP_SYS(ioctl), fd);
+        allow_fd(f, SCMP_SYS(fcntl), fd);
+        rule(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), ARRAY_SIZE(mapped), mapped);
+    }
+    for (int fd = 0; fd < above; fd++)
+        rule(f, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1,
+             (struct scmp_arg_cmp[]){SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd)});
 }
 
 static int fill(struct filter *f)

@@ -65,7 +65,8 @@ static bool check_descriptors(uint64_t n_files, struct lock_limits *limits)
             continue;
         if ((flags & O_ACCMODE) != O_RDWR || st.st_size != 0)
             return false;
-        limits->writable |= 1u << i;
+        if (limits->profile != LOCK_PROBE)
+            limits->writable |= 1u << i;
     }
     limits->n_files = (unsigned)n_files;
     return true;
@@ -152,16 +153,42 @@ static int locked(struct job *job, const struct verb *verb, const struct lock_li
     return exit_of(work(job, verb, landlock));
 }
 
+#ifdef LIUHEN_INJECT
+static int nothing_else(struct job *job)
+{
+    return -EINVAL;
+}
+
+/* Only for attempts, one verb a profile. */
+static const struct verb test_verbs[] = {
+    {"test-probe", nothing_else, LOCK_PROBE, false, NULL},
+    {"test-encode", nothing_else, LOCK_ENCODE, false, NULL},
+    {"test-stills", nothing_else, LOCK_STILLS, false, NULL},
+    {"test-hardware", nothing_else, LOCK_HARDWARE, false, NULL},
+};
+#endif
+
+static const struct verb *find_verb(const struct verb *verbs, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(name, verbs[i].name) == 0)
+            return &verbs[i];
+#ifdef LIUHEN_INJECT
+    if (verbs != test_verbs)
+        return find_verb(test_verbs, ARRAY_SIZE(test_verbs), name);
+#endif
+    return NULL;
+}
+
 static int run(const char *name, const struct verb *verbs, size_t n, int argc, char **argv)
 {
-    struct lock_limits limits = {0};
+    struct lock_limits limits = {.profile = LOCK_PROBE};
     uint64_t numbers[NUMBERS];
-    const struct verb *verb = NULL;
+    const struct verb *verb = argc > 1 ? find_verb(verbs, n, argv[1]) : NULL;
     struct job job = {.in = {.fd = -1}};
 
-    for (size_t i = 0; argc > 1 && i < n; i++)
-        if (strcmp(argv[1], verbs[i].name) == 0)
-            verb = &verbs[i];
+    if (verb)
+        limits.profile = verb->profile;
     if (!verb || !read_numbers(argc - 2, argv + 2, numbers) || !check_descriptors(numbers[FILES], &limits))
         return usage(name);
     if (!verb->no_input && input_init_fd(&job.in, WORKER_FD_INPUT, (int64_t)numbers[BUDGET]) < 0)
@@ -173,7 +200,6 @@ static int run(const char *name, const struct verb *verbs, size_t n, int argc, c
     job.memory_bytes = limits.memory_bytes = numbers[MEMORY];
     limits.cpu_seconds = numbers[CPU];
     limits.threads = job.threads;
-    limits.profile = verb->profile;
     return locked(&job, verb, &limits);
 }
 

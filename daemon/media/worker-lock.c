@@ -21,8 +21,6 @@
 /* RLIMIT_NPROC counts all threads of the user, the daemon's too, so it only keeps a flood of threads from filling the machine; the
  * client counts those of this process (run.c). */
 #define USER_THREADS_MAX 4096
-#define FONT_FDS         32
-#define DEVICE_FDS       64
 
 static int set_limit(int what, uint64_t value)
 {
@@ -56,9 +54,9 @@ static uint64_t most_fds(const struct lock_limits *limits)
 
     switch (limits->profile) {
     case LOCK_STILLS:
-        return fixed + FONT_FDS;
+        return fixed + LOCK_FONT_FDS;
     case LOCK_HARDWARE:
-        return fixed + DEVICE_FDS;
+        return fixed + LOCK_DEVICE_FDS;
     default:
         return fixed;
     }

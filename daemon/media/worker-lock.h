@@ -19,6 +19,10 @@ enum lock_profile {
     LOCK_HARDWARE, /* as encode, and drives the devices that the verb's prepare() has left open above the files */
 };
 
+/* Descriptors above the files, of fonts and of devices. */
+#define LOCK_FONT_FDS   32
+#define LOCK_DEVICE_FDS 64
+
 struct lock_limits {
     enum lock_profile profile;
     uint64_t memory_bytes; /* RLIMIT_AS; not applied under AddressSanitizer, which maps terabytes */

@@ -12,10 +12,13 @@
 #include "base/clock.h"
 #include "base/fd.h"
 
-#define SAY_EVERY (USEC_PER_SEC / 10)
+#define PROGRESS_EVERY (USEC_PER_SEC / 10)
+#define BEAT_EVERY                                                                                           \
+    (USEC_PER_SEC /                                                                                          \
+     2) /* since anything was said: reading beats, and must not keep progress from being told */
 
 static bool speaking;
-static int64_t said_usec; /* monotonic: the last BEAT or PROGRESS */
+static int64_t said_usec, progress_usec; /* monotonic: the last message, the last PROGRESS */
 
 static void put_le(uint8_t *to, uint64_t value, size_t bytes)
 {
@@ -38,16 +41,6 @@ static void say(enum message_type type, const void *payload, size_t size)
         _exit(WORKER_EXIT_OUTPUT);
 }
 
-static bool is_time(void)
-{
-    int64_t now = clock_monotonic_usec();
-
-    if (!speaking || now - said_usec < SAY_EVERY)
-        return false;
-    said_usec = now;
-    return true;
-}
-
 void say_locked(bool landlock)
 {
     const char *text = landlock ? "full" : "no-landlock";
@@ -59,10 +52,11 @@ void say_locked(bool landlock)
 void say_progress(int64_t at_usec, int64_t total_usec)
 {
     uint8_t p[sizeof(struct message_progress)];
-    int64_t at = MAX(at_usec, 0);
+    int64_t at = MAX(at_usec, 0), now = clock_monotonic_usec();
 
-    if (!is_time())
+    if (now - progress_usec < PROGRESS_EVERY)
         return;
+    progress_usec = said_usec = now;
     put_le(p, total_usec > 0 ? (uint64_t)((double)MIN(at, total_usec) / (double)total_usec * 1000) : 0, 4);
     put_le(p + 4, (uint64_t)at, 8);
     say(MESSAGE_PROGRESS, p, sizeof p);
@@ -70,8 +64,12 @@ void say_progress(int64_t at_usec, int64_t total_usec)
 
 void say_beat(void)
 {
-    if (is_time())
-        say(MESSAGE_BEAT, NULL, 0);
+    int64_t now = clock_monotonic_usec();
+
+    if (now - said_usec < BEAT_EVERY)
+        return;
+    said_usec = now;
+    say(MESSAGE_BEAT, NULL, 0);
 }
 
 void say_output(unsigned file, uint64_t bytes)

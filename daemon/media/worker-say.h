@@ -16,7 +16,7 @@
 void say_locked(bool landlock);
 /* Cheap; may be called for every packet and picture: sends PROGRESS at most ten times a second, nothing in between. total_usec 0: not known. */
 void say_progress(int64_t at_usec, int64_t total_usec);
-/* For long work without a measure: BEAT at most ten times a second. */
+/* For long work without a measure: BEAT when nothing was said for half a second. */
 void say_beat(void);
 void say_output(unsigned file, uint64_t bytes);
 void say_answer(const char *json, size_t size);

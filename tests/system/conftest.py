@@ -29,7 +29,7 @@ parse_json = json.loads  # for where a parameter is called json
 
 @pytest.fixture(scope="session")
 def build():
-    """The folder with liuhend, liuhen and liuhen-media."""
+    """The folder with liuhend, liuhen, liuhen-media and liuhen-stills."""
     if not (BUILD / "liuhend").exists():
         pytest.fail(f"{BUILD}/liuhend is not built; run `make BUILD={os.path.relpath(BUILD, ROOT)} INJECT=1` first")
     return BUILD

@@ -151,7 +151,7 @@ def test_unreadable_file_is_left_and_named(build, work):
                                        check=True).stdout.strip())
     programs = home / "bin"
     programs.mkdir()
-    for name in ("liuhend", "liuhen", "liuhen-media"):
+    for name in ("liuhend", "liuhen", "liuhen-media", "liuhen-stills"):
         shutil.copy(build / name, programs / name)
     shutil.copytree(pathlib.Path(__file__).resolve().parents[2] / "policies", home / "policies")
 

@@ -159,7 +159,7 @@ def test_demo_from_a_path_of_odd_characters(build, work):
     shutil.copytree(ROOT / "policies", root / "policies")
     (root / "Makefile").write_text("all:\n", encoding="utf-8")
     (root / "build/release").mkdir(parents=True)
-    for program in ("liuhend", "liuhen", "liuhen-media"):
+    for program in ("liuhend", "liuhen", "liuhen-media", "liuhen-stills"):
         shutil.copy(build / program, root / "build/release")
     (work / "my, files").mkdir()
     (work / "my, files/x.txt").write_text("x", encoding="utf-8")

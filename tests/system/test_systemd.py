@@ -78,7 +78,7 @@ class Machine:
     def install(self, build):
         """make install of the programs as they are: -o keeps make from building them anew with other flags."""
         folder = os.path.relpath(build, ROOT)
-        keep = [word for name in ("flags", "liuhend", "liuhen", "liuhen-media") for word in ("-o", f"{folder}/{name}")]
+        keep = [word for name in ("flags", "liuhend", "liuhen", "liuhen-media", "liuhen-stills") for word in ("-o", f"{folder}/{name}")]
         environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "DESTDIR", "PREFIX")}
         done = subprocess.run(["make", "-s", "-C", str(ROOT), "install", *keep, f"BUILD={folder}", "PREFIX=/usr/local",
                                f"DESTDIR={self.work}/stage"], env=environment, capture_output=True, text=True, check=False,
