@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/calendar.h"
+#include "base/gpx.h"
 #include "base/ulid.h"
 #include "cases/place-rule.h"
 
@@ -360,4 +361,49 @@ json_t *bodyworn_trail(const char *text, size_t size)
                          r < 0 ? "is not read: no JSON (it may be encrypted), or larger than 1 MiB"
                                : "is not read: it has no CoordinateEntries");
     return trail_summary(entries);
+}
+
+static bool trail_gpx_point(const json_t *entry, struct gpx_point *ret)
+{
+    const char *wkt = json_get_string(entry, "LocationWKT"), *stamp = json_get_string(entry, "Timestamp");
+
+    *ret = (struct gpx_point){0};
+    if (!wkt || !parse_point(wkt, &ret->lat_e7, &ret->lon_e7))
+        return false;
+    ret->has_time = stamp && bodyworn_time(stamp, &ret->usec) == 0;
+    return gpx_point_clean(ret);
+}
+
+int bodyworn_trail_gpx(const char *text, size_t size, char **ret, struct error *err)
+{
+    _cleanup_json_ json_t *root = NULL;
+    _cleanup_free_ char *gpx = NULL;
+    const json_t *entries;
+    json_t *entry;
+    size_t i, n, points = 0;
+    int r = json_parse(text, size, "trail", &root, err);
+
+    if (r == -ENOMEM)
+        return r;
+    entries = json_get_array(root, "CoordinateEntries");
+    if (r < 0 || !entries)
+        return error_set(err, -EINVAL, "trail",
+                         "is not read: no JSON with CoordinateEntries, or larger than 1 MiB");
+    gpx = malloc(strlen(GPX_HEAD) + strlen(GPX_TAIL) + 1 + json_array_size(entries) * GPX_POINT_SIZE);
+    if (!gpx)
+        return -ENOMEM;
+    n = (size_t)(stpcpy(gpx, GPX_HEAD) - gpx);
+    json_array_foreach (entries, i, entry) {
+        struct gpx_point p;
+
+        if (trail_gpx_point(entry, &p)) {
+            n += gpx_point_write(&p, gpx + n);
+            points++;
+        }
+    }
+    if (points == 0)
+        return error_set(err, -ENODATA, "trail", "has no position in it");
+    memcpy(gpx + n, GPX_TAIL, sizeof GPX_TAIL);
+    *ret = TAKE_PTR(gpx);
+    return 0;
 }

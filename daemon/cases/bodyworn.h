@@ -60,6 +60,10 @@ int bodyworn_location(const char *text, struct bodyworn_location *ret);
  * × 10⁷), time?}}; or {fault} when it is none. New object; NULL = no memory. */
 json_t *bodyworn_trail(const char *text, size_t size);
 
+/* The same trail as GPX 1.1, whole: entries that are no positions are passed over. At most 1 MiB, as bodyworn_trail. New string.
+ * Return: 0, -EINVAL (no trail; err says why), -ENODATA (no position in it), -ENOMEM. */
+int bodyworn_trail_gpx(const char *text, size_t size, char **ret, struct error *err);
+
 /* "k:v;k:v" as an object; what is no pair is passed over, of equal keys the first counts. New object; NULL = no memory. */
 json_t *bodyworn_tags(const char *text);
 

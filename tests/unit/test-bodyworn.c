@@ -2,6 +2,7 @@
  *
  * What body-worn systems say, read without a catalogue: names, times, places, trails, tags, and the facts for placing.
  */
+#include "base/gpx.h"
 #include "cases/bodyworn.h"
 
 #include <errno.h>
@@ -159,6 +160,27 @@ static void test_trail(void **state)
     assert_null(json_get_object(empty, "first"));
 }
 
+static void test_trail_gpx(void **state)
+{
+    static const char text[] =
+        "{\"CoordinateEntries\":[{\"LocationWKT\":\"POINT(13.221184 55.718409)\",\"SecondsFromStart\":64.0,"
+        "\"Timestamp\":\"2026-11-23T01:05:10Z\"},{\"LocationWKT\":\"nowhere\"},7,{\"LocationWKT\":\"POINT(0 "
+        "0)\"},"
+        "{\"LocationWKT\":\"point (13.25 -55.75)\",\"Timestamp\":\"x\"}]}";
+    _cleanup_free_ char *gpx = NULL, *none = NULL;
+    struct error err = ERROR_INIT;
+
+    assert_int_equal(bodyworn_trail_gpx(text, strlen(text), &gpx, &err), 0);
+    assert_string_equal(
+        gpx, GPX_HEAD
+        "<trkpt lat=\"55.7184090\" lon=\"13.2211840\"><time>2026-11-23T01:05:10.000Z</time></trkpt>\n"
+        "<trkpt lat=\"-55.7500000\" lon=\"13.2500000\"></trkpt>\n" GPX_TAIL);
+    assert_int_equal(bodyworn_trail_gpx("{\"CoordinateEntries\":[]}", 24, &none, &err), -ENODATA);
+    assert_int_equal(bodyworn_trail_gpx("\xff\0x", 3, &none, &err), -EINVAL);
+    assert_int_equal(bodyworn_trail_gpx("{\"a\":1}", 7, &none, &err), -EINVAL);
+    assert_null(none);
+}
+
 static void test_tags(void **state)
 {
     _cleanup_json_ json_t *t = bodyworn_tags("TriggerOn:Button;;x;SomeTag:a:b;TriggerOn:Other;:v;Empty:");
@@ -271,18 +293,14 @@ static void test_limits(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {cmocka_unit_test(test_containers),
-                                              cmocka_unit_test(test_bad_containers),
-                                              cmocka_unit_test(test_objects),
-                                              cmocka_unit_test(test_times),
-                                              cmocka_unit_test(test_locations),
-                                              cmocka_unit_test(test_trail),
-                                              cmocka_unit_test(test_tags),
-                                              cmocka_unit_test(test_sidecar_of_clip),
-                                              cmocka_unit_test(test_sidecar_by_names),
-                                              cmocka_unit_test(test_sidecar_of_key),
-                                              cmocka_unit_test(test_sidecar_notes),
-                                              cmocka_unit_test(test_limits)};
+    static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_containers),      cmocka_unit_test(test_bad_containers),
+        cmocka_unit_test(test_objects),         cmocka_unit_test(test_times),
+        cmocka_unit_test(test_locations),       cmocka_unit_test(test_trail_gpx),
+        cmocka_unit_test(test_trail),           cmocka_unit_test(test_tags),
+        cmocka_unit_test(test_sidecar_of_clip), cmocka_unit_test(test_sidecar_by_names),
+        cmocka_unit_test(test_sidecar_of_key),  cmocka_unit_test(test_sidecar_notes),
+        cmocka_unit_test(test_limits)};
 
     return cmocka_run_group_tests_name("bodyworn", tests, NULL, NULL);
 }
