@@ -41,11 +41,11 @@ int placing_read(struct db *db, const struct recording_id *id, struct placing *r
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_(placing_done) struct placing p = {0};
     bool row;
-    int r = sql_query(
-        db, &st, &row, err,
-        "SELECT r.received_usec, f.arrival, f.media, f.place FROM recordings r JOIN recording_facts f ON "
-        "f.recording = r.id WHERE r.id = $1",
-        "t", id->text);
+    int r = sql_query(db, &st, &row, err,
+                      "SELECT r.received_usec, f.arrival, f.media, f.place, f.decoded FROM recordings r JOIN "
+                      "recording_facts f ON "
+                      "f.recording = r.id WHERE r.id = $1",
+                      "t", id->text);
 
     if (r != 0)
         return r;
@@ -55,6 +55,7 @@ int placing_read(struct db *db, const struct recording_id *id, struct placing *r
     r = take_object(st, 1, id->text, &p.arrival, err);
     r = r != 0 ? r : take_object(st, 2, id->text, &p.media, err);
     r = r != 0 ? r : take_object(st, 3, id->text, &p.place, err);
+    r = r != 0 ? r : take_object(st, 4, id->text, &p.decoded, err);
     if (r != 0)
         return r;
     *ret = p;

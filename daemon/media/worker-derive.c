@@ -19,6 +19,11 @@ static int (*const makers[])(const struct pass *p, struct tap *ret) = {
     tap_poster,
     tap_sprite,
     tap_peaks,
+    tap_black,
+    tap_qr,
+    tap_cadence,
+    tap_signed,
+    tap_trail,
 };
 
 struct taps {
@@ -71,6 +76,8 @@ static const char *why_not(const struct pass *p, const char *name, int result)
         return "nothing in it can be shown";
     if (picture && !p->video)
         return "there are no pictures";
+    if (strcmp(name, "trail.gpx") == 0)
+        return "no positions are in it";
     if (strcmp(name, "peaks.json") == 0 && !p->audio)
         return "there is no sound";
     return picture ? "no picture could be decoded" : "nothing of it could be made";

@@ -283,8 +283,12 @@ static int on_end(void *state, const struct pass *p)
         return t->result;
     if (t->file >= 0)
         say_output((unsigned)t->file, t->bytes);
-    if (t->file >= 0 && !facts_file(p->facts, FILE_NAME))
-        return -ENOMEM;
+    if (t->file >= 0) {
+        json_t *file = facts_file(p->facts, FILE_NAME);
+
+        if (!file || json_set_string(file, "how", "positions") < 0)
+            return -ENOMEM;
+    }
     return write_facts(t, p->facts);
 }
 

@@ -302,6 +302,7 @@ static void test_clean(void **state)
                             .has_time = true,
                             .usec = INT64_MAX};
     char text[GPX_POINT_SIZE];
+    size_t n;
 
     assert_false(gpx_point_clean(&null));
     assert_false(gpx_point_clean(&far));
@@ -309,7 +310,8 @@ static void test_clean(void **state)
     assert_true(gpx_point_clean(&odd) && !odd.has_alt && !odd.has_time);
     odd.has_alt = true;
     odd.alt_mm = -12;
-    assert_int_equal(gpx_point_write(&odd, text), strlen(text));
+    n = gpx_point_write(&odd, text);
+    assert_int_equal(n, strlen(text));
     assert_string_equal(text, "<trkpt lat=\"0.0000001\" lon=\"-0.0000001\"><ele>-0.012</ele></trkpt>\n");
 }
 
