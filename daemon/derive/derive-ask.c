@@ -159,7 +159,7 @@ static int not_yet(struct derive *d, const struct known *k, const char *name, st
                      k->has_job && k->job.message ? k->job.message : "");
 }
 
-static void fill(const struct derivative_row *row, struct derivative *ret)
+void derive_fill(const struct derivative_row *row, struct derivative *ret)
 {
     *ret = (struct derivative){.type = derive_type(row->name, row->width > 0),
                                .bytes = (uint64_t)row->bytes,
@@ -225,7 +225,7 @@ int derive_open(struct derive *d, const struct recording_id *id, const char *nam
         return open_missing(d, id, &k, name, true, err);
     if (r < 0)
         return error_errno(err, r, name, "cannot be opened");
-    fill(row, ret);
+    derive_fill(row, ret);
     return 0;
 }
 

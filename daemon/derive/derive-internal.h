@@ -111,6 +111,9 @@ int derive_cache_wipe_making(struct derive *d);
 /* derive-run.c: works on one job that was taken; ends it or puts it off. */
 void derive_work(struct slot *slot, struct job *job);
 
+/* derive-ask.c: what a row says, for whoever asked. */
+void derive_fill(const struct derivative_row *row, struct derivative *ret);
+
 /* derive-sweep.c: the keeper. */
 int derive_keeper_start(struct derive *d);
 void derive_keeper_stop(struct derive *d);

@@ -146,7 +146,9 @@ static int find_room(struct making *m, uint64_t input_bytes, uint64_t *ret, stru
     if (bytes <= reserve || bytes - reserve < DERIVE_ROOM_LEAST)
         return error_set(err, -ENOSPC, "archive",
                          "disk nearly full: what is left is kept for sealing; make room");
-    *ret = MIN(bytes - reserve, 4 * MIN(input_bytes, UINT64_MAX / 8) + FILE_BYTES_MORE);
+    *ret = bytes - reserve;
+    if (!m->job->copy) /* copies for preservation are as large as they are */
+        *ret = MIN(*ret, 4 * MIN(input_bytes, UINT64_MAX / 8) + FILE_BYTES_MORE);
     return 0;
 }
 
@@ -166,7 +168,7 @@ int making_run(struct making *m, struct error *err)
         .input = m->input,
         .plan = m->plan.json,
         .files = m->files,
-        .n_files = m->plan.names.n,
+        .n_files = m->plan.names.n + (m->extra_fd >= 0),
         .limits = {.deadline_usec = derive_deadline(s, duration_of(m)),
                    .memory_bytes = s->media.derive.memory_bytes,
                    .threads = (unsigned)s->media.derive.threads +
@@ -183,6 +185,8 @@ int making_run(struct making *m, struct error *err)
     r = r < 0 ? r : inject_point("derive.run");
     r = r < 0 ? r : find_room(m, (uint64_t)st.st_size, &request.limits.file_bytes, err);
     r = r < 0 ? r : make_files(m, err);
+    if (r == 0 && m->extra_fd >= 0)
+        m->files[m->n_files] = m->extra_fd;
     if (r == 0) {
         media_result_done(&m->result);
         m->result = (struct media_result){0};
@@ -354,9 +358,7 @@ static int record_done(struct txn *t, void *userdata, struct error *err)
     r = r != 0 ? r : derivatives_drop(txn_db(t), m->job->id, err);
     for (size_t i = 0; r == 0 && i < m->n_rows; i++)
         r = derivatives_add(txn_db(t), m->job->id, &m->job->recording, &m->rows[i], err);
-    if (r == 0 && !m->job->copy)
-        r = record_decoded(t, m, err);
-    return r;
+    return r != 0 ? r : m->job->copy ? derive_copy_record(t, m, err) : record_decoded(t, m, err);
 }
 
 /* ---- ending -------------------------------------------------------------------------------------------------------------- */
@@ -473,6 +475,8 @@ static void judge(struct making *m, int r, const struct error *err)
         fail(m, error_format(err, reason, sizeof reason));
     else if (r != 0)
         our_fault(m, r, err);
+    else if (m->job->copy && !derive_copy_is_good(m))
+        recordings_fault(m, m->result.message[0] ? m->result.message : "no copy came of it");
     else if (!m->plan.json || m->result.status == MEDIA_OK || m->result.status == MEDIA_UNKNOWN ||
              (m->result.status == MEDIA_DAMAGED && (made_any(m) || m->result.answer)))
         keep_all(m);
@@ -482,8 +486,12 @@ static void judge(struct making *m, int r, const struct error *err)
 
 void derive_work(struct slot *slot, struct job *job)
 {
-    struct making m = {
-        .slot = slot, .job = job, .folder_fd = -1, .input = -1, .renewed_usec = clock_monotonic_usec()};
+    struct making m = {.slot = slot,
+                       .job = job,
+                       .folder_fd = -1,
+                       .input = -1,
+                       .extra_fd = -1,
+                       .renewed_usec = clock_monotonic_usec()};
     struct error err = ERROR_INIT;
     int r = inject_point("derive.taken");
 
@@ -503,6 +511,8 @@ void derive_work(struct slot *slot, struct job *job)
     judge(&m, r, &err);
     drop_files(&m);
     fd_closep(&m.input);
+    fd_closep(&m.extra_fd);
+    json_decref(m.asked);
     derive_plan_done(&m.plan);
     media_result_done(&m.result);
     json_decref(m.media);

@@ -16,6 +16,8 @@ struct making {
     json_t *media; /* what examining found; NULL = nothing */
     int input;
     struct derive_plan plan;
+    int extra_fd;  /* given to the program behind the files to be made; -1 = none */
+    json_t *asked; /* of a copy: what was asked for */
     int folder_fd; /* cache/making/<lease> */
     int files[DERIVE_NAMES_MAX];
     size_t n_files;
@@ -32,6 +34,8 @@ int making_run(struct making *m, struct error *err);
 
 /* derive-copy.c: makes the copy that the job asks for. Return: as making_run. */
 int derive_copy_run(struct making *m, struct error *err);
+/* Whether what came of it is what was asked for. */
+bool derive_copy_is_good(const struct making *m);
 /* Its act, in the transaction of its end. */
 int derive_copy_record(struct txn *t, struct making *m, struct error *err);
 
