@@ -11,6 +11,7 @@
 #include "cases/decide.h"
 #include "cases/input.h"
 #include "cases/place.h"
+#include "catalogue/job-rows.h"
 #include "catalogue/recordings.h"
 
 #define NUMBER_MAX 200
@@ -282,7 +283,8 @@ int link_add(struct txn *t, const struct case_context *c, const char *recording,
                 json_pack("{s:s, s:s, s:s*}", "case", case_id.text, "role", link_role_name(wanted), "step",
                           or_null(step)),
                 NULL, err);
-    return r != 0 ? r : decide_recording(t, c->policy, &id, NULL, err);
+    r = r != 0 ? r : decide_recording(t, c->policy, &id, NULL, err);
+    return r != 0 || wanted != LINK_EVIDENCE ? r : jobs_raise_evidence(txn_db(t), id.text, NULL, err);
 }
 
 int link_remove(struct txn *t, const struct case_context *c, const char *recording, const char *case_text,
@@ -361,6 +363,7 @@ int hold_add(struct txn *t, const struct case_context *c, const struct hold_inpu
                           "ground", in->ground, "matter", or_null(in->matter), "reason", or_null(in->reason)),
                 NULL, err);
     r = r != 0 ? r : decide_held(t, c, recording.text, case_id.text, err);
+    r = r != 0 ? r : jobs_raise_evidence(txn_db(t), or_null(recording.text), or_null(case_id.text), err);
     if (r == 0)
         memcpy(ret_id, id, sizeof id);
     return r;

@@ -46,7 +46,7 @@ static int weigh(struct db *db, const struct recording_id *id, enum job_priority
     int64_t evidence = 0;
     int r = 0;
 
-    if (asked > JOB_EVIDENCE)
+    if (asked == JOB_USUAL)
         r = sql_integer(
             db, &evidence, 0, err,
             "SELECT CASE WHEN r.held > 0 OR EXISTS (SELECT 1 FROM links l WHERE l.recording = r.id AND "

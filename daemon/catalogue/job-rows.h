@@ -21,8 +21,8 @@ enum {
 
 enum job_priority { JOB_WATCHED, JOB_EVIDENCE, JOB_USUAL, JOB_LATER }; /* lower is sooner */
 
-/* A job to make the usual derivatives, unless one is there already; where that waits or runs its priority may rise. What is linked as
- * evidence or held is at least JOB_EVIDENCE. In the caller's transaction. */
+/* A job to make the usual derivatives, unless one is there already; where that waits or runs its priority may rise. JOB_USUAL is
+ * JOB_EVIDENCE for what is linked as evidence or held. In the caller's transaction. */
 int jobs_want_derivatives(struct db *db, const struct recording_id *id, enum job_priority priority,
                           int64_t now_usec, struct error *err);
 
