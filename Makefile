@@ -33,12 +33,12 @@ endif
 PYTHON    ?= /usr/bin/python3
 
 PKGS      := libsystemd yaml-0.1 sqlite3 libpq libcrypto libpcre2-8 jansson libmicrohttpd gnutls libcurl glib-2.0 libcap zlib
-MEDIAPKGS := libavformat libavcodec libswscale libswresample libavutil libjpeg zbar libseccomp libexif
-STILLSPKGS := libheif libseccomp libexif
+MEDIAPKGS := libavformat libavcodec libswscale libswresample libavutil libjpeg libpng lcms2 zbar libseccomp libexif
+STILLSPKGS := libheif poppler-glib gio-2.0 cairo pangocairo fontconfig libjpeg lcms2 libseccomp libexif
 
 # liuhen-media starts once for every file. Linked with the archives it does so in a tenth of the time, and has only the parts of libav
 # that worker-registry.c lists; their inner names are those of one major version. It is linked anew with each security update.
-MEDIA_LIST := avformat avcodec swscale swresample avutil x264 jpeg zbar exif seccomp jansson z bz2 lzma
+MEDIA_LIST := avformat avcodec swscale swresample avutil x264 jpeg png zbar exif seccomp jansson z bz2 lzma
 MEDIA_HAVE := $(and $(wildcard /usr/lib/*/libavcodec.so.59),$(filter $(words $(MEDIA_LIST)),\
              $(words $(wildcard $(MEDIA_LIST:%=/usr/lib/*/lib%.a)))))
 MEDIA_LINK ?= $(if $(MEDIA_HAVE),static,shared)
@@ -88,7 +88,7 @@ CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) $(HARDEN) -Idaemon -I$(BUILD)/gen $(PKGFLAGS
 DIRS      := base http policy ledger store catalogue media cases intake derive doors api fsck
 WORKER    := $(wildcard daemon/media/worker-*.c)
 STILLS    := $(wildcard daemon/media/stills-*.c)
-SHARED    := $(patsubst %,daemon/media/worker-%.c,frame lock filter say input facts time escape deaths box exif)
+SHARED    := $(patsubst %,daemon/media/worker-%.c,frame lock filter say input facts time escape deaths box exif shrink picture icc)
 LIBSRC    := $(filter-out $(WORKER) $(STILLS),$(foreach d,$(DIRS),$(wildcard daemon/$(d)/*.c)))
 LIBOBJ    := $(LIBSRC:daemon/%.c=$(BUILD)/obj/%.o)
 LIB       := $(BUILD)/libliuhen.a
@@ -151,7 +151,7 @@ $(BUILD)/liuhen: $(CLIOBJ) $(LIB)
 ifeq ($(MEDIA_LINK),static)
 # The archives are not position-independent. The registry comes before them; what has no archive (dav1d) is loaded.
 $(BUILD)/liuhen-media: private LDHARDEN := $(filter-out -pie,$(LDHARDEN)) -no-pie -Wl,--gc-sections
-$(BUILD)/liuhen-media: private MEDIALIBS := -Wl,-Bstatic $(MEDIA_LIST:%=-l%) -Wl,-Bdynamic -ldav1d -lm -lpthread
+$(BUILD)/liuhen-media: private MEDIALIBS := -Wl,-Bstatic $(MEDIA_LIST:%=-l%) -Wl,-Bdynamic -ldav1d -llcms2 -lm -lpthread
 $(BUILD)/liuhen-media: $(REGISTRY)
 endif
 $(BUILD)/liuhen-media: $(WORKEROBJ) $(LIB)

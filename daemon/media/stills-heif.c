@@ -5,26 +5,21 @@
  */
 #include <string.h>
 
-#include <libheif/heif.h>
-
+#include "media/stills-heif.h"
 #include "media/worker-inspect.h"
 #include "media/worker-verbs.h"
 
 #define EXIF_BYTES_MAX (1u << 20)
-
-struct reader {
-    struct input *in;
-    int64_t at;
-};
+#define SIDE_MAX       65535
 
 static int64_t on_position(void *userdata)
 {
-    return ((struct reader *)userdata)->at;
+    return ((struct heif_file *)userdata)->at;
 }
 
 static int on_read(void *data, size_t size, void *userdata)
 {
-    struct reader *r = userdata;
+    struct heif_file *r = userdata;
 
     if (!input_get(r->in, data, size, (uint64_t)r->at))
         return 1;
@@ -34,7 +29,7 @@ static int on_read(void *data, size_t size, void *userdata)
 
 static int on_seek(int64_t position, void *userdata)
 {
-    struct reader *r = userdata;
+    struct heif_file *r = userdata;
 
     if (position < 0 || (uint64_t)position > r->in->size)
         return 1;
@@ -44,7 +39,7 @@ static int on_seek(int64_t position, void *userdata)
 
 static enum heif_reader_grow_status on_wait(int64_t target, void *userdata)
 {
-    const struct reader *r = userdata;
+    const struct heif_file *r = userdata;
 
     return target >= 0 && (uint64_t)target <= r->in->size ? heif_reader_grow_status_size_reached
                                                           : heif_reader_grow_status_size_beyond_eof;
@@ -57,16 +52,6 @@ static const struct heif_reader reader_calls = {
     .seek = on_seek,
     .wait_for_file_size = on_wait,
 };
-
-static void free_context(struct heif_context **c)
-{
-    heif_context_free(*c);
-}
-
-static void release_handle(struct heif_image_handle **h)
-{
-    heif_image_handle_release(*h);
-}
 
 /* A HEIF Exif item begins with the offset of the TIFF header (ISO/IEC 23008-12 annex A.2.1). */
 static void read_exif(struct heif_image_handle *h, struct facts *f)
@@ -94,44 +79,58 @@ static void read_exif(struct heif_image_handle *h, struct facts *f)
     exif_facts(f, data + skip, size - (size_t)skip);
 }
 
-static void inspect_heif(struct input *in, struct facts *f)
+static void open_file(struct heif_file *h, struct facts *f)
 {
-    _cleanup_(free_context) struct heif_context *c = NULL;
-    _cleanup_(release_handle) struct heif_image_handle *h = NULL;
-    struct reader r = {.in = in};
     struct heif_error e;
 
-    if (!(boxes_walk(in, f) & BOX_META)) {
-        if (!input_expired(in))
+    if (!(boxes_walk(h->in, f) & BOX_META)) {
+        if (!input_expired(h->in))
             facts_damage(f, "no meta box: nothing says what pictures the file holds");
         return;
     }
-    c = heif_context_alloc();
-    if (!c) {
+    h->context = heif_context_alloc();
+    if (!h->context) {
         f->failed = true;
         return;
     }
-    heif_context_set_max_decoding_threads(c, 0);
-    e = heif_context_read_from_reader(c, &reader_calls, &r, NULL);
+    heif_context_set_max_decoding_threads(h->context, 0);
+    heif_context_set_maximum_image_size_limit(h->context, SIDE_MAX);
+    e = heif_context_read_from_reader(h->context, &reader_calls, h, NULL);
     if (e.code == heif_error_Ok)
-        e = heif_context_get_primary_image_handle(c, &h);
+        e = heif_context_get_primary_image_handle(h->context, &h->primary);
     if (e.code != heif_error_Ok) {
         facts_damage(f, "the picture's description is broken: %s", e.message);
         return;
     }
-    facts_integer(f, "width", heif_image_handle_get_ispe_width(h));
-    facts_integer(f, "height", heif_image_handle_get_ispe_height(h));
-    read_exif(h, f);
+    facts_integer(f, "width", heif_image_handle_get_ispe_width(h->primary));
+    facts_integer(f, "height", heif_image_handle_get_ispe_height(h->primary));
+    read_exif(h->primary, f);
+}
+
+void heif_file_open(struct heif_file *h, struct input *in, struct facts *f)
+{
+    *h = (struct heif_file){.in = in};
+    f->kind = "photo";
+    facts_integer(f, "bytes", (int64_t)in->size);
+    facts_text(f, f->media, "container", "heif", strlen("heif"));
+    open_file(h, f);
+    facts_reading(f, in);
+}
+
+void heif_file_close(struct heif_file *h)
+{
+    if (h->primary)
+        heif_image_handle_release(h->primary);
+    if (h->context)
+        heif_context_free(h->context);
+    *h = (struct heif_file){0};
 }
 
 int stills_probe(struct job *job)
 {
-    struct facts *f = &job->facts;
+    struct heif_file h;
 
-    f->kind = "photo";
-    facts_integer(f, "bytes", (int64_t)job->in.size);
-    facts_text(f, f->media, "container", "heif", strlen("heif"));
-    inspect_heif(&job->in, f);
-    facts_reading(f, &job->in);
+    heif_file_open(&h, &job->in, &job->facts);
+    heif_file_close(&h);
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "media/worker-pass.h"
 #include "media/worker-probe.h"
 #include "media/worker-say.h"
+#include "media/worker-still.h"
 #include "media/worker-verbs.h"
 
 /* The first gives the measure: what it makes is what people look at. */
@@ -129,7 +130,7 @@ static int derive(struct input *in, const json_t *plan, struct facts *f)
     const struct form *form = sniff(in);
     int r = -ENODATA;
 
-    if (!form || !form->demuxer || strcmp(form->kind, "photo") == 0) {
+    if (!form || !form->demuxer) {
         worker_probe(in, f);
         say_what_is_missing(&p, f, 0);
         return 0;
@@ -162,11 +163,14 @@ static int limit_threads(const struct job *job)
 
 int verb_derive(struct job *job)
 {
+    const struct form *form = sniff(&job->in);
     int r;
 
-    job->elsewhere = form_is_elsewhere(sniff(&job->in));
+    job->elsewhere = form_is_elsewhere(form);
     if (job->elsewhere)
         return 0;
+    if (form && strcmp(form->kind, "photo") == 0)
+        return still_derive(job, form);
     r = limit_threads(job);
     return r < 0 ? r : derive(&job->in, job->plan, &job->facts);
 }

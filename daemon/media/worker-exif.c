@@ -142,7 +142,10 @@ static void rotation_of(ExifData *d, struct facts *f)
     if (!e || e->format != EXIF_FORMAT_SHORT || e->size < 2)
         return;
     v = exif_get_short(e->data, exif_data_get_byte_order(d));
-    if (v < ARRAY_SIZE(turn) && turn[v])
+    if (v >= ARRAY_SIZE(turn) || v == 0 || f->orientation) /* the first block that says it is the picture's */
+        return;
+    f->orientation = (int)v;
+    if (turn[v])
         facts_integer(f, "rotation", turn[v]);
 }
 
