@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Copies that leave the house (PLAN.md, "Copies"): which maker a plan asks for.
+ */
+#include "media/worker-copy.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "media/worker-probe.h"
+#include "media/worker-say.h"
+#include "media/worker-verbs.h"
+
+int tap_copy(const struct pass *p, struct tap *ret)
+{
+    const char *form = json_get_string(json_get_object(p->plan, "copy"), "form");
+
+    if (!form)
+        return 0;
+    if (strcmp(form, "preserve") == 0 && plan_file(p->plan, "copy.mkv") >= 0)
+        return preserve_make(p, ret);
+    if ((strcmp(form, "release") == 0 || strcmp(form, "redact") == 0) && plan_file(p->plan, "copy.mp4") >= 0)
+        return render_make(p, ret);
+    return -EINVAL;
+}
+
+/* What kept the copy from being made, unless its maker has said so already. */
+static void say_failed(struct facts *f, const json_t *plan, int code)
+{
+    const char *name = json_string_value(json_array_get(json_get_array(plan, "files"), 0));
+    const json_t *file = name ? facts_file(f, name) : NULL;
+
+    if (file && !json_get_string(file, "message"))
+        facts_file_message(f, name, "the copy could not be made: %s", strerror(-code));
+}
+
+/* Whether a failure is not the recording's or the plan's. */
+static bool ends_all(int code)
+{
+    return code == -ENOMEM || code == -ENOSPC || code == -EDQUOT || code == -EFBIG || code == -EIO;
+}
+
+static int copy_pass(struct job *job, const struct form *form)
+{
+    _cleanup_(pass_close) struct pass p;
+    struct tap tap = {0};
+    int r = pass_open(&p, &job->in, form, job->plan, &job->facts);
+
+    if (r == 0)
+        r = tap_copy(&p, &tap);
+    if (r == 1) {
+        r = pass_run(&p, &tap, 1);
+        if (r == 0)
+            r = tap.result;
+        if (tap.done)
+            tap.done(tap.state);
+    }
+    return r;
+}
+
+int verb_copy(struct job *job)
+{
+    const struct form *form = sniff(&job->in);
+    int r;
+
+    job->elsewhere = form_is_elsewhere(form);
+    if (job->elsewhere)
+        return 0;
+    worker_probe(&job->in, &job->facts);
+    if (job->facts.unknown || !form || !form->demuxer)
+        return 0;
+    r = copy_pass(job, form);
+    if (r < 0 && !ends_all(r))
+        say_failed(&job->facts, job->plan, r);
+    return ends_all(r) ? r : 0;
+}
