@@ -19,7 +19,7 @@
 
 /* As AV_CODECS of worker-av.h; av_codecs_missing (tests/unit/test-registry.c) holds that none is missing. */
 #define DECODERS(_)                                                                                                     \
-    _(bmp) _(cinepak) _(dvvideo) _(flv) _(gif) _(h263) _(h263i) _(h264) _(hevc) _(mjpeg) _(mjpegb) _(mpeg1video)        \
+    _(bmp) _(cinepak) _(dvvideo) _(ffv1) _(flv) _(gif) _(h263) _(h263i) _(h264) _(hevc) _(mjpeg) _(mjpegb) _(mpeg1video) \
     _(mpeg2video) _(mpeg4) _(msmpeg4v1) _(msmpeg4v2) _(msmpeg4v3) _(png) _(prores) _(rawvideo) _(svq1) _(svq3)          \
     _(theora) _(tiff) _(vc1) _(vp8) _(vp9) _(webp) _(wmv1) _(wmv2) _(wmv3)                                              \
     _(aac) _(aac_latm) _(ac3) _(alac) _(amrnb) _(amrwb) _(eac3) _(flac) _(gsm) _(gsm_ms) _(mp2) _(mp2float)             \
@@ -28,7 +28,8 @@
     _(pcm_s24be) _(pcm_s24le) _(pcm_s32be) _(pcm_s32le) _(pcm_u8)                                                       \
     _(adpcm_g722) _(adpcm_g726) _(adpcm_g726le) _(adpcm_ima_qt) _(adpcm_ima_wav) _(adpcm_ms) _(adpcm_swf)               \
     _(adpcm_yamaha) _(libdav1d)
-#define ENCODERS(_) _(libx264) _(aac) _(mjpeg) _(ffv1) _(flac)
+#define ENCODERS(_)                                                                                                     \
+    _(libx264) _(aac) _(mjpeg) _(ffv1) _(flac) _(pcm_f32le) _(pcm_f64le) _(pcm_s16le) _(pcm_s32le) _(pcm_u8)
 #define PARSERS(_)                                                                                                      \
     _(aac_latm) _(aac) _(ac3) _(amr) _(av1) _(bmp) _(dca) _(flac) _(gif) _(gsm) _(h263) _(h264) _(hevc) _(mjpeg)        \
     _(mpeg4video) _(mpegaudio) _(mpegvideo) _(opus) _(png) _(vc1) _(vorbis) _(vp3) _(vp8) _(vp9) _(webp)
