@@ -8,6 +8,7 @@
  * The header waits until it is known of each stream what it is; packets wait in memory until then, and no longer than WAIT_BYTES.
  */
 #include <errno.h>
+#include <stdarg.h>
 #include <string.h>
 
 #include <libavutil/opt.h>
@@ -45,8 +46,23 @@ struct preserve {
     size_t n_waiting, bytes_waiting;
     int64_t video_pts, audio_pts; /* the next may not be before */
     int64_t pictures;
-    int refused; /* kinds of packets that could not be written */
+    bool backwards; /* packets of other streams could not be written, as their times go backwards */
+    char said[320]; /* what is left out or has to be known; becomes the file's message */
 };
+
+static void note(struct preserve *v, const char *format, ...) _printf_(2, 3);
+static void note(struct preserve *v, const char *format, ...)
+{
+    size_t n = strlen(v->said);
+    va_list ap;
+
+    n += (size_t)snprintf(v->said + n, sizeof v->said - n, "%s", n ? "; " : "");
+    if (n >= sizeof v->said)
+        return;
+    va_start(ap, format);
+    vsnprintf(v->said + n, sizeof v->said - n, format, ap);
+    va_end(ap);
+}
 
 static void on_done(void *state)
 {
@@ -212,8 +228,8 @@ static int keep_others(struct preserve *v, const struct pass *p)
             continue;
         r = i < STREAMS_MAX ? keep_stream(v, p, in) : -ENOTSUP;
         if (r == -ENOTSUP) {
-            facts_file_message(p->facts, NAME, "stream %u (%s) is left out: Matroska cannot hold it", i,
-                               avcodec_get_name(in->codecpar->codec_id));
+            note(v, "stream %u (%s) is left out: Matroska cannot hold it", i,
+                 avcodec_get_name(in->codecpar->codec_id));
             r = 0;
         }
     }
@@ -231,10 +247,8 @@ static int keep_tags(struct preserve *v, const struct pass *p)
         if (r >= 0 && p->rotation) {
             snprintf(turn, sizeof turn, "%d", p->rotation);
             r = av_dict_set(&v->video_to->metadata, "rotate", turn, 0);
-            facts_file_message(
-                p->facts, NAME,
-                "pictures are as recorded: to be upright they have to be turned clockwise by %d°",
-                p->rotation);
+            note(v, "pictures are as recorded: to be upright they have to be turned clockwise by %d°",
+                 p->rotation);
         }
     }
     if (r >= 0 && v->audio_to)
@@ -263,10 +277,10 @@ static int begin(struct preserve *v, const struct pass *p, bool now)
     if (v->out.begun || (!now && (v->video_due || v->audio_due)))
         return 0;
     if (v->video_due || v->audio_due)
-        facts_file_message(p->facts, NAME, "the %s is left out: none of it could be decoded in time",
-                           v->video_due && v->audio_due ? "footage"
-                           : v->video_due               ? "video"
-                                                        : "sound");
+        note(v, "the %s is left out: none of it could be decoded in time",
+             v->video_due && v->audio_due ? "footage"
+             : v->video_due               ? "video"
+                                          : "sound");
     v->video_due = v->audio_due = false;
     r = keep_tags(v, p);
     if (r == 0)
@@ -522,9 +536,9 @@ static int on_packet(void *state, const struct pass *p, const AVStream *st, cons
     r = put(v, p, to, st->time_base, v->packet);
     av_packet_unref(v->packet);
     if (r == -EINVAL) { /* times that Matroska's rules do not allow */
-        if (!v->refused++)
-            facts_file_message(p->facts, NAME, "packets of stream %d are left out: their times go backwards",
-                               st->index);
+        if (!v->backwards)
+            note(v, "packets of stream %d are left out: their times go backwards", st->index);
+        v->backwards = true;
         return 0;
     }
     return r;
@@ -544,6 +558,8 @@ static int say_made(const struct preserve *v, const struct pass *p)
     }
     if (r == 0 && v->audio)
         r = json_set_string(file, "sound", avcodec_get_name(v->audio->codec_id));
+    if (v->said[0])
+        facts_file_message(p->facts, NAME, "%s", v->said);
     return r;
 }
 
