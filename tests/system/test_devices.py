@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import succeeded
+from conftest import TIMEOUT, succeeded
 
 REFUSED, USAGE, MISSING = 6, 2, 3
 
@@ -41,7 +41,7 @@ def put(daemon, data, *curl, name="clip.bin", ca=None):
     (daemon.work / name).write_bytes(data)
     ca = ca or daemon.archive / "keys/ca.pem"
     done = subprocess.run(["curl", "-sS", "-o", "-", "-w", "\n%{http_code}", "--cacert", str(ca), "-T", str(daemon.work / name), *curl,
-                           f"https://127.0.0.1:{daemon.port}/upload/{name}"], capture_output=True, text=True, check=False, timeout=60)
+                           f"https://127.0.0.1:{daemon.port}/upload/{name}"], capture_output=True, text=True, check=False, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     body, _, status = done.stdout.rpartition("\n")
     return int(status), json.loads(body) if body else None
@@ -243,7 +243,7 @@ def test_certificate_of_another_authority_is_nobody(networked):
     (daemon.work / "f").write_bytes(b"x" * 100)
     done = subprocess.run(["curl", "-sS", "-o", "-", "-w", "%{http_code}", "--cacert", str(daemon.archive / "keys/ca.pem"), "--cert", "x.pem",
                            "--key", "x.key", "-T", "f", f"https://127.0.0.1:{daemon.port}/upload/f"], cwd=daemon.work, capture_output=True,
-                          text=True, check=False, timeout=60)
+                          text=True, check=False, timeout=TIMEOUT)
     assert done.returncode != 0 or done.stdout[-3:] in ("401", "403"), done.stdout
     assert daemon.ls() == []
 
