@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Devices with the real command line and daemon: registering, assignments, tokens and certificates that real clients use, alarms,
 gaps; and that all of it can be made again from the ledger."""
+import contextlib
 import json
 import os
 import pathlib
@@ -453,8 +454,15 @@ def test_idle_daemon_sleeps(daemon):
     daemon.wait_idle()
 
     def switches():
-        return sum(int(line.split()[1]) for task in pathlib.Path(f"/proc/{daemon.pid}/task").iterdir()
-                   for line in (task / "status").read_text().splitlines() if line.startswith("voluntary_ctxt_switches"))
-    before = switches()
-    time.sleep(1)
-    assert switches() - before <= 2
+        total = 0
+        for task in pathlib.Path(f"/proc/{daemon.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a connection's thread that has just ended
+                total += sum(int(line.split()[1]) for line in (task / "status").read_text().splitlines()
+                             if line.startswith("voluntary_ctxt_switches"))
+        return total
+    woken = []
+    while not woken or (woken[-1] > 2 and len(woken) < 10):  # what ends late disturbs once; a thread that polls does in every window
+        before = switches()
+        time.sleep(1)
+        woken.append(switches() - before)
+    assert woken[-1] <= 2, woken

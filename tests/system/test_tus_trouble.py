@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from conftest import ROOT
-from tus_client import OFFSET, Tus, checksum, metadata
+from tus_client import OFFSET, Tus, checksum, metadata, was_read
 
 DATA = random.Random(5).randbytes(3_000_000)
 
@@ -96,9 +96,9 @@ def test_client_gone(daemon, sent):
     daemon.reload()
     tus = Tus(daemon)
     url = tus.made(len(DATA))
-    with tus.begin("PATCH", url, {"Upload-Offset": 0, "Content-Type": OFFSET, "Content-Length": len(DATA)}, DATA[:sent]):
+    with tus.begin("PATCH", url, {"Upload-Offset": 0, "Content-Type": OFFSET, "Content-Length": len(DATA)}, DATA[:sent]) as sock:
         if sent:
-            daemon.wait(lambda: tus.head(url).status == 423, "a writer")
+            daemon.wait(lambda: tus.head(url).status == 423 and was_read(sock), "a writer that has all")
     assert tus.offset(url) == sent
     finish(tus, url, DATA)
     assert digests(daemon) == [sha256(DATA)]
