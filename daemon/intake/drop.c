@@ -461,6 +461,19 @@ static bool anyone_tries(const struct drop *d)
     return d->ready || d->in_hand > 0;
 }
 
+static int write_nothing(struct txn *t, void *userdata, struct error *err)
+{
+    return 0;
+}
+
+/* Whether the catalogue takes writes: asked when no file is there that would find out. */
+static bool catalogue_is_well(struct drop *d)
+{
+    struct error err;
+
+    return writer_run(d->in->writer, false, write_nothing, NULL, &err) == 0;
+}
+
 static void try_ready(struct drop *d)
 {
     size_t limit = in_hand_max(d);
@@ -474,7 +487,8 @@ static void try_ready(struct drop *d)
         if (!intake_has_room(d->in, 0, &err))
             return;
         if (!anyone_tries(d)) { /* what could not be taken is not there any more, or was an upload */
-            intake_resume(d->in);
+            if (catalogue_is_well(d))
+                intake_resume(d->in);
             return;
         }
         limit = 1; /* one file tries whether things are well again */

@@ -6,6 +6,7 @@ Daemons are started with LIUHEN_BUILD's programs (default build/test, made with 
 of the test's own, and ended by their process id. Sockets live in a short folder of their own: a UNIX address holds 107 bytes.
 """
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -20,7 +21,7 @@ import pytest
 import yaml
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TIMEOUT = float(os.environ.get("LIUHEN_TEST_TIMEOUT", "60"))
+TIMEOUT = float(os.environ.get("LIUHEN_TEST_TIMEOUT", "180"))
 BUILD = ROOT / os.environ.get("LIUHEN_BUILD", "build/test")
 SHARED = pathlib.Path(os.environ.get("LIUHEN_SHARED", ROOT.parent / "shared"))  # fixtures beside the project, perhaps
 NO_SHARED = "no shared fixtures beside the project (LIUHEN_SHARED)"
@@ -37,10 +38,12 @@ def build():
 
 def built(name):
     """A test program or benchmark of the build under test; made when it is not there yet."""
-    if not (BUILD / name).exists():
-        inside = os.path.relpath(BUILD, ROOT)  # make cannot name a path with spaces
-        subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={inside}", "INJECT=1", f"{inside}/{name}"], check=True,
-                       stdout=subprocess.DEVNULL)
+    with open(BUILD / "built.lock", "w", encoding="ascii") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # one of the workers makes it, the others wait
+        if not (BUILD / name).exists():
+            inside = os.path.relpath(BUILD, ROOT)  # make cannot name a path with spaces
+            subprocess.run(["make", "-s", "-C", ROOT, f"BUILD={inside}", "INJECT=1", f"{inside}/{name}"], check=True,
+                           stdout=subprocess.DEVNULL)
     return BUILD / name
 
 
@@ -304,7 +307,7 @@ class Daemon:
             return rows if len(rows) >= count else None
         return self.wait(enough, f"{count} sealed recordings", timeout)
 
-    def wait_idle(self, timeout=TIMEOUT):
+    def wait_idle(self, timeout=TIMEOUT * 2):
         """Waits until nothing is being sealed, examined or decided any more."""
         succeeded(self.run("watch", "--until-idle", timeout=timeout))
 

@@ -14,7 +14,7 @@ import time
 import pytest
 
 from archive_view import locked
-from conftest import Daemon, remove_tree
+from conftest import TIMEOUT, Daemon, remove_tree
 
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system needs root")
 
@@ -88,15 +88,15 @@ def test_100_gb_sparse(daemon):
         f.truncate(100 << 30)
     path.rename(daemon.folder / "huge.mp4")
     daemon.drop("small.bin", b"is not held up")
-    daemon.wait_sealed(1, timeout=30)
+    daemon.wait_sealed(1)
     time.sleep(1)
-    assert daemon.stop(timeout=10) == 0, "stops within seconds while hashing"
+    assert daemon.stop(timeout=TIMEOUT) == 0, "stops within seconds while hashing"
     assert (daemon.folder / "huge.mp4").stat().st_size == 100 << 30, "rolled back to where it was"
     daemon.start()
     daemon.wait_sealed(2, timeout=600)
     row = next(r for r in daemon.ls() if r["bytes"] == 100 << 30)
     assert row["name"] == "huge.mp4"
-    daemon.wait_idle(timeout=120)
+    daemon.wait_idle(timeout=TIMEOUT)
     used = sum(p.stat().st_blocks for p in daemon.archive.rglob("huge.mp4")) * 512
     assert used < 1 << 20, "moved, so still sparse"
 
@@ -191,12 +191,12 @@ def test_folder_vanishes_and_returns(daemon):
     daemon.wait(lambda: not daemon.cli("status")["intake"]["folders"][0]["present"], "status says so")
     (daemon.work / "away/b.bin").write_bytes(b"b")
     os.rename(daemon.work / "away", daemon.folder)
-    daemon.wait_sealed(2, timeout=30)
+    daemon.wait_sealed(2)
     shutil.rmtree(daemon.folder)
     time.sleep(0.2)
     daemon.folder.mkdir()
     daemon.drop("c.bin", b"c")
-    daemon.wait_sealed(3, timeout=30)
+    daemon.wait_sealed(3)
     daemon.assert_clean()
 
 
@@ -295,7 +295,7 @@ def test_catalogue_turns_read_only(daemon):
 def test_catalogue_locked_by_somebody_else(daemon):
     with locked(daemon.archive):
         daemon.drop("a.bin", b"a")
-        daemon.wait_log("does not take writes", timeout=30)
+        daemon.wait_log("does not take writes")
         assert daemon.cli("status")["troubles"]
         assert daemon.ls() == []
     daemon.wait_sealed(1)
@@ -408,7 +408,7 @@ def test_broken_and_fuzzed_media(daemon, media):
         want.add(sha256(data))
         daemon.drop(f"fuzz{i}.{['mp4', 'jpg', 'wav', 'pdf'][i % 4]}", data)
     daemon.wait_sealed(len(want))
-    daemon.wait_idle(timeout=120)
+    daemon.wait_idle(timeout=TIMEOUT)
     rows = daemon.ls("--all")
     assert {r["digest"] for r in rows} == want
     assert all(r["status"] in ("ok", "damaged", "unknown") for r in rows)

@@ -14,7 +14,7 @@ import pytest
 
 from archive_view import assert_fsck_clean
 from bodyworn_client import CAMERA, SERIAL, SYSTEM, USER, CameraSystem, Session, api, free_port, iso, md5, open_door, register, stamp
-from conftest import ROOT, succeeded
+from conftest import ROOT, TIMEOUT, succeeded
 from upload_client import content
 
 swiftclient = pytest.importorskip("swiftclient", reason="python3-swiftclient is not installed")
@@ -37,7 +37,7 @@ def value(daemon, recording, key):
 
 def swift(url, token, *args, user=SERIAL, code=0, cwd=None):
     done = subprocess.run(["swift", "-A", f"{url}/auth/v1.0", "-U", user, "-K", token, *map(str, args)], capture_output=True,
-                          text=True, timeout=120, check=False, stdin=subprocess.DEVNULL, cwd=cwd,
+                          text=True, timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL, cwd=cwd,
                           env={**{k: v for k, v in os.environ.items() if not k.startswith(("OS_", "ST_"))}, "no_proxy": "*"})
     assert done.returncode == code, (done.stdout, done.stderr)
     return done.stdout
@@ -66,7 +66,7 @@ def test_swift_upload(door, media, work):
     assert len(daemon.ls()) == 2
     assert daemon.log().count("known already") == 0
     assert "403" in (subprocess.run(["swift", "-A", f"{url}/auth/v1.0", "-U", SERIAL, "-K", token, "delete", "box", "in/0.mp4"],
-                                    capture_output=True, text=True, check=False, timeout=60).stderr)
+                                    capture_output=True, text=True, check=False, timeout=TIMEOUT).stderr)
     assert_fsck_clean(daemon)
 
 

@@ -15,6 +15,8 @@ import unicodedata
 
 import pytest
 
+from conftest import TIMEOUT
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 NUMBER = "本溪卫医罚〔2026〕12号"
 OTHERS = pytest.mark.skipif(os.geteuid() != 0, reason="needs another user")
@@ -82,7 +84,7 @@ def test_a_missing_folder_with_a_long_name_is_a_trouble_too(make_daemon):
         daemon.write_config(folders=[{"path": str(daemon.folder), "name": "drop"}, {"path": str(path), "name": "long"}])
         daemon.restart()
         daemon.wait(lambda: f"drop folder {path} is not there" in daemon.cli("status")["troubles"], "the folder among the troubles",
-                    timeout=10)
+                    timeout=TIMEOUT)
 
 
 def test_explain_can_be_read_aloud(two):
@@ -369,7 +371,7 @@ def test_who_may_no_longer_watch_sees_no_more(make_daemon):
             daemon.reload()
             daemon.drop("after.txt", b"after")
             daemon.wait_sealed(number + 2)
-            assert "after.txt" not in watching.communicate(timeout=10)[0]
+            assert "after.txt" not in watching.communicate(timeout=TIMEOUT)[0]
         finally:
             watching.kill()
 

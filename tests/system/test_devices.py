@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Devices with the real command line and daemon: registering, assignments, tokens and certificates that real clients use, alarms,
 gaps; and that all of it can be made again from the ledger."""
+import contextlib
 import json
 import os
 import pathlib
@@ -12,7 +13,7 @@ import time
 
 import pytest
 
-from conftest import succeeded
+from conftest import TIMEOUT, succeeded
 
 REFUSED, USAGE, MISSING = 6, 2, 3
 
@@ -41,7 +42,7 @@ def put(daemon, data, *curl, name="clip.bin", ca=None):
     (daemon.work / name).write_bytes(data)
     ca = ca or daemon.archive / "keys/ca.pem"
     done = subprocess.run(["curl", "-sS", "-o", "-", "-w", "\n%{http_code}", "--cacert", str(ca), "-T", str(daemon.work / name), *curl,
-                           f"https://127.0.0.1:{daemon.port}/upload/{name}"], capture_output=True, text=True, check=False, timeout=60)
+                           f"https://127.0.0.1:{daemon.port}/upload/{name}"], capture_output=True, text=True, check=False, timeout=TIMEOUT)
     assert done.returncode == 0, done.stderr
     body, _, status = done.stdout.rpartition("\n")
     return int(status), json.loads(body) if body else None
@@ -243,7 +244,7 @@ def test_certificate_of_another_authority_is_nobody(networked):
     (daemon.work / "f").write_bytes(b"x" * 100)
     done = subprocess.run(["curl", "-sS", "-o", "-", "-w", "%{http_code}", "--cacert", str(daemon.archive / "keys/ca.pem"), "--cert", "x.pem",
                            "--key", "x.key", "-T", "f", f"https://127.0.0.1:{daemon.port}/upload/f"], cwd=daemon.work, capture_output=True,
-                          text=True, check=False, timeout=60)
+                          text=True, check=False, timeout=TIMEOUT)
     assert done.returncode != 0 or done.stdout[-3:] in ("401", "403"), done.stdout
     assert daemon.ls() == []
 
@@ -453,8 +454,15 @@ def test_idle_daemon_sleeps(daemon):
     daemon.wait_idle()
 
     def switches():
-        return sum(int(line.split()[1]) for task in pathlib.Path(f"/proc/{daemon.pid}/task").iterdir()
-                   for line in (task / "status").read_text().splitlines() if line.startswith("voluntary_ctxt_switches"))
-    before = switches()
-    time.sleep(1)
-    assert switches() - before <= 2
+        total = 0
+        for task in pathlib.Path(f"/proc/{daemon.pid}/task").iterdir():
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a connection's thread that has just ended
+                total += sum(int(line.split()[1]) for line in (task / "status").read_text().splitlines()
+                             if line.startswith("voluntary_ctxt_switches"))
+        return total
+    woken = []
+    while not woken or (woken[-1] > 2 and len(woken) < 10):  # what ends late disturbs once; a thread that polls does in every window
+        before = switches()
+        time.sleep(1)
+        woken.append(switches() - before)
+    assert woken[-1] <= 2, woken

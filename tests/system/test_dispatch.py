@@ -16,7 +16,7 @@ import subprocess
 import pytest
 import yaml
 
-from conftest import ROOT
+from conftest import ROOT, TIMEOUT
 
 jsonschema = pytest.importorskip("jsonschema", reason="python3-jsonschema is not installed (scripts/bootstrap --tests)")
 
@@ -27,7 +27,7 @@ METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=30)
+        super().__init__("localhost", timeout=TIMEOUT)
         self.path = str(path)
 
     def connect(self):
@@ -61,7 +61,7 @@ def unix_json(daemon, method, target, **body):
 
 def tcp(daemon, method, target, body=None, **headers):
     port = int(daemon.config["http"]["loopback"].rsplit(":", 1)[1])
-    return ask(http.client.HTTPConnection("127.0.0.1", port, timeout=30), method, target, body, headers)
+    return ask(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT), method, target, body, headers)
 
 
 def free_port():
@@ -521,12 +521,12 @@ def test_tls_with_the_sites_own_authority(make_daemon, work):
     token = token_of(house, "CAM-1")
     ca = house.archive / "keys/ca.pem"
     context = ssl.create_default_context(cafile=str(ca))
-    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
+    connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=TIMEOUT)
     assert ask(connection, "PUT", "/upload/a.bin", b"a", bearer(token)).status == 201
     with pytest.raises(ssl.SSLError):
-        ask(http.client.HTTPSConnection("127.0.0.1", port, context=ssl.create_default_context(), timeout=30), "GET", "/")
+        ask(http.client.HTTPSConnection("127.0.0.1", port, context=ssl.create_default_context(), timeout=TIMEOUT), "GET", "/")
     house.restart()  # with the same certificate
-    assert ask(http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30), "GET", "/openapi.yaml").status == 200
+    assert ask(http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=TIMEOUT), "GET", "/openapi.yaml").status == 200
 
 
 def certificate_of(daemon, serial, work, *options):
@@ -552,7 +552,7 @@ def test_client_certificates(make_daemon, work):
     house.cli("device", "retire", "DOCK-3", "--reason", "old")
 
     def put(context, name, **headers):
-        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=30)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=context, timeout=TIMEOUT)
         return ask(connection, "PUT", f"/upload/{name}", name.encode(), headers)
 
     answer = put(good, "a.bin")

@@ -293,7 +293,7 @@ def test_sidecar_that_came_first_waits_for_its_clip(daemon, media):
     time.sleep(4)
     assert daemon.ls() == [], "longer than the settle time"
     daemon.drop("late.mp4", media("video"))
-    rows = {r["name"]: r for r in daemon.wait_sealed(3, timeout=10)}
+    rows = {r["name"]: r for r in daemon.wait_sealed(3)}
     daemon.wait_idle()
     assert {r["name"]: r.get("unit") for r in daemon.ls()}["late.mp4"] == "x"
     assert set(rows) == {"late.mp4", "late.mp4.json", "late.json"}
@@ -306,7 +306,7 @@ def test_sidecar_with_a_sentinel_is_sealed_with_its_clip(make_daemon, media):
     daemon.drop("clip.MP4.json", b'{"officer": "Sun"}')
     daemon.drop("clip.MP4", media("video"))
     daemon.drop("clip.MP4.done", b"")
-    daemon.wait_sealed(2, timeout=20)
+    daemon.wait_sealed(2)
     daemon.wait_idle()
     assert {r["name"]: r.get("officer") for r in daemon.ls()}["clip.MP4"] == "Sun"
     daemon.wait(lambda: not list(daemon.folder.iterdir()), "all gone")

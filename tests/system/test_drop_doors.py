@@ -16,7 +16,7 @@ import time
 
 import pytest
 
-from conftest import ROOT, remove_tree, succeeded
+from conftest import ROOT, TIMEOUT, remove_tree, succeeded
 
 PASSWORD = "a password for tests"
 
@@ -49,7 +49,7 @@ class Machine:
         return ["nsenter", "-t", str(self.process.pid), "-m", f"--wd={self.folder}", *map(str, args)]
 
     def run(self, *args, **kwargs):
-        return succeeded(subprocess.run(self.command(*args), capture_output=True, text=True, timeout=120, check=False,
+        return succeeded(subprocess.run(self.command(*args), capture_output=True, text=True, timeout=TIMEOUT, check=False,
                                         **{"stdin": None if "input" in kwargs else subprocess.DEVNULL, **kwargs}))
 
     def start(self, *args, port, env=None):
@@ -168,7 +168,7 @@ def lftp(port, script, user="C-0001", password=PASSWORD, **kwargs):
                 "set net:timeout 60; set cmd:fail-exit yes; ")
     environment = {**os.environ, "LFTP_PASSWORD": password, "HOME": "/nonexistent"}
     return subprocess.run(["lftp", "-c", f"{settings} open --env-password -u {user} -p {port} ftp://127.0.0.1; {script}"],
-                          capture_output=True, text=True, timeout=60, check=False, env=environment, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=TIMEOUT, check=False, env=environment, stdin=subprocess.DEVNULL,
                           **kwargs)
 
 
@@ -201,7 +201,7 @@ def test_ftp_devices_can_only_upload(ftp, uploads, work):
     assert lftp(ftp, "ls", password="wrong password").returncode != 0
     assert lftp(ftp, "ls", user="C-0002").returncode != 0
     plain = subprocess.run(["lftp", "-c", f"set ftp:ssl-allow no; set net:max-retries 1; open --env-password -u C-0001 -p {ftp} "
-                            "ftp://127.0.0.1; ls"], capture_output=True, text=True, timeout=60, check=False,
+                            "ftp://127.0.0.1; ls"], capture_output=True, text=True, timeout=TIMEOUT, check=False,
                            env={**os.environ, "LFTP_PASSWORD": PASSWORD, "HOME": "/nonexistent"}, stdin=subprocess.DEVNULL)
     assert plain.returncode != 0, "a password went over the wire in the clear"
 
@@ -231,7 +231,7 @@ def sftp_batch(sftp, commands, cwd, user="c-0001"):
     port, key = sftp
     return subprocess.run(["sftp", "-q", "-b", "-", "-P", str(port), "-i", str(key), "-o", "IdentitiesOnly=yes", "-o",
                            "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-F", "none",
-                           f"{user}@127.0.0.1"], input=commands, capture_output=True, text=True, timeout=60, check=False,
+                           f"{user}@127.0.0.1"], input=commands, capture_output=True, text=True, timeout=TIMEOUT, check=False,
                           cwd=cwd)
 
 
@@ -270,7 +270,7 @@ def test_sftp_devices_can_only_upload(sftp, uploads, work):
     port, key = sftp
     shell = subprocess.run(["ssh", "-q", "-p", str(port), "-i", str(key), "-o", "IdentitiesOnly=yes", "-o",
                             "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-F", "none",
-                            "c-0001@127.0.0.1", "id"], capture_output=True, text=True, timeout=60, check=False,
+                            "c-0001@127.0.0.1", "id"], capture_output=True, text=True, timeout=TIMEOUT, check=False,
                            stdin=subprocess.DEVNULL)
     assert "uid=" not in shell.stdout
 
@@ -301,7 +301,7 @@ def smbclient(smb, commands, cwd, user="nvr-0001", password=PASSWORD):
     client = state / "client.conf"
     client.write_text("[global]\nclient min protocol = SMB3_00\n")
     return subprocess.run(["smbclient", "-s", client, "-p", str(port), "-U", f"{user}%{password}", "//127.0.0.1/uploads", "-c",
-                           commands], capture_output=True, text=True, timeout=60, check=False, cwd=cwd,
+                           commands], capture_output=True, text=True, timeout=TIMEOUT, check=False, cwd=cwd,
                           stdin=subprocess.DEVNULL)
 
 
@@ -317,7 +317,7 @@ def test_smb_refuses_strangers(smb, work):
     assert smbclient(smb, "put clip.mp4", work, user="nobody", password="").returncode != 0
     port, state = smb
     old = subprocess.run(["smbclient", "-s", state / "client.conf", "--option=client max protocol=SMB2", "-p", str(port), "-U",
-                          f"nvr-0001%{PASSWORD}", "//127.0.0.1/uploads", "-c", "ls"], capture_output=True, text=True, timeout=60,
+                          f"nvr-0001%{PASSWORD}", "//127.0.0.1/uploads", "-c", "ls"], capture_output=True, text=True, timeout=TIMEOUT,
                          check=False, stdin=subprocess.DEVNULL)
     assert old.returncode != 0, "an unencrypted protocol was taken"
 
@@ -340,5 +340,5 @@ def test_add_device_leaves_users_of_the_machine_alone(machine, script, arguments
     """A serial number that is the name of somebody else: neither a key nor a password for that one."""
     succeeded(subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", machine.folder / "id"], capture_output=True, check=False))
     done = subprocess.run(machine.command(ROOT / f"contrib/{script}/add-device", *arguments), input=PASSWORD + "\n", capture_output=True,
-                          text=True, timeout=60, check=False, env={**os.environ, "UPLOADS": "/srv/uploads"})
+                          text=True, timeout=TIMEOUT, check=False, env={**os.environ, "UPLOADS": "/srv/uploads"})
     assert done.returncode == 65 and "user of this machine" in done.stderr, done.stderr

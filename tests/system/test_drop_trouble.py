@@ -47,7 +47,7 @@ def test_disk_mounted_over_a_drop_folder_is_found(daemon):
             pytest.skip("cannot mount here")
         try:
             daemon.drop("stick.bin", data)
-            daemon.wait_sealed(2 if data == b"first" else 3, timeout=20)
+            daemon.wait_sealed(2 if data == b"first" else 3)
             daemon.wait(lambda: not list(daemon.folder.iterdir()), "source removed")
         finally:
             subprocess.run(["umount", "-l", str(daemon.folder)], check=False)
@@ -65,7 +65,7 @@ def test_folder_whose_parent_was_away_is_swept_again(make_daemon, work):
     daemon.drop("b.bin", b"b", folder=work / "away/in")
     time.sleep(1)
     (work / "away").rename(outer)
-    daemon.wait_sealed(2, timeout=20)
+    daemon.wait_sealed(2)
 
 
 def test_new_sentinel_of_an_old_name_is_not_taken_for_the_old_one(make_daemon):
@@ -80,7 +80,7 @@ def test_new_sentinel_of_an_old_name_is_not_taken_for_the_old_one(make_daemon):
         daemon.drop("clip.bin", b"two")
         daemon.drop("clip.bin.done")
         time.sleep(0.3)
-    daemon.wait_sealed(2, timeout=20)
+    daemon.wait_sealed(2)
     daemon.wait(lambda: not list(daemon.folder.iterdir()), "sentinel gone too")
 
 
@@ -124,7 +124,7 @@ def test_pause_ends_though_many_files_cannot_be_taken(build, work):
         intake_is(daemon, "paused")
         time.sleep(3)
         (mount / "ballast").unlink()
-        daemon.wait_sealed(1, timeout=15)
+        daemon.wait_sealed(1)
         intake_is(daemon, "running")
 
 
@@ -142,7 +142,7 @@ def test_sidecar_is_taken_though_the_daemon_stopped_after_its_clip(make_daemon, 
         daemon.kill()
     daemon.drop("a/next.json", b"{}")  # its clip is still to come
     daemon.start()
-    daemon.wait_sealed(2, timeout=20)
+    daemon.wait_sealed(2)
     daemon.wait(lambda: not (daemon.folder / "a/clip.bin.json").exists(), "sidecar gone too")
     time.sleep(4)
     assert sorted(r["name"] for r in daemon.ls()) == ["clip.bin", "clip.bin.json"]

@@ -237,12 +237,15 @@ def test_nothing_wakes_up_without_a_connection(served):
         total = 0
         for task in os.listdir(f"/proc/{served.process.pid}/task"):
             with contextlib.suppress(FileNotFoundError), open(f"/proc/{served.process.pid}/task/{task}/status", encoding="ascii") as f:
-                total += sum(int(line.split()[1]) for line in f if "ctxt_switches" in line)
+                total += sum(int(line.split()[1]) for line in f if line.startswith("voluntary_ctxt_switches"))
         return total
 
     one_request(dial(served)).close()
     served.wait_idle()
     time.sleep(3)
-    before = switches()
-    time.sleep(5)
-    assert switches() - before <= 2
+    woken = []
+    while not woken or (woken[-1] > 2 and len(woken) < 6):  # what ends late disturbs once; a thread that polls does in every window
+        before = switches()
+        time.sleep(5)
+        woken.append(switches() - before)
+    assert woken[-1] <= 2, woken

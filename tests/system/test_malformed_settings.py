@@ -7,6 +7,8 @@ import subprocess
 import pytest
 import yaml
 
+from conftest import TIMEOUT
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EX_CONFIG = 78
 
@@ -24,7 +26,7 @@ MALFORMED = {
 
 
 def run(build, *args):
-    return subprocess.run([build / "liuhend", *map(str, args)], capture_output=True, timeout=60, check=False)
+    return subprocess.run([build / "liuhend", *map(str, args)], capture_output=True, timeout=TIMEOUT, check=False)
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -61,7 +63,7 @@ def test_bad_override(build):
 # ---- --check-config says the same without a start
 
 
-def check(build, path, timeout=60):
+def check(build, path, timeout=TIMEOUT):
     return subprocess.run([build / "liuhend", "--config", path, "--check-config"], capture_output=True, text=True, timeout=timeout,
                           check=False)
 
@@ -100,5 +102,5 @@ def test_all_faults_are_said_at_once(build, work):
 def test_ten_megabytes_of_yaml_are_refused_at_once(build, work):
     path = work / "big.yaml"
     path.write_text("log:\n  level: info\n" + "# padding\n" * 1_000_000)
-    done = check(build, path, timeout=10)
+    done = check(build, path, timeout=TIMEOUT)
     assert done.returncode == 78 and str(path) in done.stderr

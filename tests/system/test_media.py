@@ -262,7 +262,7 @@ def test_sparse_100_gb(worker, media, tmp_path):
     os.truncate(path, 100 << 30)
     began = time.monotonic()
     assert probe(worker, path)["status"] == "damaged"
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 def test_garbage(worker, tmp_path):

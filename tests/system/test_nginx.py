@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from conftest import ROOT, succeeded
+from conftest import ROOT, TIMEOUT, succeeded
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 
@@ -74,7 +74,7 @@ def proxy(site, work):
 def curl(proxy, *args):
     port, folder = proxy
     return subprocess.run(["curl", "-sS", "--cacert", folder / "cert.pem", "-w", "\n%{http_code}", *args],
-                          capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+                          capture_output=True, text=True, timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL)
 
 
 def test_uploads_stream_through(site, proxy, work):
@@ -97,12 +97,12 @@ def test_senders_are_known_through_the_proxy_and_not_by_their_own_word(site, pro
     assert row["arrival"]["peer"] == "127.0.0.1"  # curl's address, as nginx saw it
     done = succeeded(subprocess.run(["curl", "-sS", "-H", auth, "-H", "X-Forwarded-For: 203.0.113.9, 198.51.100.7", "-T", "-",
                                      f"http://127.0.0.1:{site.port}/upload/b.mp4"], input=b"two", capture_output=True,
-                                    timeout=60, check=False))
+                                    timeout=TIMEOUT, check=False))
     other = site.cli("show", json.loads(done.stdout)["recording"])
     assert other["arrival"]["peer"] == "198.51.100.7"
     for said in ("spoofed\\x", "", "1.2.3", "a" * 500, "::1 ::2"):
         subprocess.run(["curl", "-sS", "-H", "Authorization: Bearer lh_wrong", "-H", f"X-Forwarded-For: {said}", "-T", "-",
-                        f"http://127.0.0.1:{site.port}/upload/c.mp4"], input=b"x", capture_output=True, timeout=60, check=False)
+                        f"http://127.0.0.1:{site.port}/upload/c.mp4"], input=b"x", capture_output=True, timeout=TIMEOUT, check=False)
     assert "spoofed" not in site.log()
     assert [a["who"] for a in site.cli("status")["doors"]["alarms"]] == ["address 127.0.0.1"]
 
@@ -153,6 +153,6 @@ def test_docking_stations_go_through(site, proxy, work):
     token.chmod(0o600)
     done = succeeded(subprocess.run([site.build / "liuhen", "dock", "--server", f"https://localhost:{proxy[0]}", "--ca", proxy[1] / "cert.pem",
                                      "--token-file", token, "--state", work / "dock", "--once", "--serial", "C-1", card],
-                                    capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL))
+                                    capture_output=True, text=True, timeout=TIMEOUT, check=False, stdin=subprocess.DEVNULL))
     assert json.loads(done.stdout.splitlines()[-1])["sealed"] == 1
     site.wait_sealed(1)

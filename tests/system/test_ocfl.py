@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 import ocfl_check
-from conftest import NO_SHARED, ROOT, SHARED, built
+from conftest import NO_SHARED, ROOT, SHARED, TIMEOUT, built
 
 SITE = ("sm3",)  # ours, in the fixity block where it is configured
 FIXTURES = SHARED / "fixtures/ocfl-1.1"
@@ -214,7 +214,7 @@ def reader(tmp_path_factory):
 
 
 def read(reader, root):
-    return subprocess.run(["node", reader, root], capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(["node", reader, root], capture_output=True, text=True, timeout=TIMEOUT, check=False)
 
 
 def test_other_reader_reads_all(kept, reader):

@@ -7,6 +7,8 @@ import subprocess
 
 import pytest
 
+from conftest import TIMEOUT
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 HEADER = "/* SPDX-License-Identifier: GPL-3.0-or-later */\n"
@@ -165,7 +167,7 @@ def test_demo_from_a_path_of_odd_characters(build, work):
     (work / "my, files/x.txt").write_text("x", encoding="utf-8")
     (work / "my, files/.DS_Store").write_text("of a file manager, ignored", encoding="utf-8")
     done = subprocess.run(["scripts/demo", work / "my, files"], cwd=root, stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=120, check=False)
+                          text=True, timeout=TIMEOUT, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     network = done.stdout.partition("\n9. ")[2].partition("\n10. ")[0]
     assert network.count("/snapshot.jpg is that recording; not one bit differs") == 1, network

@@ -77,7 +77,8 @@ def test_interrupted_and_resumed_with_a_certificate(tls, work):
     code, lines = station.client.run(file, {"uploadUrl": known["uploadUrl"]}, tls=station.bundle("p12"))
     assert code == 0, lines
     offsets = [line["chunk"] for line in lines if "chunk" in line]
-    assert path_of(lines[-1]["url"]) == path_of(known["uploadUrl"]) and offsets == [SIZE], lines
+    assert path_of(lines[-1]["url"]) == path_of(known["uploadUrl"]), lines
+    assert offsets in ([SIZE], []), lines  # none: all bytes had left the first client before it was told that it had sent enough
     assert_sealed(tls, file)
     tls.assert_clean()
 

@@ -17,7 +17,7 @@ from urllib.parse import unquote_to_bytes
 import pytest
 
 from conftest import ROOT
-from tus_client import OFFSET, Tus, checksum, metadata
+from tus_client import OFFSET, Tus, checksum, metadata, was_read
 
 DATA = random.Random(5).randbytes(3_000_000)
 
@@ -92,17 +92,21 @@ def test_many_writers_of_one(daemon):
 @pytest.mark.parametrize("sent", [0, 1, 65_535, 65_536, 1_000_003, len(DATA) - 1])
 def test_client_gone(daemon, sent):
     """What came stays, and the upload goes on behind it."""
+    daemon.write_config(uploads={"silent": "1 h"})  # on a busy machine bytes may wait longer than that to be read
+    daemon.reload()
     tus = Tus(daemon)
     url = tus.made(len(DATA))
-    with tus.begin("PATCH", url, {"Upload-Offset": 0, "Content-Type": OFFSET, "Content-Length": len(DATA)}, DATA[:sent]):
+    with tus.begin("PATCH", url, {"Upload-Offset": 0, "Content-Type": OFFSET, "Content-Length": len(DATA)}, DATA[:sent]) as sock:
         if sent:
-            daemon.wait(lambda: tus.head(url).status == 423, "a writer")
+            daemon.wait(lambda: tus.head(url).status == 423 and was_read(sock), "a writer that has all")
     assert tus.offset(url) == sent
     finish(tus, url, DATA)
     assert digests(daemon) == [sha256(DATA)]
 
 
 def test_client_gone_before_its_checksum_could_be_compared(daemon):
+    daemon.write_config(uploads={"silent": "1 h"})
+    daemon.reload()
     tus = Tus(daemon)
     url = tus.made(len(DATA))
     assert tus.patch(url, 0, DATA[:5000]).status == 204

@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 import subprocess
+import time
 
 import pytest
 
@@ -443,6 +444,8 @@ def test_postgresql_down(make_daemon, clip, work):
         answer = put(daemon, clip)
         assert answer.status == 503 and int(answer.headers["retry-after"]) > 0, answer
         assert daemon.wait(lambda: refused_at_once(daemon), "a refusal before the body").status == 503
+        time.sleep(5)  # twice as long as a pause lasts before somebody tries again
+        assert refused_at_once(daemon).status == 503 and "intake resumed" not in daemon.log()
         subprocess.run([ROOT / "tests/pg-up", folder], check=True, capture_output=True, env={**os.environ, "PG_FSYNC": "off"})
         answer = daemon.wait(lambda: (a := put(daemon, clip)).status in (200, 201) and a, "an upload after PostgreSQL is back")
         wait_no_staging(daemon)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Clients of tus: Tus does exactly what a test says, also what no good client would; Client runs tus-js-client. Both over the unix socket
 as a person, or over loopback with a device's token."""
+import array
 import base64
 import contextlib
 import fcntl
@@ -12,6 +13,7 @@ import random
 import shutil
 import socket
 import subprocess
+import termios
 
 import pytest
 
@@ -152,6 +154,13 @@ class Tus:
             sock.connect(str(self.daemon.socket))
         sock.sendall(head.encode() + b"\r\n" + body)
         return sock
+
+
+def was_read(sock):
+    """Whether the daemon has read all that was sent on a unix socket: what is still in the kernel when a client goes is lost with it."""
+    left = array.array("i", [0])
+    fcntl.ioctl(sock, termios.TIOCOUTQ, left)
+    return left[0] == 0
 
 
 def free_port():
