@@ -139,6 +139,27 @@ static int open_input(AVFormatContext **ctx, const AVInputFormat *format)
     return r;
 }
 
+/* libav decodes the first pictures to learn what the streams are; how they look does not matter to it. */
+static int find_streams(AVFormatContext *ctx)
+{
+    unsigned n = ctx->nb_streams;
+    AVDictionary **options = av_calloc(MAX(n, 1u), sizeof *options);
+    int r = options ? 0 : AVERROR(ENOMEM);
+
+    for (unsigned i = 0; r >= 0 && i < n; i++)
+        if (ctx->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) {
+            r = av_dict_set(&options[i], "skip_loop_filter", "all", 0);
+            if (r >= 0)
+                r = av_dict_set(&options[i], "skip_frame", "nokey", 0);
+        }
+    if (r >= 0)
+        r = avformat_find_stream_info(ctx, options);
+    for (unsigned i = 0; options && i < n; i++)
+        av_dict_free(&options[i]);
+    av_free(options);
+    return r;
+}
+
 int av_open(struct input *in, const struct form *form, struct facts *f, AVFormatContext **ret)
 {
     const AVInputFormat *format = av_find_input_format(form->demuxer);
@@ -157,7 +178,7 @@ int av_open(struct input *in, const struct form *form, struct facts *f, AVFormat
     if (r >= 0)
         r = open_input(ret, format);
     if (r >= 0)
-        r = avformat_find_stream_info(*ret, NULL);
+        r = find_streams(*ret);
     if (r == AVERROR(ENOMEM))
         f->failed = true;
     else if (r < 0 && !input_expired(in)) {

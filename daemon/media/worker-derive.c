@@ -16,15 +16,7 @@
 
 /* The first gives the measure: what it makes is what people look at. */
 static int (*const makers[])(const struct pass *p, struct tap *ret) = {
-    tap_proxy,
-    tap_poster,
-    tap_sprite,
-    tap_peaks,
-    tap_black,
-    tap_qr,
-    tap_cadence,
-    tap_signed,
-    tap_trail,
+    tap_proxy, tap_poster, tap_sprite, tap_peaks, tap_black, tap_qr, tap_cadence, tap_signed, tap_trail,
 };
 
 struct taps {
@@ -161,16 +153,21 @@ static int limit_threads(const struct job *job)
     return json_set_integer(job->plan, "threads", MIN(wanted, MAX(((int64_t)job->threads - 1) / 2, 1)));
 }
 
+int derive_from(struct job *job, struct input *in)
+{
+    int r = limit_threads(job);
+
+    return r < 0 ? r : derive(in, job->plan, &job->facts);
+}
+
 int verb_derive(struct job *job)
 {
     const struct form *form = sniff(&job->in);
-    int r;
 
     job->elsewhere = form_is_elsewhere(form);
     if (job->elsewhere)
         return 0;
     if (form && strcmp(form->kind, "photo") == 0)
         return still_derive(job, form);
-    r = limit_threads(job);
-    return r < 0 ? r : derive(&job->in, job->plan, &job->facts);
+    return derive_from(job, &job->in);
 }

@@ -37,6 +37,49 @@ void input_init_memory(struct input *in, const void *data, size_t size, int64_t 
         in->deadline_usec = clock_monotonic_usec() + budget_usec;
 }
 
+static const struct input_piece *piece_at(const struct input *in, uint64_t offset)
+{
+    size_t low = 0, high = in->n_pieces;
+
+    while (high - low > 1) {
+        size_t middle = low + (high - low) / 2;
+
+        if (in->pieces[middle].at <= offset)
+            low = middle;
+        else
+            high = middle;
+    }
+    return &in->pieces[low];
+}
+
+static ssize_t read_pieces(struct input *in, uint8_t *buf, size_t size, uint64_t offset)
+{
+    static const uint8_t start[PIECE_START_BYTES] = {0, 0, 0, 1};
+    const struct input_piece *p = piece_at(in, offset), *end = in->pieces + in->n_pieces;
+    size_t done = 0;
+
+    while (done < size && p < end) {
+        uint64_t skip = offset + done - p->at;
+        ssize_t n;
+
+        if (skip < PIECE_START_BYTES) {
+            buf[done++] = start[skip];
+            continue;
+        }
+        skip -= PIECE_START_BYTES;
+        if (skip >= p->size) {
+            p++;
+            continue;
+        }
+        n = input_pread(in->source, buf + done, (size_t)MIN(p->size - skip, (uint64_t)(size - done)),
+                        p->from + skip);
+        if (n <= 0)
+            return n < 0 ? n : (ssize_t)done;
+        done += (size_t)n;
+    }
+    return (ssize_t)done;
+}
+
 ssize_t input_pread(struct input *in, void *buf, size_t size, uint64_t offset)
 {
     size_t done = 0;
@@ -47,6 +90,8 @@ ssize_t input_pread(struct input *in, void *buf, size_t size, uint64_t offset)
         size = (size_t)(in->size - offset);
     if (in->beat)
         in->beat();
+    if (in->pieces)
+        return read_pieces(in, buf, size, offset);
     if (in->fd < 0) {
         memcpy(buf, in->memory + offset, size);
         return (ssize_t)size;

@@ -11,6 +11,12 @@
 
 #include "base/macro.h"
 
+/* A part of the source that is read as a NAL unit behind a start code (ITU-T H.264 annex B); at is where the start code stands. */
+struct input_piece {
+    uint64_t at, from, size;
+};
+#define PIECE_START_BYTES 4
+
 struct input {
     int fd;                /* -1: memory */
     const uint8_t *memory; /* borrowed */
@@ -18,6 +24,10 @@ struct input {
     int64_t deadline_usec; /* monotonic; 0 = none */
     int read_errno;        /* first read error, positive; 0 = none */
     uint64_t read_error_at;
+    /* Not the source itself but pieces of it, in order and without gaps, size bytes with their start codes (worker-salvage.c). */
+    struct input *source;
+    const struct input_piece *pieces;
+    size_t n_pieces;
     void (*beat)(void); /* called whenever something is read: the work goes on; may be NULL */
 };
 

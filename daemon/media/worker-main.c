@@ -10,6 +10,7 @@ static const struct verb verbs[] = {
     {"probe", verb_probe, LOCK_PROBE, false, NULL},
     {"derive", verb_derive, LOCK_ENCODE, false, NULL},
     {"copy", verb_copy, LOCK_ENCODE, false, NULL},
+    {"salvage", verb_salvage, LOCK_ENCODE, false, NULL},
 };
 
 int main(int argc, char **argv)

@@ -30,6 +30,8 @@ struct job {
 int verb_probe(struct job *job);   /* worker-probe.c */
 int verb_derive(struct job *job);  /* worker-derive.c */
 int verb_salvage(struct job *job); /* worker-salvage.c */
+/* What derive makes, from in in place of the job's input. */
+int derive_from(struct job *job, struct input *in);
 int verb_copy(struct job *job);    /* worker-copy.c */
 int stills_probe(struct job *job); /* stills-heif.c */
 
