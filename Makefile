@@ -129,7 +129,7 @@ $(WORKEROBJ) $(REGISTRY): CFLAGS_ALL += $(MEDIAFLAGS)
 $(STILLSOBJ): CFLAGS_ALL += $(STILLSFLAGS)
 # Sources that embed files (EMBED(name, "path"), .incbin) are compiled anew when any such file changes.
 EMBEDS    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(shell grep -lw '^EMBED' $(LIBSRC) $(wildcard daemon/*.c) /dev/null))
-$(EMBEDS): $(wildcard daemon/*/*.sql daemon/*/*/*.sql daemon/api/*.yaml policies/*.yaml retention.yaml.sample)
+$(EMBEDS): $(wildcard daemon/*/*.sql daemon/*/*/*.sql daemon/api/*.yaml daemon/api/page/* policies/*.yaml retention.yaml.sample)
 
 $(LIB): $(LIBOBJ)
 	@rm -f $@

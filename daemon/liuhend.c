@@ -397,6 +397,7 @@ static int start_all(struct daemon *d, struct error *err)
                                .feed = d->feed,
                                .readers = d->readers,
                                .doors = d->doors,
+                               .derive = d->derive,
                                .settings = current_settings,
                                .status = daemon_status,
                                .userdata = d};

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "api/listeners.h"
+#include "api/tickets.h"
 #include "api/views.h"
 #include "api/visit.h"
 #include "base/log.h"
@@ -40,9 +41,11 @@ int api_new(const struct api_context *context, const struct api_handed *handed, 
         return -ENOMEM;
     a->context = *context;
     a->context.views = NULL;
+    a->context.tickets = NULL;
     a->context.listens = NULL;
     service = visit_service(&a->context);
     r = views_new(&a->context.views);
+    r = r != 0 ? r : tickets_new(&a->context.tickets);
     r = r != 0 ? r : listeners_open(&a->listeners, s, handed, n_handed, err);
     if (r == 0 && !(a->context.listens = listeners_addresses(&a->listeners)))
         r = -ENOMEM;
@@ -74,6 +77,7 @@ struct api *api_free(struct api *a)
     listeners_unlink(&a->listeners);
     http_server_free(a->server);
     listeners_done(&a->listeners);
+    tickets_free(a->context.tickets);
     views_free(a->context.views);
     json_decref(a->context.listens);
     free(a);

@@ -12,6 +12,7 @@
 #include "cases/policy-keeper.h"
 #include "catalogue/readers.h"
 #include "catalogue/writer.h"
+#include "derive/derive.h"
 #include "doors/door.h"
 #include "ledger/ledger.h"
 #include "store/store.h"
@@ -19,6 +20,7 @@
 struct api;
 
 struct views;
+struct tickets;
 
 struct api_context {
     struct writer *writer;
@@ -29,8 +31,10 @@ struct api_context {
     struct readers *readers;
     struct doors *doors;
     struct intake *intake;
-    struct views *views; /* of the API itself */
-    json_t *listens;     /* of the API itself: what listeners_addresses says */
+    struct derive *derive;
+    struct views *views;     /* of the API itself */
+    struct tickets *tickets; /* of the API itself */
+    json_t *listens;         /* of the API itself: what listeners_addresses says */
     const struct settings *(*settings)(
         void *userdata); /* the settings in force; valid until the daemon ends */
     json_t *(*status)(

@@ -20,8 +20,7 @@
 #include "catalogue/receipts.h"
 #include "catalogue/recordings.h"
 
-/* What browsers and players know how to show; the rest is bytes. */
-static const char *media_type(const char *name)
+const char *original_type(const char *name)
 {
     static const struct {
         const char *suffix, *type;
@@ -59,7 +58,7 @@ static int open_content(struct call *c, const struct recording_id *id, const jso
     }
     *ret = (struct http_file){.fd = fd,
                               .bytes = (uint64_t)st.st_size,
-                              .type = media_type(json_get_string(row, "name")),
+                              .type = original_type(json_get_string(row, "name")),
                               .etag = json_get_string(row, "digest"),
                               .changed_usec = json_get_integer(row, "received", 0)};
     return 0;
@@ -101,22 +100,28 @@ static int add_headers(struct call *c, const json_t *row)
     return r == 0 ? http_answer_header(c->whole, "Cache-Control", "private, no-cache") : r;
 }
 
-int handle_content(struct call *c)
+int answer_original(struct call *c, const struct recording_id *id, const json_t *row)
 {
-    _cleanup_json_ json_t *row = NULL;
-    struct recording_id id;
     struct http_file file;
-    int r = find_recording(c, &id, &row);
+    int r = open_content(c, id, row, &file);
 
-    r = r != 0 ? r : open_content(c, &id, row, &file);
     r = r != 0 ? r : http_answer_file(c->whole, c->request, &file);
     r = r != 0 ? r : add_headers(c, row);
     if (r == 0 && strcmp(c->request->method, "GET") == 0 &&
         (c->whole->status == 200 || c->whole->status == 206))
-        r = views_record(c->context->views, c->context->writer, c->who->actor, &id, c->whole->file_from,
+        r = views_record(c->context->views, c->context->writer, c->who->actor, id, c->whole->file_from,
                          clock_now_usec(), &c->err);
     c->is_whole = r == 0;
     return r;
+}
+
+int handle_content(struct call *c)
+{
+    _cleanup_json_ json_t *row = NULL;
+    struct recording_id id;
+    int r = find_recording(c, &id, &row);
+
+    return r != 0 ? r : answer_original(c, &id, row);
 }
 
 /* Somebody else's bytes are answered like unknown ones. */

@@ -49,6 +49,17 @@ int handle_device_revoke(struct call *c);
 int handle_device_retire(struct call *c);
 int handle_device_return(struct call *c);
 
+int handle_derivatives(struct call *c);
+int handle_derivative(struct call *c);
+int handle_make_again(struct call *c);
+int handle_jobs(struct call *c);
+int handle_job_cancel(struct call *c);
+int handle_copy(struct call *c);
+int handle_copy_state(struct call *c);
+int handle_copy_content(struct call *c);
+int handle_open(struct call *c);
+int handle_ticket(struct call *c);
+
 /* Puts "devices" into c->answer: {silent, clock: serials; gaps: [{device, missing}] of late}; and what of that a person should look at,
  * in words, into troubles. */
 int add_device_overview(struct call *c);
@@ -68,6 +79,17 @@ int read_time(struct call *c, const char *name, const char *text, bool is_end, i
 
 /* The recording that the path names, where the caller may see it: its id and its row as recordings_show gives it. */
 int find_recording(struct call *c, struct recording_id *ret_id, json_t **ret);
+
+/* Answers with the original's bytes, or with a derivative of that name, as the request asks for them (ranges, conditions); whoever
+ * sees the recording by that is in the ledger first. c->who must be set. */
+int answer_original(struct call *c, const struct recording_id *id, const json_t *row);
+int answer_derivative(struct call *c, const struct recording_id *id, const char *name);
+
+/* What browsers and players know how to show, by the name of an original; the rest is bytes. */
+const char *original_type(const char *name);
+
+/* A page's limit from the query, fallback where it was not given. Return: 0, -EINVAL. */
+int read_limit(struct call *c, int fallback, int max, int *ret);
 
 /* What the policy in force says today, {class, ending, until?, policy}, and what would change how long the recording is kept:
  * {change, class, ending, until?} for each change with another outcome. */

@@ -58,6 +58,10 @@ static const struct word {
     {"account", TEXT, "the account, as the sign-in said it"},
     {"container", TEXT, "the container"},
     {"object", TEXT, "the object's name, slashes included"},
+    {"derivative", TEXT, "a derivative's name, such as proxy.mp4"},
+    {"copy", TEXT, "a copy's id, as asking for it gave it"},
+    {"job", TEXT, "a job's id"},
+    {"ticket", TEXT, "what asking for the address gave"},
     /* in queries */
     {"officer", TEXT, "the officer, as placed"},
     {"unit", TEXT, "the unit, as placed"},
@@ -74,7 +78,7 @@ static const struct word {
     {"retired", SWITCH, "also those out of use"},
     {"limit", "{ type: integer, minimum: 1, maximum: 1000 }", "at most so many"},
     {"after", TEXT, "the mark `next` of the page before"},
-    {"state", "{ enum: [open, ended, filed] }", "the case's state"},
+    {"state", TEXT, "of a case: open, ended or filed; of a job: waiting, running, done, failed or cancelled"},
     /* of files */
     {"path", TEXT, "how the sender calls the file: DCIM/100/clip.mp4"},
     {"type", TEXT, "its media type"},
@@ -107,6 +111,9 @@ static const struct word {
     {"since", TEXT, "from this time on"},
     {"label", TEXT, "what people call the key"},
     {"expires", TEXT, "the last day or the time from which on it is not good"},
+    {"form", "{ enum: [preserve, release, redact] }", "what the copy is for"},
+    {"plan", "{ type: object }", "what is hidden and muted, and where (redact)"},
+    {"mark", "{ type: array, items: { type: string } }", "lines of the watermark"},
     {"request", TEXT, "a certificate request (PKCS #10, PEM)"},
     {"days", TEXT, "for how many days the certificate is good"},
     {"fingerprint", TEXT, "SHA-256 of the certificate's DER form in hex"},
@@ -272,6 +279,7 @@ static void write_answer(FILE *out, const char *answer, bool with_body)
         {"lines", "application/x-ndjson"},
         {"bytes", "application/octet-stream"},
         {"yaml", "application/yaml"},
+        {"page", "text/html"},
     };
     const char *word = answer[3] == ' ' ? answer + 4 : NULL, *type = NULL;
 

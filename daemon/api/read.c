@@ -38,7 +38,7 @@ int read_time(struct call *c, const char *name, const char *text, bool is_end, i
 
 /* ---- parameters ---------------------------------------------------------------------------------------------------------- */
 
-static int read_limit(struct call *c, int fallback, int max, int *ret)
+int read_limit(struct call *c, int fallback, int max, int *ret)
 {
     const char *text = target_param(c->target, "limit");
     char *end;

@@ -15,6 +15,8 @@
     {"GET", path, act, flags, params, handle, help, NULL, answer, NULL}
 #define DO(method, path, act, params, takes, handle, answer, help) \
     {method, path, act, ROUTE_BODY, params, handle, help, NULL, answer, takes}
+#define DO_READ(path, act, params, takes, handle, answer, help) \
+    {"POST", path, act, ROUTE_BODY | ROUTE_READS, params, handle, help, NULL, answer, takes}
 #define BYTES "application/octet-stream"
 /* What may be said of a file (doors/fields.h), also as headers Liuhen-… and, of a form's files, as its fields. */
 #define FIELDS "name path type device officer unit case role step started ended recorded channel seq mtime clock_offset"
@@ -37,6 +39,23 @@ const struct route api_routes[] = {
         "acts about it"),
     ASK("/v1/recordings/{recording}/content", "view", ROUTE_READS, "", handle_content, "200 bytes",
         "the original; ranges are answered, each view is recorded in the ledger"),
+    ASK("/v1/recordings/{recording}/derivatives", "show", ROUTE_READS, "", handle_derivatives, "200 Derivatives",
+        "what there is of it to look at, and how far the rest is"),
+    ASK("/v1/recordings/{recording}/derivatives/{derivative}", "view", ROUTE_READS, "", handle_derivative, "200 bytes",
+        "one of them, ranges are answered; 503 with Retry-After while it is being made; views are recorded as with the original"),
+    DO_READ("/v1/recordings/{recording}/again", "job.write", "", "", handle_make_again, "202 Derivatives",
+            "makes all of them anew"),
+    DO_READ("/v1/recordings/{recording}/open", "view", "name", "", handle_open, "201 Open",
+            "an address that a browser can open without signing in"),
+    DO_READ("/v1/recordings/{recording}/copies", "copy", "form reason plan mark", "form reason", handle_copy,
+            "202 Copy", "makes a copy that leaves the house: to preserve, released or redacted"),
+    ASK("/v1/copies/{copy}", "show", ROUTE_READS, "", handle_copy_state, "200 Copy", "how far a copy is"),
+    ASK("/v1/copies/{copy}/content", "view", ROUTE_READS, "", handle_copy_content, "200 bytes",
+        "the copy; 503 with Retry-After while it is being made"),
+    ASK("/v1/jobs", "job.read", 0, "state limit after", handle_jobs, "200 Jobs", "work on recordings, waiting, running and done"),
+    DO("POST", "/v1/jobs/{job}/cancel", "job.write", "", "", handle_job_cancel, "200 Job", "gives a job up"),
+    ASK("/open/{ticket}/{name}", "view", ROUTE_READS | ROUTE_OPEN, "", handle_ticket, "200 page",
+        "one recording in a browser: the page, and what it shows"),
     ASK("/v1/receipts/{sha256}", "receipt", ROUTE_READS | ROUTE_DEVICES, "", handle_receipt_of_bytes, "200 Receipt",
         "whether these bytes are here, and their receipt"),
     ASK("/v1/cases", "case.read", ROUTE_READS, "state procedure limit after", handle_cases, "200 Cases",

@@ -107,7 +107,7 @@ static const struct config_row rows[] = {
 
     {.path = "http", .type = CONFIG_SECTION,
      .help = "Uploads over the network: HTTP with PUT, POST, tus, and what body-worn camera systems speak. Changes here take effect at a\n"
-             "restart (but for http.origins): a reload does not touch what listens."},
+             "restart (but for http.origins and http.open_time): a reload does not touch what listens."},
     {.path = "http.loopback", .type = CONFIG_STRING, .offset = AT(http.loopback), .max = 100, .fallback = "\"\"",
      .help = "Address and port for plain HTTP, a loopback one such as 127.0.0.1:8480 (for a proxy in front, or programs on this\n"
              "machine). Empty: none."},
@@ -135,6 +135,9 @@ static const struct config_row rows[] = {
     {.path = "http.origins", .type = CONFIG_STRINGS, .offset = AT(http.origins), .max = 100, .fallback = "[\"*\"]",
      .reloadable = true,
      .help = "Web pages (origins) from which browsers may upload by tus; tokens are needed all the same."},
+    {.path = "http.open_time", .type = CONFIG_DURATION, .offset = AT(http.open_usec), .min = USEC_PER_SEC,
+     .max = 31 * USEC_PER_DAY, .fallback = "8 h", .reloadable = true,
+     .help = "How long the address that `liuhen open` gives is good: with it a browser sees that one recording, without signing in."},
 
     {.path = "uploads", .type = CONFIG_SECTION, .help = "Limits of uploads over the network."},
     {.path = "uploads.max", .type = CONFIG_SIZE, .offset = AT(uploads.max_bytes), .min = MIB, .max = 1024 * TIB,

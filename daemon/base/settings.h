@@ -112,6 +112,7 @@ struct settings {
         int64_t header_usec;
         uint64_t rate_bytes;           /* a second */
         struct config_strings origins; /* of browsers; "*" = all */
+        int64_t open_usec;             /* how long what `liuhen open` gives is good */
     } http;
     struct {
         uint64_t max_bytes;  /* of one */

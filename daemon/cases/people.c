@@ -26,6 +26,9 @@ const struct people_act people_acts[] = {
     {"history",     READERS, OFFICER},
     {"receipt",     READERS, OFFICER},
     {"view",        READERS, OFFICER}, /* the content itself; each view is an act (Art. 21) */
+    {"copy",        RECORDS, 0},       /* a copy that leaves the house; each is an act */
+    {"job.read",    READERS, 0},
+    {"job.write",   RECORDS | ADMIN, 0},
     {"upload",      OFFICER | RECORDS | ADMIN, 0},
     {"watch",       READERS, 0},
     {"key",         EVERY,   0},

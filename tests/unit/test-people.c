@@ -87,7 +87,7 @@ static const struct {
     {"case.read", "-yyy"},    {"case.write", "-y--"}, {"link.write", "-y--"},  {"hold.read", "-yyy"},
     {"hold.add", "-y--"},     {"hold.lift", "-y--"},  {"policy.read", "-yyy"}, {"fsck", "-yyy"},
     {"admin", "---y"},        {"view", "oyyy"},       {"upload", "yy-y"},      {"device.read", "-yyy"},
-    {"device.write", "---y"},
+    {"device.write", "---y"}, {"copy", "-y--"},       {"job.read", "-yyy"},    {"job.write", "-y-y"},
 };
 
 static void test_table(void **state)
