@@ -20,21 +20,35 @@
 
 /* ---- jobs ---------------------------------------------------------------------------------------------------------------- */
 
+/* {jobs: list, "next": the mark when there may be more}; takes list. */
+static int answer_jobs(struct call *c, json_t *list, int limit)
+{
+    size_t n = json_array_size(list);
+    const char *last = n == (size_t)limit ? json_get_string(json_array_get(list, n - 1), "id") : NULL;
+    int r;
+
+    c->answer = json_object();
+    r = json_set_string(c->answer, "next", last);
+    r = json_set_take(c->answer, "jobs", list) < 0 ? -ENOMEM : r;
+    return r != 0 ? r : answer_zone(c);
+}
+
 int handle_jobs(struct call *c)
 {
     static const char *const states[] = {"waiting", "running", "done", "failed", "cancelled"};
     const char *state = target_param(c->target, "state");
     bool known = !state;
+    json_t *list = NULL;
     int limit, r = read_limit(c, JOBS_DEFAULT, JOBS_MAX, &limit);
 
-    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+    for (size_t i = 0; state && i < ARRAY_SIZE(states); i++)
         known = known || strcmp(states[i], state) == 0;
     if (r == 0 && !known)
         return error_set(&c->err, -EINVAL, "state", "is one of waiting, running, done, failed, cancelled");
     r = r != 0 ? r
                : derive_jobs(c->context->derive, state, target_param(c->target, "after"), (size_t)limit,
-                             &c->answer, &c->err);
-    return r != 0 ? r : answer_zone(c);
+                             &list, &c->err);
+    return r != 0 ? r : answer_jobs(c, list, limit);
 }
 
 int handle_job_cancel(struct call *c)

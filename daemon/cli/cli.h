@@ -132,10 +132,18 @@ int cli_device_revoke(struct cli *c, int argc, char **argv);
 int cli_device_retire(struct cli *c, int argc, char **argv);
 int cli_device_return(struct cli *c, int argc, char **argv);
 int cli_device_gaps(struct cli *c, int argc, char **argv);
+int cli_open(struct cli *c, int argc, char **argv);
+int cli_jobs(struct cli *c, int argc, char **argv);
+int cli_jobs_cancel(struct cli *c, int argc, char **argv);
+int cli_jobs_again(struct cli *c, int argc, char **argv);
+int cli_copy(struct cli *c, int argc, char **argv);
 int cli_complete(int argc, char **argv, struct cli *c); /* hidden: `liuhen complete-words WORD…` */
 int cli_man(void);                                      /* hidden: `liuhen man-page`, troff */
 
 /* read-bodyworn.c: what a body-worn system said of a recording that is shown. */
 void print_bodyworn(const struct cli *c, const json_t *shown);
+
+/* look.c: what decoding showed of it, and what there is to look at. */
+void print_derived(struct cli *c, const json_t *shown);
 
 #endif

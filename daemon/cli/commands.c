@@ -91,6 +91,26 @@ static const struct option_row get_options[] = {
     {"output", "FILE", "write it there (default: its own name, in this folder); - is standard output"},
     {NULL, NULL, NULL},
 };
+static const struct option_row open_options[] = {
+    {"wait", NULL, "come back when there is something to look at"},
+    {"name", "NAME", "the address of this file alone, such as proxy.mp4 or original"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row jobs_options[] = {
+    {"state", "waiting|running|done|failed|cancelled", "in this state"},
+    {"limit", "N", "at most so many (default 50; with --json all)"},
+    {"all", NULL, "all of them"},
+    {NULL, NULL, NULL},
+};
+static const struct option_row copy_options[] = {
+    {"form", "preserve|release|redact",
+     "what it is for: to preserve (FFV1, FLAC), to hand out, or with parts hidden"},
+    {"reason", "TEXT", "why it leaves the house, and for whom; the ledger keeps it"},
+    {"plan", "FILE", "JSON: what is hidden and muted, and where (for redact)"},
+    {"mark", "LINES", "lines of a watermark, with | between"},
+    {"to", "FILE", "write it there; never over another file"},
+    {NULL, NULL, NULL},
+};
 static const struct option_row verify_options[] = {
     {"key", "KEY", "the site's public key: a file (ledger.pub) or its text; `liuhen key` prints it"},
     {NULL, NULL, NULL},
@@ -247,6 +267,19 @@ const struct command cli_commands[] = {
      "What comes is compared with what was sealed; never over another file. The ledger keeps who looked at "
      "what.",
      cli_get},
+    {"open", "REC", 1, 1, open_options, "an address at which a browser on this machine shows the recording",
+     "Whoever has the address sees the recording, in your name, until it ends (http.open_time) or the daemon "
+     "does.\n"
+     "Looking is recorded in the ledger.",
+     cli_open},
+    {"jobs cancel", "JOB", 1, 1, NONE, "give up a job that waits or runs", "", cli_jobs_cancel},
+    {"jobs again", "REC", 1, 1, NONE, "make anew what there is of a recording to look at", "",
+     cli_jobs_again},
+    {"jobs", "", 0, 0, jobs_options, "work on recordings: what waits, runs, is done or failed", "", cli_jobs},
+    {"copy", "REC", 1, 1, copy_options, "make a copy that leaves the house, and fetch it",
+     "Waits until it is made and compares it with the digest that the ledger has of it. The original stays "
+     "as it is.",
+     cli_copy},
     {"receipt", "REC", 1, 1, output_options, "the signed receipt of a recording's seal, to keep elsewhere",
      "", cli_receipt},
     {"verify", "RECEIPT [FILE...]", 1, -1, verify_options,

@@ -331,6 +331,7 @@ int cli_show(struct cli *c, int argc, char **argv)
     print_links(c, s);
     print_kept(c, s);
     print_media(json_get_object(s, "media"));
+    print_derived(c, s);
     return CLI_OK;
 }
 

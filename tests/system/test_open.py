@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Looking: derivatives over the API, addresses for browsers, what each look leaves in the ledger."""
+import hashlib
+import http.client
+import json
+import re
+import threading
+import urllib.parse
+
+import pytest
+from bodyworn_client import free_port
+
+
+def ask(url, method="GET", **headers):
+    """One request to an address; (status, headers, body)."""
+    parts = urllib.parse.urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    connection.request(method, parts.path, headers=headers)
+    answer = connection.getresponse()
+    result = answer.status, answer.headers, answer.read()
+    connection.close()
+    return result
+
+
+def views(daemon, recording):
+    return [a for a in daemon.cli("history", recording)["acts"] if a["kind"] == "recording.viewed"]
+
+
+@pytest.fixture
+def house(make_daemon):
+    return make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"}, "media": {"derive": {"enabled": True}}}).start()
+
+
+@pytest.fixture
+def seen(house, media):
+    """A daemon with one clip that can be looked at; (daemon, id)."""
+    house.drop("现场 <b>片段</b>.mp4", media("video"))
+    recording = house.wait_sealed(1)[0]["id"]
+    house.cli("open", recording, "--wait")
+    return house, recording
+
+
+def other(url, name):
+    return url.rsplit("/", 1)[0] + "/" + name
+
+
+def test_a_browser_sees_one_recording(seen):
+    house, recording = seen
+    assert views(house, recording) == []  # an address alone is no look
+    url = house.cli("open", recording)["url"]
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/open/[0-9a-f]{40}/page", url)
+    status, headers, page = ask(url)
+    assert status == 200 and b'lang="en"' in page and b"\xe7\x8e\xb0\xe5\x9c\xba" not in page
+    assert headers["Referrer-Policy"] == "no-referrer" and headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Cache-Control"].startswith("private") and "'unsafe" not in headers["Content-Security-Policy"]
+    assert b'lang="zh-CN"' in ask(url, **{"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})[2]
+    assert b'lang="en"' in ask(url, **{"Accept-Language": "en;q=0.9, zh;q=0.3"})[2]
+    for name in ("page.js", "words.js", "page.css"):
+        assert ask(other(url, name))[0] == 200
+    about = json.loads(ask(other(url, "about.json"))[2])
+    assert about["id"] == recording and about["derived"]["state"] == "ready"
+    assert ask(other(url, "poster.jpg"))[0] == 200 and views(house, recording) == []  # that tells one from another
+    assert ask(other(url, "proxy.mp4"), "HEAD")[0] == 200 and views(house, recording) == []
+    status, headers, whole = ask(other(url, "proxy.mp4"))
+    assert status == 200 and whole[4:8] == b"ftyp" and len(views(house, recording)) == 1
+    assert headers["ETag"].strip('"') == hashlib.sha256(whole).hexdigest()
+    original = ask(other(url, "original"))[2]
+    assert hashlib.sha256(original).hexdigest() == about["digest"] and len(views(house, recording)) == 1
+    assert url.split("/")[4] not in house.log()
+
+
+def test_ranges(seen):
+    house, recording = seen
+    proxy = house.cli("open", recording, "--name", "proxy.mp4")["url"]
+    whole = ask(proxy)[2]
+    tag = ask(proxy, "HEAD")[1]["ETag"]
+    status, headers, part = ask(proxy, Range="bytes=100-199")
+    assert (status, part) == (206, whole[100:200]) and headers["Content-Range"] == f"bytes 100-199/{len(whole)}"
+    assert ask(proxy, Range="bytes=-50")[2] == whole[-50:]
+    assert ask(proxy, Range=f"bytes={len(whole)}-")[0] == 416
+    assert ask(proxy, Range="bytes=0-9", **{"If-Range": tag})[0] == 206
+    assert ask(proxy, Range="bytes=0-9", **{"If-Range": '"other"'})[0] == 200
+    assert ask(proxy, **{"If-None-Match": tag})[0] == 304
+    got = []
+    readers = [threading.Thread(target=lambda n=n: got.append(ask(proxy, Range=f"bytes={n}-")[2] == whole[n:])) for n in range(0, 800, 100)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join()
+    assert got == [True] * 8
+
+
+def test_no_address_leads_elsewhere(seen, media):
+    house, recording = seen
+    url = house.cli("open", recording)["url"]
+    for name in ("..%2Fpage", "%2Fetc%2Fpasswd", "...", "proxy.mp4%2F..%2Fx", "copy.mkv", "PROXY.MP4", ".x", "a" * 300):
+        assert ask(other(url, name))[0] in (400, 404), name
+    ticket = url.split("/")[4]
+    for guess in ("0" * 40, ticket[:-1] + ("0" if ticket[-1] != "0" else "1"), ticket[:-2], ticket + "00", "x"):
+        status, headers, body = ask(url.replace(ticket, guess))
+        assert status == 404 and b"liuhen open" in body and headers["Referrer-Policy"] == "no-referrer"
+        assert ask(other(url.replace(ticket, guess), "proxy.mp4"))[0] == 404
+    assert ask(url.split("/open/")[0] + f"/v1/recordings/{recording}/derivatives/proxy.mp4")[0] == 401
+    assert ask(url, "POST")[0] == 405
+
+
+def test_an_address_ends(seen):
+    house, recording = seen
+    url = house.cli("open", recording)["url"]
+    assert ask(url)[0] == 200
+    house.write_config(people=[{"user": "nobody", "name": "N", "roles": ["records"]}, {"user": "root", "name": "R", "roles": ["administrator"]}])
+    house.reload()
+    assert ask(url)[0] == 200  # administrators may look
+    house.restart()
+    assert ask(url)[0] == 404  # in memory only
+    house.write_config(http={"open_time": "1 s"})
+    house.reload()
+    url = house.cli("open", recording)["url"]
+    house.wait(lambda: ask(url)[0] == 404, "the address to end")
+
+
+def test_without_a_listener_it_says_which_setting_helps(make_daemon):
+    house = make_daemon().start()
+    house.drop("a.txt", b"x")
+    recording = house.wait_sealed(1)[0]["id"]
+    done = house.run("open", recording)
+    assert done.returncode == 6 and "http.loopback" in done.stderr
+
+
+def test_copy(seen):
+    house, recording = seen
+    done = house.run("copy", recording, "--form", "preserve", "--reason", "法院调取", "--to", "out.mkv")
+    assert done.returncode == 0, done.stderr
+    data = (house.work / "out.mkv").read_bytes()
+    assert data[:4] == b"\x1a\x45\xdf\xa3"
+    acts = [a for a in house.cli("history", recording)["acts"] if a["kind"] == "recording.copied"]
+    assert acts[0]["facts"]["digest"] == hashlib.sha256(data).hexdigest() and acts[0]["facts"]["reason"] == "法院调取"
+    assert house.run("copy", recording, "--form", "preserve", "--reason", "x", "--to", "out.mkv").returncode == 6  # never over another
+    assert house.run("copy", recording, "--form", "redact", "--reason", "x", "--to", "r.mp4").returncode == 6
+    assert any(j.get("form") == "preserve" for j in house.cli("jobs")["jobs"])
+
+
+def test_jobs_and_again(seen):
+    house, recording = seen
+    assert recording in house.cli("jobs", "--state", "done", json=False)
+    assert house.run("jobs", "--state", "flying").returncode in (2, 6)
+    assert house.cli("jobs", "again", recording)["recording"] == recording
+    house.cli("open", recording, "--wait")
+    assert house.run("jobs", "cancel", "01ARZ3NDEKTSV4RRFFQ69G5FAV").returncode == 3
+    assert "proxy.mp4" in house.cli("show", recording, json=False)
