@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files that are small and claim to be huge: each ends by itself, in bounded memory and processor time, with a reason. What is limited here is
+the program's memory (the kernel holds it) and its processor seconds (likewise); nothing is measured by the clock."""
+import json
+import struct
+import zlib
+
+import pytest
+from media_worker import run
+
+MEMORY = 1 << 30
+CPU = 20
+
+
+def png(width, height, rows=b""):
+    def chunk(kind, body):
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows or bytes(1 << 22), 9)) + chunk(b"IEND", b""))
+
+
+def jpeg(width, height):
+    """A baseline JPEG header of that size, all scan data zero."""
+    def part(mark, body):
+        return bytes([0xFF, mark]) + struct.pack(">H", len(body) + 2) + body
+    table = bytes([0]) + bytes([0, 2] + [0] * 14) + bytes([0, 1])
+    ac = bytes([0x10]) + bytes([0, 2] + [0] * 14) + bytes([0, 1])
+    return (b"\xff\xd8" + part(0xE0, b"JFIF\0\1\1\0\0\1\0\1\0\0") + part(0xDB, bytes([0]) + bytes([1] * 64)) +
+            part(0xC2, struct.pack(">BHHB", 8, height, width, 1) + bytes([1, 0x11, 0])) + part(0xC4, table) + part(0xC4, ac) +
+            part(0xDA, bytes([1, 1, 0, 0, 0, 0])) + bytes(1 << 20) + b"\xff\xd9")
+
+
+def box(kind, *parts):
+    body = b"".join(parts)
+    return struct.pack(">I", 8 + len(body)) + kind + body
+
+
+def full(kind, *parts):
+    return box(kind, bytes(4), *parts)
+
+
+def track(number, samples, real=False):
+    """A video track; its sample tables claim so many samples without having them (stsz with one size for all)."""
+    matrix = struct.pack(">9i", 65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30)
+    tkhd = box(b"tkhd", b"\0\0\0\7", struct.pack(">IIII", 0, 0, number, 0), struct.pack(">I", 1000), bytes(16), matrix,
+               struct.pack(">II", 320 << 16, 240 << 16))
+    entry = box(b"mjpg", bytes(6), struct.pack(">H", 1), bytes(16), struct.pack(">HH", 320, 240), struct.pack(">II", 72 << 16, 72 << 16),
+                bytes(4), struct.pack(">H", 1), bytes(32), struct.pack(">Hh", 24, -1))
+    stbl = box(b"stbl", full(b"stsd", struct.pack(">I", 1), entry), full(b"stts", struct.pack(">III", 1, samples, 1)),
+               full(b"stsc", struct.pack(">IIII", 1, 1, samples, 1)), full(b"stsz", struct.pack(">II", 1, samples)),
+               full(b"stco", struct.pack(">II", 1, 48)))
+    minf = box(b"minf", full(b"vmhd", bytes(8)), box(b"dinf", full(b"dref", struct.pack(">I", 1), box(b"url ", b"\0\0\0\1"))), stbl)
+    return box(b"trak", tkhd, box(b"mdia", full(b"mdhd", struct.pack(">IIIII", 0, 0, 1000, 1000, 0)),
+                                  full(b"hdlr", bytes(4), b"vide", bytes(13)), minf))
+
+
+def mp4(*tracks):
+    mvhd = full(b"mvhd", struct.pack(">IIII", 0, 0, 1000, 1000), bytes(80))
+    return box(b"ftyp", b"isom", bytes(4), b"isom") + box(b"mdat", bytes(1 << 16)) + box(b"moov", mvhd, *tracks)
+
+
+def ts_of_streams(count):
+    """Programs upon programs, each with streams of its own."""
+    out = []
+    for p in range(count // 40):
+        entries = b"".join(struct.pack(">HHI", p * 40 + i & 0xFFFF, 0, 0)[:0] + bytes([0x1B, 0xE0 | (i + p * 40 >> 8 & 0x1F), i + p * 40 & 0xFF,
+                                                                                       0xF0, 0]) for i in range(32))
+        body = bytes([2, 0xB0, len(entries) + 13]) + struct.pack(">H", p & 0xFFFF) + bytes([0xC1, 0, 0, 0xE1, 0, 0xF0, 0]) + entries
+        crc = 0xFFFFFFFF
+        for b in body:
+            crc ^= b << 24
+            for _ in range(8):
+                crc = (crc << 1 ^ (0x04C11DB7 if crc & 0x80000000 else 0)) & 0xFFFFFFFF
+        packet = bytes([0x47, 0x50, 0x20 + p % 200, 0x10, 0]) + body + struct.pack(">I", crc)
+        out.append(packet[:188].ljust(188, b"\xff"))
+    return b"".join(out)
+
+
+def mkv_of_tracks(count):
+    def element(ident, body):
+        return ident + struct.pack(">Q", 1 << 56 | len(body)) + body
+    one = b"".join([element(b"\xd7", b"\1"), element(b"\x73\xc5", b"\1"), element(b"\x83", b"\1"), element(b"\x86", b"V_MJPEG")])
+    tracks = element(b"\xae", one) * count
+    return (element(b"\x1a\x45\xdf\xa3", element(b"\x42\x82", b"matroska")) +
+            element(b"\x18\x53\x80\x67", element(b"\x15\x49\xa9\x66", element(b"\x2a\xd7\xb1", b"\x0f\x42\x40")) + element(b"\x16\x54\xae\x6b", tracks)))
+
+
+def pdf_of_pages(count):
+    return (b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n2 0 obj<</Type/Pages/Count " + str(count).encode() + b"/Kids[" +
+            b"3 0 R " * min(count, 200000) + b"]>>endobj\n3 0 obj<</Type/Page/Parent 2 0 R/MediaBox[0 0 1e9 1e9]>>endobj\n"
+            b"trailer<</Root 1 0 R>>\n%%EOF\n")
+
+
+BOMBS = {
+    "wide.png": lambda: png(65535, 65535),
+    "wide.jpg": lambda: jpeg(65500, 65500),
+    "frames.mp4": lambda: mp4(track(1, 10**9)),
+    "tables.mp4": lambda: mp4(track(1, 2**32 - 1)),
+    "tracks.mp4": lambda: mp4(*[track(i + 1, 1) for i in range(20000)]),
+    "streams.ts": lambda: ts_of_streams(20000),
+    "tracks.mkv": lambda: mkv_of_tracks(200000),
+    "pages.pdf": lambda: pdf_of_pages(1000000),
+}
+
+
+@pytest.fixture(scope="module")
+def bombs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bombs")
+    for name, make in BOMBS.items():
+        (folder / name).write_bytes(make())
+    return folder
+
+
+def ended_well(done):
+    """By itself: an answer, or the exit that says that memory or room ran out; never a signal but the one for too much processor time."""
+    return done.status in (0, 71, 74)
+
+
+def work(build, path, verb, files, **plan):
+    for program in ("liuhen-media", "liuhen-stills"):
+        done = run(build / program, path, verb, {"files": [f.name for f in files], **plan}, files, memory=MEMORY, cpu=CPU,
+                   budget=15000000, file_bytes=1 << 26, threads=3 if files else 0, seconds=120)
+        if not done.elsewhere:
+            break
+        verb, files = "probe", []
+    print(path.name, verb, "status", done.status, "cpu", round(done.cpu, 2), "peak MiB", done.peak >> 20, done.answer[-200:])
+    assert ended_well(done)
+    assert done.cpu <= CPU and done.peak <= MEMORY
+    return done
+
+
+@pytest.mark.parametrize("name", list(BOMBS))
+def test_a_bomb_is_probed_in_bounds(build, bombs, name):
+    done = work(build, bombs / name, "probe", [])
+    if done.status == 0:
+        assert json.loads(done.answer)["status"] in ("ok", "damaged", "unknown")
+
+
+@pytest.mark.parametrize("name", list(BOMBS))
+def test_a_bomb_is_derived_in_bounds(build, bombs, tmp_path, name):
+    photo = name.endswith((".png", ".jpg"))
+    files = [tmp_path / f for f in (["photo-large.jpg", "photo-small.jpg"] if photo else ["proxy.mp4", "poster.jpg"])]
+    plan = {"photo": {"large": 2048, "small": 320}} if photo else {
+        "proxy": {"height": 480, "crf": 23, "preset": "ultrafast", "keyframe_msec": 2000, "remux": True}, "poster": {"width": 320}, "threads": 1}
+    work(build, bombs / name, "derive", files, **plan)
