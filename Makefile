@@ -127,6 +127,7 @@ $(BUILD)/obj/%.o: daemon/%.c $(BUILD)/flags
 	$(call say,CC,$@)$(CC) $(CFLAGS_ALL) -c -o $@ $<
 $(WORKEROBJ) $(REGISTRY): CFLAGS_ALL += $(MEDIAFLAGS)
 $(STILLSOBJ): CFLAGS_ALL += $(STILLSFLAGS)
+$(BUILD)/obj/media/worker-main.o: CFLAGS_ALL += -DMEDIA_LINK='"$(MEDIA_LINK)"'
 # Sources that embed files (EMBED(name, "path"), .incbin) are compiled anew when any such file changes.
 EMBEDS    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(shell grep -lw '^EMBED' $(LIBSRC) $(wildcard daemon/*.c) /dev/null))
 $(EMBEDS): $(wildcard daemon/*/*.sql daemon/*/*/*.sql daemon/api/*.yaml daemon/api/page/* policies/*.yaml retention.yaml.sample)

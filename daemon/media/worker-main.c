@@ -4,6 +4,11 @@
  * process looks at one recording; it locks itself in first and reads afterwards. Started by the daemon (run.c); its frame is
  * worker-frame.c.
  */
+#include <string.h>
+
+#include <libavutil/avutil.h>
+
+#include "media/messages.h"
 #include "media/worker-verbs.h"
 
 static const struct verb verbs[] = {
@@ -13,7 +18,16 @@ static const struct verb verbs[] = {
     {"salvage", verb_salvage, LOCK_ENCODE, false, NULL},
 };
 
+/* Which libav decodes here: with MEDIA_LINK=static it is the one of the build, and a security update of FFmpeg wants another build. */
+static int say_version(void)
+{
+    printf("liuhen-media %s, FFmpeg %s, linked " MEDIA_LINK "\n", LIUHEN_VERSION, av_version_info());
+    return fflush(stdout) == 0 ? 0 : WORKER_EXIT_OUTPUT;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "--version") == 0)
+        return say_version();
     worker_frame("liuhen-media", verbs, ARRAY_SIZE(verbs), argc, argv);
 }
