@@ -216,7 +216,8 @@ static int letter(struct making *m, const json_t *lines, json_t *copy, struct er
                                     .plan = plan,
                                     .files = &fd,
                                     .n_files = 1,
-                                    .limits = {.file_bytes = (uint64_t)MARK_PIXELS_MAX},
+                                    .limits = {.file_bytes = (uint64_t)MARK_PIXELS_MAX,
+                                               .threads = 8}, /* Pango asks for fonts in some of its own */
                                     .stop_fd = m->slot->stop_fd};
     json_t *made;
     int64_t width, height;

@@ -5,6 +5,7 @@
  * the decoder, and only the small picture is converted: to RGB by its matrix (ITU-T H.273), to sRGB by its profile or its primaries.
  */
 #include <errno.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,8 +38,24 @@ static void done(struct decoded *d)
     heif_image_release(d->image);
 }
 
+/* Decoders start as many threads as there are processors; they are shown two, those of this moment. */
+static void take_two_processors(void)
+{
+    cpu_set_t all, few;
+    int at = sched_getcpu();
+
+    if (at < 0 || sched_getaffinity(0, sizeof all, &all) < 0)
+        return;
+    CPU_ZERO(&few);
+    for (int i = 0; i < CPU_SETSIZE && CPU_COUNT(&few) < 2; i++)
+        if (CPU_ISSET((at + i) % CPU_SETSIZE, &all))
+            CPU_SET((at + i) % CPU_SETSIZE, &few);
+    sched_setaffinity(0, sizeof few, &few); /* best effort */
+}
+
 int stills_prepare_codecs(struct job *job)
 {
+    take_two_processors();
     return heif_init(NULL).code == heif_error_Ok ? 0 : -ENOSYS;
 }
 

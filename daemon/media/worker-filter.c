@@ -119,6 +119,17 @@ static void allow_fd(struct filter *f, int call, int fd)
     allow_if(f, call, SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd));
 }
 
+/* Codecs that complain to standard output or error find it closed, as it is; they do not die of it. */
+static void printing(struct filter *f)
+{
+    static const int calls[] = {SCMP_SYS(write), SCMP_SYS(writev)};
+
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++)
+            rule(f, UNDER_ASAN && fd == STDERR_FILENO ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EBADF), calls[i], 1,
+                 (struct scmp_arg_cmp[]){SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd)});
+}
+
 /* Reading in place from the recording, the plan and the files; writing to the pipe and to the files that are to be filled. The offset of the
  * recording's descriptor is the daemon's as well, so neither read nor lseek touch it. */
 static void descriptors(struct filter *f)
@@ -129,8 +140,7 @@ static void descriptors(struct filter *f)
     allow_fd(f, SCMP_SYS(pread64), WORKER_FD_INPUT);
     allow_fd(f, SCMP_SYS(pread64), WORKER_FD_PLAN);
     allow_fd(f, SCMP_SYS(write), WORKER_FD_OUTPUT);
-    if (UNDER_ASAN)
-        allow_fd(f, SCMP_SYS(write), STDERR_FILENO);
+    printing(f);
     for (unsigned i = 0; i < f->limits->n_files; i++) {
         int fd = WORKER_FD_FILES + (int)i;
 
