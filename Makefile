@@ -150,6 +150,7 @@ $(BUILD)/liuhend: $(BUILD)/obj/liuhend.o $(LIB)
 $(BUILD)/liuhen: $(CLIOBJ) $(LIB)
 	$(call say,LD,$@)$(link) $(PKGLIBS)
 ifeq ($(MEDIA_LINK),static)
+$(BUILD)/obj/media/worker-hardware.o: CFLAGS_ALL += -DLIUHEN_MEDIA_STATIC
 # The archives are not position-independent. The registry comes before them; what has no archive (dav1d) is loaded.
 $(BUILD)/liuhen-media: private LDHARDEN := $(filter-out -pie,$(LDHARDEN)) -no-pie -Wl,--gc-sections
 $(BUILD)/liuhen-media: private MEDIALIBS := -Wl,-Bstatic $(MEDIA_LIST:%=-l%) -Wl,-Bdynamic -ldav1d -llcms2 -lm -lpthread

@@ -34,6 +34,8 @@
     X(DERIVED,             INFO,    "RECORDING STATUS",       "derivatives of {RECORDING} are made: {STATUS}") \
     X(DERIVE_FAILED,       WARNING, "RECORDING REASON",       "derivatives of {RECORDING} cannot be made: {REASON}; the recording is kept as it came") \
     X(DERIVE_PUT_OFF,      WARNING, "RECORDING REASON",       "derivatives of {RECORDING} are made later: {REASON}") \
+    X(HARDWARE_FAILED,     WARNING, "RECORDING REASON",       "hardware failed on {RECORDING}, which is done in software: {REASON}") \
+    X(NO_HARDWARE,         WARNING, "REASON",                 "{REASON}") \
     X(DERIVE_SWEEP,        WARNING, "REASON",                 "the cache was not looked through to its end: {REASON}") \
     X(CLOCK_DOUBTFUL,      WARNING, "REASON",                 "the clock is doubtful: {REASON}") \
     X(POLICY_ADOPTED,      NOTICE,  "POLICY VERSION",         "policy {POLICY} version {VERSION} is in force") \

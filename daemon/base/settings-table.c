@@ -23,6 +23,7 @@ const char *const settings_after_names[] = {"remove", "move", "keep", NULL};
 static const char *const immutable_names[] = {"auto", "yes", "no", NULL};
 static const char *const on_names[] = {"path", "name", "qr", NULL};
 static const char *const certainty_names[] = {"certain", "probable", NULL};
+const char *const settings_hardware_names[] = {"none", "vaapi", "cuda", "qsv", NULL};
 static const char *const derive_names[] = {"proxy", "poster", "sprite", "peaks",
                                            "trail", "photo",  "pages",  NULL};
 static const char *const level_names[] = {"error", "warning", "notice", "info", "debug", NULL};
@@ -277,6 +278,10 @@ static const struct config_row rows[] = {
      .reloadable = true, .help = "How many recordings are worked on at once. One that somebody is waiting for comes on top of that."},
     {.path = "media.derive.threads", .type = CONFIG_INTEGER, .offset = AT(media.derive.threads), .min = 1, .max = 32,
      .fallback = "2", .reloadable = true, .help = "Threads of each."},
+    {.path = "media.derive.hardware", .type = CONFIG_ENUM, .offset = AT(media.derive.hardware), .names = settings_hardware_names,
+     .fallback = "none",
+     .help = "Hardware that decodes, where liuhen-media was built with MEDIA_LINK=shared: none, vaapi, cuda or qsv. It is tried\n"
+             "when the daemon starts; what does not work, then or later, is done in software, and that is said."},
     {.path = "media.derive.cpu", .type = CONFIG_INTEGER, .offset = AT(media.derive.cpu_percent), .min = 0, .max = 10000,
      .fallback = "0", .reloadable = true,
      .help = "How much of the processors each may use, in percent of one of them. 0: as much as nobody else wants."},

@@ -460,6 +460,7 @@ json_t *derive_status(struct derive *d)
     if (r == 0 && is_off(d))
         snprintf(paused, sizeof paused, "media.derive.enabled is false");
     r = r != 0 ? r : json_set_string(o, "paused", paused[0] ? paused : NULL);
+    r = r != 0 ? r : json_set_string(o, "hardware", d->hardware.message);
     r = r != 0 ? r : json_set_string(o, "trouble", trouble[0] ? trouble : NULL);
     if (r != 0) {
         json_decref(o);

@@ -16,6 +16,7 @@
 
 #include "catalogue/readers.h"
 #include "derive/derive.h"
+#include "media/hardware.h"
 #include "media/run.h"
 
 #define DERIVE_SLOTS_MAX  16
@@ -54,6 +55,7 @@ struct derive {
     uint64_t kicks;
     bool stopping;
     bool sweep_wanted;
+    struct hardware hardware; /* tried when it started; not changed later */
     char paused[120];  /* why nothing but what is watched is made now; "" = it is */
     char trouble[300]; /* why the last job was put off; "" = none was */
     struct slot slots[DERIVE_SLOTS_MAX + 1];

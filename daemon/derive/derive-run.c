@@ -159,6 +159,48 @@ static int64_t duration_of(const struct making *m)
     return MAX(whole, json_get_integer(m->media, "playable_usec", 0));
 }
 
+/* The verbs that can use hardware, and what they are called when they may. */
+static const char *hardware_verb(const char *verb)
+{
+    return strcmp(verb, "derive") == 0 ? "derive-hardware"
+           : strcmp(verb, "copy") == 0 ? "copy-hardware"
+                                       : NULL;
+}
+
+static int start_anew(struct making *m, struct error *err)
+{
+    drop_files(m);
+    media_result_done(&m->result);
+    m->result = (struct media_result){0};
+    return make_files(m, err);
+}
+
+/* With the hardware that there is, and where that comes to nothing, once more without. */
+static int run_program(struct making *m, struct media_request *request, struct error *err)
+{
+    const struct settings *s = atomic_load(&m->slot->d->settings);
+    const struct hardware *hardware = &m->slot->d->hardware;
+    const char *verb = hardware->name && m->plan.program == MEDIA_AV ? hardware_verb(m->plan.verb) : NULL;
+    int r;
+
+    media_result_done(&m->result);
+    m->result = (struct media_result){0};
+    if (!verb)
+        return media_run(s->media.worker, request, &m->result, err);
+    r = json_set_string(m->plan.json, "hardware", hardware->name);
+    request->verb = verb;
+    r = r < 0 ? r : media_run(s->media.worker, request, &m->result, err);
+    if (r != 0 || m->result.status != MEDIA_FAILED)
+        return r;
+    log_event(EVENT_HARDWARE_FAILED, "RECORDING", m->job->recording.text, "REASON", m->result.message, NULL);
+    r = start_anew(m, err);
+    if (r == 0 && m->extra_fd >= 0)
+        m->files[m->n_files] = m->extra_fd;
+    r = r < 0 ? r : json_set_string(m->plan.json, "hardware", "none");
+    request->verb = m->plan.verb;
+    return r < 0 ? r : media_run(s->media.worker, request, &m->result, err);
+}
+
 int making_run(struct making *m, struct error *err)
 {
     const struct settings *s = atomic_load(&m->slot->d->settings);
@@ -187,12 +229,7 @@ int making_run(struct making *m, struct error *err)
     r = r < 0 ? r : make_files(m, err);
     if (r == 0 && m->extra_fd >= 0)
         m->files[m->n_files] = m->extra_fd;
-    if (r == 0) {
-        media_result_done(&m->result);
-        m->result = (struct media_result){0};
-        r = media_run(s->media.worker, &request, &m->result, err);
-    }
-    return r;
+    return r == 0 ? run_program(m, &request, err) : r;
 }
 
 static bool made_any(const struct making *m)

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "base/settings-table.h"
 #include "derive/derive-run.h"
 
 #define TROUBLE_USEC (10 * USEC_PER_SEC) /* the catalogue cannot be asked */
@@ -278,6 +279,13 @@ static void init_locks(struct derive *d)
     pthread_condattr_destroy(&attr);
 }
 
+static void try_hardware(struct derive *d, const struct settings *s)
+{
+    hardware_try(s->media.worker, settings_hardware_names[s->media.derive.hardware], &d->hardware);
+    if (s->media.derive.hardware && !d->hardware.name)
+        log_event(EVENT_NO_HARDWARE, "REASON", d->hardware.message, NULL);
+}
+
 static int open_all(struct derive *d, const struct derive_context *context, struct error *err)
 {
     struct utsname host;
@@ -291,6 +299,7 @@ static int open_all(struct derive *d, const struct derive_context *context, stru
     r = derive_cache_wipe_making(d);
     if (r < 0)
         return error_errno(err, r, context->cache, "what was being made cannot be removed");
+    try_hardware(d, context->settings);
     r = readers_new(context->settings->catalogue.dsn, &d->readers);
     return r != 0 ? r : writer_run(d->writer, true, release, d, err);
 }

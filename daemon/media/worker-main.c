@@ -9,6 +9,7 @@
 #include <libavutil/avutil.h>
 
 #include "media/messages.h"
+#include "media/worker-hardware.h"
 #include "media/worker-verbs.h"
 
 static const struct verb verbs[] = {
@@ -16,6 +17,9 @@ static const struct verb verbs[] = {
     {"derive", verb_derive, LOCK_ENCODE, false, NULL},
     {"copy", verb_copy, LOCK_ENCODE, false, NULL},
     {"salvage", verb_salvage, LOCK_ENCODE, false, NULL},
+    {"hardware", verb_hardware, LOCK_HARDWARE, true, hardware_prepare},
+    {"derive-hardware", verb_derive, LOCK_HARDWARE, false, hardware_prepare},
+    {"copy-hardware", verb_copy, LOCK_HARDWARE, false, hardware_prepare},
 };
 
 /* Which libav decodes here: with MEDIA_LINK=static it is the one of the build, and a security update of FFmpeg wants another build. */

@@ -12,6 +12,7 @@
 #include <libavutil/avstring.h>
 
 #include "media/worker-av.h"
+#include "media/worker-hardware.h"
 #include "media/worker-pass-clock.h"
 #include "media/worker-say.h"
 
@@ -122,7 +123,8 @@ static int open_decoder(const struct pass *p, const AVStream *st, int threads, A
         c->max_pixels = PIXELS_MAX;
         c->pkt_timebase = st->time_base;
         c->flags |= AV_CODEC_FLAG_OUTPUT_CORRUPT; /* what can be shown is shown */
-        r = avcodec_open2(c, codec, NULL);
+        r = hardware_decoder(c);
+        r = r < 0 ? r : avcodec_open2(c, codec, NULL);
     }
     if (r < 0)
         avcodec_free_context(&c);
@@ -260,7 +262,9 @@ static int take_frames(struct run *run, AVCodecContext *c)
             ++*errors;
             return 0;
         }
-        r = video ? give_picture(run) : give_samples(run);
+        r = hardware_fetch(run->frame);
+        if (r == 0)
+            r = video ? give_picture(run) : give_samples(run);
         av_frame_unref(run->frame);
         if (r < 0)
             return r;
