@@ -8,8 +8,8 @@
 #include "base/settings.h"
 
 extern const struct config_table settings_table;
-extern const char *const settings_role_names[];  /* ROLE_COUNT and NULL */
-extern const char *const settings_after_names[]; /* by enum folder_after, and NULL */
+extern const char *const settings_role_names[];     /* ROLE_COUNT and NULL */
+extern const char *const settings_after_names[];    /* by enum folder_after, and NULL */
 extern const char *const settings_hardware_names[]; /* none, vaapi, cuda, qsv */
 
 /* Rules between keys: folders apart from each other and from the archive, unique names, socket path short enough. root: the file's
