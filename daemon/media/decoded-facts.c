@@ -70,6 +70,7 @@ static const struct decoded_rule rules[] = {
     {"trail",             DECODED_OBJECT,  0, 0, NULL, trail_rules},
     {"key_pictures_only", DECODED_TRUTH,   0, 0, NULL, NULL},
     {"pages",             DECODED_INTEGER, 0, INT32_MAX, NULL, NULL},
+    {"encrypted",         DECODED_INTEGER, 0, 1, NULL, NULL}, /* of a document */
     {NULL, 0, 0, 0, NULL, NULL},
 };
 /* clang-format on */

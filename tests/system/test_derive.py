@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Derivatives: what is made of recordings after they came, by whom, when, and what happens when something fails on the way."""
+import hashlib
+import pathlib
+import sqlite3
+
+import pytest
+
+DERIVE = {"enabled": True, "load": 0, "nice": 0}
+ON = {"media": {"derive": DERIVE}}
+SWEEP = {"LIUHEN_FAIL_AT": "derive.sweep=EIO"}  # the first one at once
+VIDEO = {"proxy.mp4", "poster.jpg", "sprite.jpg", "sprite.vtt", "peaks.json"}
+
+
+def rows(daemon, query, *values):
+    """What the catalogue says, read beside the daemon."""
+    db = sqlite3.connect(f"file:{daemon.archive}/catalogue.db?mode=ro", uri=True, timeout=20)
+    try:
+        db.row_factory = sqlite3.Row
+        return [dict(r) for r in db.execute(query, values)]
+    finally:
+        db.close()
+
+
+def jobs(daemon):
+    return rows(daemon, "SELECT * FROM jobs ORDER BY id")
+
+
+def wait_jobs(daemon, count, *states):
+    """Waits until there are so many jobs and all of them are in one of the states."""
+    def ended():
+        found = jobs(daemon)
+        return found if len(found) >= count and all(j["state"] in states for j in found) else None
+    return daemon.wait(ended, f"{count} jobs in {states}")
+
+
+def derivatives(daemon):
+    return {d["name"]: d for d in rows(daemon, "SELECT * FROM derivatives ORDER BY name")}
+
+
+def path_of(daemon, row):
+    return pathlib.Path(daemon.archive, "cache/derivatives", row["recording"][-2:], row["recording"], row["file"])
+
+
+def files(daemon):
+    return {p for p in pathlib.Path(daemon.archive, "cache").rglob("*") if p.is_file()}
+
+
+def assert_whole(daemon):
+    """Every row has its file, with the length and the bytes that it says, and no file is there without a row."""
+    found = rows(daemon, "SELECT * FROM derivatives")
+    for row in found:
+        data = path_of(daemon, row).read_bytes()
+        assert (len(data), hashlib.sha256(data).hexdigest()) == (row["size_bytes"], row["etag"])
+    daemon.wait(lambda: files(daemon) == {path_of(daemon, r) for r in found}, "a clean cache")  # just behind the job's end
+
+
+@pytest.mark.parametrize("kind,names", [("photo", {"photo-large.jpg", "photo-small.jpg"}), ("video", VIDEO),
+                                        ("audio", {"proxy.mp4", "peaks.json"}), ("pdf", {"page-1.jpg"})])
+def test_what_each_kind_gets(make_daemon, media, kind, names):
+    daemon = make_daemon(ON).start()
+    daemon.drop(f"clip{media(kind).suffix}", media(kind))
+    job, = wait_jobs(daemon, 1, "done", "failed")
+    assert (job["state"], job["message"]) == ("done", None)
+    assert set(derivatives(daemon)) == names
+    assert_whole(daemon)
+    assert daemon.cli("status")["derive"]["jobs"] == {"waiting": 0, "running": 0, "failed": 0}
+    daemon.assert_clean()
+
+
+def test_nothing_is_made_of_what_is_no_medium_nor_when_it_is_off(make_daemon, media):
+    daemon = make_daemon(ON).start()
+    daemon.drop("a.bin", b"no medium at all")
+    daemon.wait_sealed(1)
+    daemon.wait_idle()
+    assert jobs(daemon) == []
+    daemon.write_config(media={"derive": {"enabled": False}})
+    daemon.reload()
+    daemon.drop("p.jpg", media("photo"))
+    daemon.wait_sealed(2)
+    daemon.wait_idle()
+    assert jobs(daemon) == []
+    daemon.write_config(media={"derive": {"enabled": True}})  # what came meanwhile is found by the sweep after a reload
+    daemon.reload()
+    job, = wait_jobs(daemon, 1, "done")
+    assert job["priority"] == 2
+
+
+def test_damaged_media_end_their_job_with_a_reason(make_daemon, media):
+    daemon = make_daemon(ON).start()
+    whole = media("video").read_bytes()
+    daemon.drop("cut.mp4", whole[:whole.index(b"moov") - 4])
+    job, = wait_jobs(daemon, 1, "done", "failed")
+    assert job["message"]
+    daemon.wait(lambda: not list(pathlib.Path(daemon.archive, "cache/making").glob("*")), "nothing half made")
+    assert_whole(daemon)
+    daemon.assert_clean()
+
+
+POINTS = ["derive.taken", "derive.run", "derive.made", "derive.renamed", "derive.renamed:2", "derive.kept",
+          "derive.taken>db.commit", "derive.made>db.commit", "derive.committed", "derive.ended"]
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_killed_at_any_point_it_is_made_all_the_same(make_daemon, media, point):
+    daemon = make_daemon(ON)
+    daemon.start(env={"LIUHEN_KILL_AT": point})
+    daemon.drop("p.jpg", media("photo"))
+    assert daemon.wait_end() == -9
+    daemon.start()
+    job, = wait_jobs(daemon, 1, "done", "failed")
+    assert (job["state"], job["tries"]) == ("done", 0)
+    assert set(derivatives(daemon)) == {"photo-large.jpg", "photo-small.jpg"}
+    assert_whole(daemon)
+    assert daemon.stop() == 0
+    assert list(pathlib.Path(daemon.archive, "cache/making").glob("*")) == []
+    daemon.assert_clean()
+
+
+@pytest.mark.parametrize("point", ["derive.run=ENOSPC", "derive.made=EIO", "derive.renamed=ENOSPC:2", "derive.kept=EIO"])
+def test_what_is_our_fault_is_put_off_and_not_held_against_it(make_daemon, media, point):
+    daemon = make_daemon(ON)
+    daemon.start(env={"LIUHEN_FAIL_AT": point})
+    daemon.drop("p.jpg", media("photo"))
+    daemon.wait_log("are made later")
+    assert "No space left" in daemon.log() or "Input/output error" in daemon.log()
+    job, = wait_jobs(daemon, 1, "done", "failed")
+    assert (job["state"], job["tries"]) == ("done", 0)
+    assert_whole(daemon)
+
+
+def test_no_worker_is_our_fault(make_daemon, media, work):
+    daemon = make_daemon(ON).start()
+    daemon.drop("p.jpg", media("photo"))
+    wait_jobs(daemon, 1, "done")
+    for path in files(daemon):
+        path.unlink()
+    daemon.write_config(media={"worker": str(work / "nowhere")})
+    daemon.reload()  # sweeps
+    job, = daemon.wait(lambda: [j for j in jobs(daemon) if j["troubles"] > 0], "trouble")
+    assert (job["tries"], job["state"]) == (0, "waiting")
+    assert "trouble" in daemon.cli("status")["derive"]
+    daemon.write_config(media={"worker": str(daemon.build / "liuhen-media")})
+    daemon.reload()
+    wait_jobs(daemon, 1, "done")
+    assert_whole(daemon)
+
+
+def test_the_sweep_finds_what_is_missing_and_what_is_nobodys(make_daemon, media):
+    daemon = make_daemon(ON).start()
+    daemon.drop("p.jpg", media("photo"))
+    wait_jobs(daemon, 1, "done")
+    before = derivatives(daemon)
+    path_of(daemon, before["photo-small.jpg"]).unlink()
+    stranger = pathlib.Path(daemon.archive, "cache/derivatives/AV/01ARZ3NDEKTSV4RRFFQ69G5FAV/x-proxy.mp4")
+    stranger.parent.mkdir(parents=True)
+    stranger.write_bytes(b"of nobody")
+    pathlib.Path(daemon.archive, "cache/copies/01ARZ3NDEKTSV4RRFFQ69G5FAV").mkdir(parents=True)
+    daemon.stop()
+    daemon.start(env=SWEEP)
+    daemon.wait(lambda: derivatives(daemon)["photo-small.jpg"]["file"] != before["photo-small.jpg"]["file"], "it made anew")
+    daemon.wait(lambda: not stranger.parent.exists(), "the stranger gone")
+    daemon.wait(lambda: not pathlib.Path(daemon.archive, "cache/copies/01ARZ3NDEKTSV4RRFFQ69G5FAV").exists(), "the copy gone")
+    assert_whole(daemon)
+
+
+def test_another_recipe_makes_anew_and_the_old_is_there_meanwhile(make_daemon, media):
+    daemon = make_daemon(ON).start()
+    daemon.drop("v.mp4", media("video"))
+    job, = wait_jobs(daemon, 1, "done")
+    old = derivatives(daemon)
+    assert set(old) == VIDEO
+    daemon.write_config(media={"derive": {"hours": "00:00-00:01", "height": 144}})
+    if daemon.cli("status")["derive"].get("paused"):
+        pytest.skip("it is just that minute")
+    daemon.reload()
+    again, = daemon.wait(lambda: [j for j in jobs(daemon) if j["state"] == "waiting"], "a job that waits")
+    assert again["id"] == job["id"] and again["priority"] == 3
+    assert derivatives(daemon) == old  # until the new ones are whole
+    assert_whole(daemon)
+    assert "it is not the time" in daemon.wait(lambda: daemon.cli("status")["derive"].get("paused"), "a pause")
+    daemon.write_config(media={"derive": {"hours": ""}})
+    daemon.reload()
+    last, = wait_jobs(daemon, 1, "done")
+    assert last["recipe"] != job["recipe"]
+    assert derivatives(daemon)["proxy.mp4"]["file"] != old["proxy.mp4"]["file"]
+    assert_whole(daemon)
+
+
+def test_after_a_rebuild_everything_is_made_again(make_daemon, media):
+    daemon = make_daemon(ON).start()
+    daemon.drop("p.jpg", media("photo"))
+    wait_jobs(daemon, 1, "done")
+    daemon.stop()
+    for name in ("catalogue.db", "catalogue.db-wal", "catalogue.db-shm"):
+        pathlib.Path(daemon.archive, name).unlink(missing_ok=True)
+    done = daemon.run("rebuild", "--archive", daemon.archive)
+    assert done.returncode == 0, done.stderr
+    daemon.start(env=SWEEP)
+    wait_jobs(daemon, 1, "done")
+    assert_whole(daemon)
+    daemon.assert_clean()
+
+
+def test_stopping_gives_up_what_is_being_made_and_goes_on_later(make_daemon, media):
+    daemon = make_daemon({"media": {"derive": {**DERIVE, "cpu": 1}}}).start()  # of one processor, a hundredth
+    daemon.drop("v.mp4", media("video", seconds=3))
+    daemon.wait(lambda: [j for j in jobs(daemon) if j["state"] == "running"], "a job that runs")
+    assert daemon.stop() == 0
+    job, = jobs(daemon)
+    assert (job["state"], job["tries"], job["starts"]) == ("waiting", 0, 0)
+    daemon.write_config(media={"derive": {"cpu": 0}})
+    daemon.start()
+    wait_jobs(daemon, 1, "done")
+    assert_whole(daemon)
+
+
+def test_postgres(make_daemon, media, postgres):
+    daemon = make_daemon({**ON, "catalogue": {"dsn": postgres}}).start()
+    daemon.drop("p.jpg", media("photo"))
+    daemon.wait_log("are made: ok")
+    daemon.wait(lambda: len(files(daemon)) == 2, "both files")
+    assert daemon.cli("status")["derive"]["jobs"] == {"waiting": 0, "running": 0, "failed": 0}
+    daemon.stop()
+    for path in files(daemon):
+        path.unlink()
+    daemon.start(env=SWEEP)
+    daemon.wait(lambda: len(files(daemon)) == 2, "both files again")
