@@ -300,8 +300,11 @@ static int open_all(struct daemon *d, struct error *err)
     struct store_options options = {
         .create = true, .lock = true, .immutable = (enum store_immutable)s->store.immutable};
     struct utsname host;
+    char version[160];
     int r = media_check(s->media.worker, err);
 
+    if (r == 0 && media_version(s->media.worker, version, sizeof version) == 0)
+        log_event(EVENT_MEDIA_PROGRAM, "VERSION", version, NULL);
     if (r == 0)
         r = store_open_local(s->archive.path, &options, &d->store, err);
     if (r == 0)

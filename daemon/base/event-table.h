@@ -11,6 +11,7 @@
 /* clang-format off */
 #define EVENT_TABLE(X) \
     X(DAEMON_READY,        NOTICE,  "VERSION ARCHIVE",        "liuhend {VERSION} is ready, archive {ARCHIVE}") \
+    X(MEDIA_PROGRAM,       NOTICE,  "VERSION",                "recordings are read by {VERSION}") \
     X(DAEMON_STOPPING,     NOTICE,  "REASON",                 "stopping: {REASON}") \
     X(DAEMON_FATAL,        ERROR,   "REASON",                 "cannot go on: {REASON}") \
     X(CONFIG_RELOADED,     NOTICE,  "FILE",                   "configuration reloaded from {FILE}") \

@@ -66,6 +66,10 @@ void media_result_done(struct media_result *r);
 /* Whether both programs are where they should be. Return: 0, -ENOENT, -EACCES (err names the one). */
 int media_check(const char *path, struct error *err);
 
+/* What liuhen-media says of itself: its version, the FFmpeg in it and how it was linked, one line. Return: 0, -ENOEXEC (it does not say),
+ * other negative errno. */
+int media_version(const char *path, char *ret, size_t size);
+
 /* One attempt, no retry. Programs are found beside each other: path is that of liuhen-media, liuhen-stills lies in the same folder.
  * Return: 0 (also for damaged, unknown and failed), or a negative errno that says nothing about the recording: the program could not
  * be started (a resource fault: try again later; -ENOSYS: it cannot lock itself in here; -ENOEXEC: it is none of ours), -EINVAL (the

@@ -94,3 +94,8 @@ def test_a_cut_file_of_another_form_is_shown_as_far_as_it_goes(build, clip, tmp_
     _, files = salvage(build, bad, tmp_path, "derive")
     assert "how" in files["proxy.mp4"], files
     assert pictures(tmp_path / "proxy.mp4") >= 20
+
+
+def test_the_program_says_what_it_was_linked_with(build):
+    out = subprocess.run([build / "liuhen-media", "--version"], capture_output=True, text=True, check=True).stdout
+    assert out.startswith("liuhen-media ") and "FFmpeg " in out and out.rstrip().endswith(("linked static", "linked shared"))
