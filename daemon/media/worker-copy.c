@@ -67,6 +67,8 @@ int verb_copy(struct job *job)
     if (job->elsewhere)
         return 0;
     worker_probe(&job->in, &job->facts);
+    if (form && strcmp(form->kind, "photo") == 0)
+        return copy_photo(job, form);
     if (job->facts.unknown || !form || !form->demuxer)
         return 0;
     r = copy_pass(job, form);

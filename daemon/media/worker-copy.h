@@ -56,4 +56,10 @@ int copy_sound_end(struct copy_sound *s, struct copy_file *f, AVPacket *packet);
 int render_make(const struct pass *p, struct tap *ret);   /* worker-render.c: release, redact */
 int preserve_make(const struct pass *p, struct tap *ret); /* worker-preserve.c */
 
+/* A released or redacted photo, "copy.jpg" (worker-copy-photo.c). Return: as a verb. */
+struct job;
+int copy_photo(struct job *job, const struct form *form);
+/* The plan of a redaction, held against its digest; of a release what it keeps open. In worker-render.c. */
+int copy_read_plan(const json_t *plan, bool redact, struct redaction *ret, struct error *err);
+
 #endif

@@ -133,18 +133,18 @@ static int set_comment(struct render *r)
 }
 
 /* The plan of a redaction, checked anew and held against the digest that the daemon knows; of a release only what it spares. */
-static int read_plan(struct render *r, const json_t *plan, struct error *err)
+int copy_read_plan(const json_t *plan, bool redact, struct redaction *ret, struct error *err)
 {
     const json_t *copy = json_get_object(plan, "copy");
     const char *digest = json_get_string(copy, "plan_digest");
     int e;
 
-    if (!r->redact)
-        return redaction_read_keep(json_object_get(copy, "keep"), &r->plan, err);
-    e = redaction_read(json_object_get(copy, "plan"), &r->plan, err);
-    if (e == 0 && digest && strcmp(digest, r->plan.digest) != 0)
+    if (!redact)
+        return redaction_read_keep(json_object_get(copy, "keep"), ret, err);
+    e = redaction_read(json_object_get(copy, "plan"), ret, err);
+    if (e == 0 && digest && strcmp(digest, ret->digest) != 0)
         e = error_set(err, -EINVAL, "copy.plan_digest", "is %.64s, but the plan's is %s", digest,
-                      r->plan.digest);
+                      ret->digest);
     return e;
 }
 
@@ -272,7 +272,7 @@ static int on_end(void *state, const struct pass *p)
 
 static int set_up(struct render *r, const struct pass *p, struct error *err)
 {
-    int e = read_plan(r, p->plan, err);
+    int e = copy_read_plan(p->plan, r->redact, &r->plan, err);
 
     r->packet = av_packet_alloc();
     r->held = av_frame_alloc();

@@ -48,6 +48,14 @@ static int orientation(struct job *job, const struct form *form)
     return job->facts.orientation;
 }
 
+int still_read_upright(struct job *job, const struct form *form, uint32_t longest, struct picture *ret,
+                       char why[STILL_WHY_MAX])
+{
+    int r = read_picture(job, form, longest, ret, why);
+
+    return r < 0 ? r : picture_orient(ret, orientation(job, form));
+}
+
 int still_derive(struct job *job, const struct form *form)
 {
     uint32_t longest = picture_wanted(job);

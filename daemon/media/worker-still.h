@@ -16,6 +16,10 @@
  * files. Return: 0, or what ends the verb (see worker-verbs.h). */
 int still_derive(struct job *job, const struct form *form);
 
+/* The photo itself, upright, with its longer side at most `longest`. Return: as of the parts below. */
+int still_read_upright(struct job *job, const struct form *form, uint32_t longest, struct picture *ret,
+                       char why[STILL_WHY_MAX]);
+
 /* Its parts. Each decodes a picture, not turned yet, whose longer side is `longest`, or its own when that is shorter. Return: 0 (damage is noted
  * in facts), -EBADMSG (nothing can be shown; why says it), -ENOMEM. */
 int jpeg_read_picture(struct input *in, struct facts *f, uint32_t longest, struct picture *ret,

@@ -488,3 +488,24 @@ def test_garbage_gives_no_copy(worker, tmp_path):
                      (tmp_path / "copy.mkv", {"form": "preserve"})):
         r = copy(worker, source, to, plan)
         assert r.status == 0 and not r.outputs, r.facts
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png"])
+def test_photos(worker, tmp_path, suffix):
+    source, to, mark = tmp_path / f"p.{suffix}", tmp_path / "copy.jpg", tmp_path / "mark.gray"
+    ffmpeg("-f", "lavfi", "-i", "color=c=0xC0C0C0:size=321x241", "-frames:v", 1, "-metadata", "comment=SECRET", source)
+    plan = {"regions": [region(from_msec=5000)]}
+    r = copy(worker, source, to, {"form": "redact", "plan": plan, "plan_digest": digest(plan)})
+    assert r.status == 0 and r.outputs, (r.status, r.facts)
+    assert (r.file["how"], r.file["plan_digest"]) == ("redacted", digest(plan))
+    picture = pictures(to, r.file["width"], r.file["height"])[0]
+    assert is_black(picture, (84, 64, 156, 116), r.file["width"])  # whenever a plan says it: a photo is for all time
+    assert is_open(picture, [(20, 20), (300, 200), (120, 200)], r.file["width"])
+    assert b"SECRET" not in to.read_bytes()
+    to.unlink()
+    r = copy(worker, source, to, {"form": "release", "mark": lettering(mark)}, mark=mark)
+    assert r.outputs and r.file["how"] == "released", r.facts
+    assert sum(abs(v - 192) > 20 for v in pictures(to, r.file["width"], r.file["height"])[0]) > 1000
+    to.unlink()
+    r = copy(worker, source, to, {"form": "redact", "plan": {"cuts": []}})
+    assert not r.outputs and "cuts are refused" in r.file["message"]
