@@ -183,7 +183,7 @@ static void check_pictures(AVFormatContext *ctx, struct input *in, struct facts 
         return;
     for (unsigned i = 0; i < ctx->nb_streams; i++)
         ctx->streams[i]->discard = (int)i == c.stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
-    follow = (int64_t)c.decoder->width * c.decoder->height <= PIXELS_SMALL ? 3 : 1;
+    follow = (int64_t)c.decoder->width * c.decoder->height <= PIXELS_SMALL ? 3 : 0; /* derive decodes all */
     av_log_set_level(AV_LOG_ERROR);
     av_log_set_callback(on_log);
     for (int i = 0; i < 3 && !input_expired(in); i++) {
