@@ -27,6 +27,7 @@ static const struct fact_rule stream_rules[] = {
     {"width",       FACT_INTEGER, 1, INT32_MAX, NULL},
     {"height",      FACT_INTEGER, 1, INT32_MAX, NULL},
     {"rate",        FACT_TEXT,    0, 32, NULL},
+    {"rate_hint",   FACT_TEXT,    0, 16, NULL},
     {"rotation",    FACT_INTEGER, 0, 359, NULL},
     {"channels",    FACT_INTEGER, 1, INT32_MAX, NULL},
     {"sample_rate", FACT_INTEGER, 1, INT32_MAX, NULL},

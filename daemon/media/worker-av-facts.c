@@ -3,6 +3,7 @@
  * Streams, tags, times, places and devices as libav gives them. Which source of a time weighs how much stands in the ranks here.
  */
 #include <string.h>
+#include <time.h>
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/display.h>
@@ -63,6 +64,17 @@ static void set_positive(struct facts *f, json_t *o, const char *key, int64_t va
         f->failed = true;
 }
 
+/* What the index says without a look at every picture. Where pictures come as two fields, the one rate is twice the other. */
+static const char *rate_hint(const AVStream *st)
+{
+    double average = av_q2d(st->avg_frame_rate), least = av_q2d(st->r_frame_rate), ratio;
+
+    if (!(average > 0) || !(least > 0) || average > 1e6 || least > 1e6)
+        return "";
+    ratio = least / average;
+    return (ratio > 0.995 && ratio < 1.005) || (ratio > 1.99 && ratio < 2.01) ? "constant" : "variable";
+}
+
 static void describe_video(struct facts *f, json_t *o, const AVStream *st)
 {
     AVRational rate =
@@ -76,6 +88,8 @@ static void describe_video(struct facts *f, json_t *o, const AVStream *st)
         snprintf(text, sizeof text, "%d/%d", rate.num, rate.den);
         facts_text(f, o, "rate", text, strlen(text));
     }
+    if (*rate_hint(st))
+        facts_text(f, o, "rate_hint", rate_hint(st), 16);
 }
 
 static json_t *describe_stream(struct facts *f, const AVStream *st)
@@ -133,6 +147,7 @@ static void describe_tags(struct facts *f, const AVDictionary *d)
         {"com.android.manufacturer", "make"},
         {"com.android.model", "model"},
         {"make", "make"},
+        {"maker", "make"}, /* AVI of Nikon */
         {"model", "model"},
         {"serial_number", "serial"},
     };
@@ -172,6 +187,24 @@ static void describe_bext(struct facts *f, const AVDictionary *d)
     facts_time_text(f, 10, text, NULL, "bext", PROBABLE);
 }
 
+/* Seconds since 1970, with decimals, as Kinesis Video writes them when a camera hands it a fragment. */
+static void describe_epoch(struct facts *f, const AVDictionary *d)
+{
+    const char *text = tag_of(d, "AWS_KINESISVIDEO_PRODUCER_TIMESTAMP");
+    long long sec, milli = 0;
+    char iso[48];
+    time_t t;
+    struct tm tm;
+
+    if (!text || strlen(text) > 20 || sscanf(text, "%11lld.%3lld", &sec, &milli) < 1 || sec <= 0 || milli < 0)
+        return;
+    t = (time_t)sec;
+    if (!gmtime_r(&t, &tm) || strftime(iso, sizeof iso - 8, "%Y-%m-%dT%H:%M:%S", &tm) == 0)
+        return;
+    snprintf(iso + strlen(iso), 8, ".%03dZ", (int)(milli % 1000));
+    facts_time_text(f, 9, iso, NULL, "kinesis producer timestamp", PROBABLE);
+}
+
 static void describe_times(struct facts *f, const AVFormatContext *ctx)
 {
     facts_time_text(f, 5, tag_of(ctx->metadata, "com.apple.quicktime.creationdate"), NULL,
@@ -180,6 +213,7 @@ static void describe_times(struct facts *f, const AVFormatContext *ctx)
     facts_time_text(f, 10, tag_of(ctx->metadata, "creation_time"), NULL, "container creation_time", PROBABLE);
     facts_time_text(f, 8, tag_of(ctx->metadata, "date"), NULL, "container date", PROBABLE);
     describe_bext(f, ctx->metadata);
+    describe_epoch(f, ctx->metadata);
     for (unsigned i = 0; i < ctx->nb_streams && f->n_times == 0; i++)
         facts_time_text(f, 15, tag_of(ctx->streams[i]->metadata, "creation_time"), NULL,
                         "stream creation_time", PROBABLE);

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #define BOXES_MAX 65536
+#define FIND_MAX  4096
 
 struct box {
     uint64_t at, size; /* size as stated; to the end of the file when stated as 0 */
@@ -82,6 +83,42 @@ unsigned boxes_walk(struct input *in, struct facts *f)
         b.at += b.size;
     }
     return seen;
+}
+
+bool box_next(struct input *in, struct box_range *rest, char type[4], struct box_range *ret)
+{
+    uint64_t head = 8, size;
+    uint8_t h[16];
+
+    if (rest->size < 8 || !input_get(in, h, 8, rest->at))
+        return false;
+    size = be32_at(h);
+    if (size == 1) {
+        if (rest->size < 16 || !input_get(in, h, 16, rest->at))
+            return false;
+        size = be64_at(h + 8);
+        head = 16;
+    } else if (size == 0)
+        size = rest->size;
+    if (size < head || size > rest->size)
+        return false;
+    memcpy(type, h + 4, 4);
+    *ret = (struct box_range){rest->at + head, size - head};
+    *rest = (struct box_range){rest->at + size, rest->size - size};
+    return true;
+}
+
+bool box_find(struct input *in, struct box_range within, const char *type, struct box_range *ret)
+{
+    struct box_range found;
+    char t[4];
+
+    for (int i = 0; i < FIND_MAX && box_next(in, &within, t, &found); i++)
+        if (memcmp(t, type, 4) == 0) {
+            *ret = found;
+            return true;
+        }
+    return false;
 }
 
 bool inspect_boxes(struct input *in, struct facts *f)

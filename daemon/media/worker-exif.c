@@ -6,12 +6,15 @@
 #include <string.h>
 
 #include <libexif/exif-data.h>
+#include <libexif/exif-mnote-data.h>
 #undef MIN /* libexif has its own, the same */
 #undef MAX
 
 #include "media/worker-inspect.h"
 
-#define EXIF_MAX 65533 /* what one APP1 segment can hold; the entries we want come first */
+#define CANON_TAG_SERIAL 0x0C
+#define CANON_TAGS_MAX   256
+#define EXIF_MAX         65533 /* what one APP1 segment can hold; the entries we want come first */
 
 static void unref_data(ExifData **d)
 {
@@ -114,6 +117,25 @@ static void gps_time_of(ExifData *d, struct facts *f)
     facts_time_text(f, 30, text, NULL, "exif GPS time", PROBABLE);
 }
 
+/* Canon keeps the body's number in its maker note; libexif writes it as the oldest cameras print it, hexadecimal and decimal half apart. */
+static void canon_serial(ExifData *d, struct facts *f)
+{
+    ExifMnoteData *note = exif_data_get_mnote_data(d);
+    unsigned n = note ? exif_mnote_data_count(note) : 0, high, low;
+    char make[16], text[64];
+
+    if (!text_of(d, EXIF_IFD_0, EXIF_TAG_MAKE, make, sizeof make) || strncmp(make, "Canon", 5) != 0)
+        return;
+    for (unsigned i = 0; i < n && i < CANON_TAGS_MAX; i++)
+        if (exif_mnote_data_get_id(note, i) == CANON_TAG_SERIAL &&
+            exif_mnote_data_get_value(note, i, text, sizeof text) &&
+            sscanf(text, "%4X-%5u", &high, &low) == 2) {
+            snprintf(text, sizeof text, "%u", high << 16 | (low & 0xFFFF));
+            facts_device(f, "serial", text, strlen(text));
+            return;
+        }
+}
+
 static void device_of(ExifData *d, struct facts *f)
 {
     static const struct {
@@ -128,6 +150,7 @@ static void device_of(ExifData *d, struct facts *f)
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
         if (text_of(d, rows[i].ifd, rows[i].tag, text, sizeof text))
             facts_device(f, rows[i].key, text, strlen(text));
+    canon_serial(d, f);
     if (text_of(d, EXIF_IFD_0, EXIF_TAG_SOFTWARE, text, sizeof text))
         facts_tag(f, "software", text, strlen(text));
 }

@@ -10,7 +10,7 @@
  *   duration_usec   as the container says or libav works it out; not checked by decoding
  *   playable_usec   only when media data is missing: how far the footage that is there reaches
  *   streams         at most 32 of { type: video | audio | subtitle | data | picture (a cover), codec,
- *                     width, height, rate ("30000/1001"), rotation (90, 180, 270; clockwise), channels, sample_rate,
+ *                     width, height, rate ("30000/1001"), rate_hint (constant · variable, as the index says), rotation (90, 180, 270; clockwise), channels, sample_rate,
  *                     bit_rate, language }
  *   streams_total   only when there are more than 32
  *   width, height   of a photo as stored (rotation: from its orientation tag)

@@ -18,6 +18,9 @@ typedef void (*on_fix)(void *userdata, const struct gpx_point *point, int64_t at
 /* One GPMF payload (GoPro; worker-gpmf.c). length_usec: how much footage it stands for. */
 void fixes_gpmf(const uint8_t *data, size_t size, int64_t length_usec, on_fix on, void *userdata);
 
+/* The first text (type c) with this key in a GPMF payload, whatever it is nested in. Return: whether there is one, not empty. */
+bool gpmf_text(const uint8_t *data, size_t size, const char *key, char *out, size_t out_size);
+
 /* Text with NMEA 0183 sentences RMC and GGA in it, whatever stands around them (worker-nmea.c). day_usec: midnight of the last RMC, kept
  * between calls; 0 = none yet. A sentence whose checksum is wrong is passed over. */
 void fixes_nmea(const char *text, size_t size, int64_t *day_usec, on_fix on, void *userdata);

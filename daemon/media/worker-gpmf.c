@@ -14,6 +14,7 @@
 
 #define DEPTH_MAX     4
 #define KEYS_MAX      65536
+#define TEXT_KEYS_MAX 512
 #define COLUMNS       9
 #define PRECISION_MAX 2000  /* dilution of precision × 100; above it a position says nothing */
 #define DAYS_2000     10957 /* 2000-01-01 since 1970 */
@@ -196,4 +197,29 @@ void fixes_gpmf(const uint8_t *data, size_t size, int64_t length_usec, on_fix on
                      .userdata = userdata};
 
     read_level(&g, data, size, 0);
+}
+
+static bool find_text(const uint8_t *data, size_t size, const char *key, char *out, size_t out_size,
+                      int depth)
+{
+    struct klv k;
+    size_t at = 0;
+
+    for (int i = 0; i < TEXT_KEYS_MAX && read_klv(data, size, &at, &k); i++) {
+        if (k.type == 0 && depth < DEPTH_MAX && find_text(k.data, k.bytes, key, out, out_size, depth + 1))
+            return true;
+        if (k.type == 'c' && strcmp(k.key, key) == 0) {
+            size_t n = MIN(k.bytes, out_size - 1);
+
+            memcpy(out, k.data, n);
+            out[n] = 0;
+            return out[0] != 0;
+        }
+    }
+    return false;
+}
+
+bool gpmf_text(const uint8_t *data, size_t size, const char *key, char *out, size_t out_size)
+{
+    return find_text(data, size, key, out, out_size, 0);
 }

@@ -25,6 +25,17 @@ size_t mpegts_packet_size(const uint8_t *head, size_t size, size_t *ret_start);
 enum { BOX_MOOV = 1, BOX_MDAT = 2, BOX_MOOF = 4, BOX_META = 8 };
 unsigned boxes_walk(struct input *in, struct facts *f);
 
+/* A part of the file: what stands in a box. */
+struct box_range {
+    uint64_t at, size;
+};
+/* The first box of a type (four letters) among those in a part; box_next: one after the other, type is filled. */
+bool box_find(struct input *in, struct box_range within, const char *type, struct box_range *ret);
+bool box_next(struct input *in, struct box_range *rest, char type[4], struct box_range *ret);
+
+/* What cameras write into the user data of an ISO file (moov/udta) and libav does not read (worker-udta.c). */
+void udta_facts(struct input *in, struct facts *f);
+
 /* EXIF as it stands in JPEG APP1, PNG eXIf and HEIF items. data begins with the TIFF header. */
 void exif_facts(struct facts *f, const uint8_t *tiff, size_t size);
 

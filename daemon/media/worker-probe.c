@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "media/worker-av.h"
+#include "media/worker-inspect.h"
 #include "media/worker-sniff.h"
 #include "media/worker-verbs.h"
 
@@ -36,6 +37,8 @@ void worker_probe(struct input *in, struct facts *f)
         facts_text(f, f->media, "container", form->container, strlen(form->container));
         if ((!form->inspect || form->inspect(in, f)) && form->demuxer)
             av_facts(in, f, form);
+        if (form->inspect == inspect_boxes && !input_expired(in))
+            udta_facts(in, f);
     }
     facts_reading(f, in);
 }

@@ -13,13 +13,13 @@
 
 #include "base/fd.h"
 #include "media/worker-fixes.h"
+#include "media/worker-inspect.h"
 #include "media/worker-say.h"
 
 #define FILE_NAME    "trail.gpx"
 #define EVERY_USEC   (900 * USEC_PER_MSEC)
 #define POINTS_MAX   200000
 #define BUFFER_BYTES 16384
-#define BOXES_MAX    4096
 #define TABLE_BYTES  (4u << 20)
 #define BLOCKS_MAX   40000
 #define BLOCK_BYTES  256
@@ -167,40 +167,8 @@ static int on_packet(void *state, const struct pass *p, const AVStream *st, cons
 
 /* ---- boxes ---- */
 
-struct range {
-    uint64_t at, size; /* of what stands in the box */
-};
-
-/* The box of a type among those in a range. */
-static bool find_box(struct input *in, struct range within, const char *type, struct range *ret)
-{
-    uint64_t at = within.at, end = within.at + within.size;
-
-    for (int i = 0; i < BOXES_MAX && end - at >= 8; i++) {
-        uint64_t head = 8, size;
-        uint8_t h[16];
-
-        if (!input_get(in, h, 8, at))
-            return false;
-        size = be32_at(h);
-        if (size == 1 && end - at >= 16 && input_get(in, h, 16, at)) {
-            size = be64_at(h + 8);
-            head = 16;
-        } else if (size == 0)
-            size = end - at;
-        if (size < head || size > end - at)
-            return false;
-        if (memcmp(h + 4, type, 4) == 0) {
-            *ret = (struct range){at + head, size - head};
-            return true;
-        }
-        at += size;
-    }
-    return false;
-}
-
 /* Novatek: moov/"gps " has a table of places (u32) and lengths (u32) behind 8 bytes; at each a box "free" that begins with "GPS ". */
-static void read_novatek_boxes(struct trail *t, struct input *in, struct range table)
+static void read_novatek_boxes(struct trail *t, struct input *in, struct box_range table)
 {
     uint64_t rows = table.size > 8 ? MIN((table.size - 8) / 8, (uint64_t)BLOCKS_MAX) : 0;
 
@@ -220,7 +188,7 @@ static void read_novatek_boxes(struct trail *t, struct input *in, struct range t
     }
 }
 
-static int read_70mai_box(struct trail *t, struct input *in, struct range box)
+static int read_70mai_box(struct trail *t, struct input *in, struct box_range box)
 {
     size_t size = (size_t)MIN(box.size, (uint64_t)TABLE_BYTES);
     _cleanup_free_ uint8_t *data = malloc(size + 1);
@@ -236,11 +204,11 @@ static int read_70mai_box(struct trail *t, struct input *in, struct range box)
 
 static int read_boxes(struct trail *t, struct input *in)
 {
-    struct range all = {0, in->size}, moov, box;
+    struct box_range all = {0, in->size}, moov, box;
 
-    if (find_box(in, all, "moov", &moov) && find_box(in, moov, "gps ", &box))
+    if (box_find(in, all, "moov", &moov) && box_find(in, moov, "gps ", &box))
         read_novatek_boxes(t, in, box);
-    return t->points == 0 && find_box(in, all, "GPS ", &box) ? read_70mai_box(t, in, box) : 0;
+    return t->points == 0 && box_find(in, all, "GPS ", &box) ? read_70mai_box(t, in, box) : 0;
 }
 
 /* ---- the end ---- */
