@@ -22,6 +22,7 @@ EMBED(page_html, "daemon/api/page/page.html");
 EMBED(page_ended, "daemon/api/page/ended.html");
 EMBED(page_css, "daemon/api/page/page.css");
 EMBED(page_js, "daemon/api/page/page.js");
+EMBED(page_icon, "daemon/api/page/icon.svg");
 EMBED(page_words, "daemon/api/page/words.js");
 
 #define PAGE     "page"
@@ -32,6 +33,7 @@ static const struct {
     const char *name, *type, *text;
 } files[] = {
     {PAGE, "text/html; charset=utf-8", page_html},
+    {"icon.svg", "image/svg+xml", page_icon},
     {"page.css", "text/css; charset=utf-8", page_css},
     {"page.js", "text/javascript; charset=utf-8", page_js},
     {"words.js", "text/javascript; charset=utf-8", page_words},

@@ -34,7 +34,7 @@ def house(make_daemon):
 @pytest.fixture
 def seen(house, media):
     """A daemon with one clip that can be looked at; (daemon, id)."""
-    house.drop("现场 <b>片段</b>.mp4", media("video"))
+    house.drop("现场 <img src=x onerror=alert(1)>.mp4", media("video"))
     recording = house.wait_sealed(1)[0]["id"]
     house.cli("open", recording, "--wait")
     return house, recording

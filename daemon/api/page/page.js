@@ -269,12 +269,18 @@ function placed(about, key, label) {
   fact(label || key, value, [plain(one.source), word[one.certainty] || plain(one.certainty)].filter(Boolean).join(", "));
 }
 
+// "25/1" or "30000/1001" as a number of pictures a second.
+function perSecond(rate) {
+  const [n, d] = text(rate).split("/").map(Number), value = n / (d || 1);
+  return Number.isFinite(value) && value > 0 ? `, ${Number(value.toFixed(2))}/s` : "";
+}
+
 const degrees = (p) => (p && Number.isInteger(p.lat_e7) ? `${(p.lat_e7 / 1e7).toFixed(6)}, ${(number(p.lon_e7) / 1e7).toFixed(6)}` : "");
 
 function streamFacts(streams) {
   for (const s of list(streams)) {
     const codec = text(s.codec);
-    if (s.type === "video") fact("picture", `${codec} ${number(s.width)}×${number(s.height)}${s.rate ? `, ${text(s.rate)}/s` : ""}`);
+    if (s.type === "video") fact("picture", `${codec} ${number(s.width)}×${number(s.height)}${perSecond(s.rate)}`);
     if (s.type === "audio") fact("sound", `${codec} ${number(s.sample_rate)} Hz, ${say("channels", number(s.channels))}`);
   }
 }
