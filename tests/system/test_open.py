@@ -148,3 +148,23 @@ def test_jobs_and_again(seen):
     house.cli("open", recording, "--wait")
     assert house.run("jobs", "cancel", "01ARZ3NDEKTSV4RRFFQ69G5FAV").returncode == 3
     assert "proxy.mp4" in house.cli("show", recording, json=False)
+
+
+def test_what_is_replaced_goes_on_being_read_and_what_vanishes_is_made_again(seen):
+    house, recording = seen
+    proxy = house.cli("open", recording, "--name", "proxy.mp4")["url"]
+    whole = ask(proxy)[2]
+    parts = urllib.parse.urlsplit(proxy)
+    connection = http.client.HTTPConnection(parts.hostname, parts.port, timeout=60)
+    connection.request("GET", parts.path)
+    answer = connection.getresponse()
+    start = answer.read(100)
+    gone = [p for p in (house.archive / "cache").rglob("*") if p.is_file() and p.stat().st_size == len(whole)]
+    assert gone
+    for path in gone:
+        path.unlink()
+    assert start + answer.read() == whole
+    connection.close()
+    status, headers, _ = ask(proxy)
+    assert status in (200, 503) and (status == 200 or headers["Retry-After"])
+    house.wait(lambda: ask(proxy)[0] == 200, "the derivative to be made again")
