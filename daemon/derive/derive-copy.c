@@ -25,8 +25,7 @@
 
 static const struct {
     const char *form, *file, *photo; /* photo NULL: none of photos */
-} forms[] = {
-    {"preserve", "copy.mkv", NULL}, {"release", "copy.mp4", "copy.jpg"}, {"redact", "copy.mp4", "copy.jpg"}};
+} forms[] = {{"preserve", "copy.mkv", NULL}, {"release", "copy.mp4", NULL}, {"redact", "copy.mp4", NULL}};
 
 static bool is_line(const char *text, size_t most)
 {
