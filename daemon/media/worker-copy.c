@@ -58,6 +58,14 @@ static int copy_pass(struct job *job, const struct form *form)
     return r;
 }
 
+/* A decoder and an encoder start so many threads each, the encoder one more to look ahead. */
+static int limit_threads(const struct job *job)
+{
+    int64_t wanted = json_get_integer(job->plan, "threads", 1);
+
+    return json_set_integer(job->plan, "threads", MIN(wanted, MAX(((int64_t)job->threads - 1) / 2, 1)));
+}
+
 int verb_copy(struct job *job)
 {
     const struct form *form = sniff(&job->in);
@@ -71,7 +79,8 @@ int verb_copy(struct job *job)
         return copy_photo(job, form);
     if (job->facts.unknown || !form || !form->demuxer)
         return 0;
-    r = copy_pass(job, form);
+    r = limit_threads(job);
+    r = r < 0 ? r : copy_pass(job, form);
     if (r < 0 && !ends_all(r))
         say_failed(&job->facts, job->plan, r);
     return ends_all(r) ? r : 0;
