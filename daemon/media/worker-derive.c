@@ -129,9 +129,12 @@ static int derive(struct input *in, const json_t *plan, struct facts *f)
     }
     f->kind = form->kind;
     facts_text(f, f->media, "container", form->container, strlen(form->container));
+    if (form->inspect)
+        form->inspect(in, f);
     r = pass_open(&p, in, form, plan, f);
     if (p.ctx)
         av_describe(p.ctx, f, form);
+    p.no_copy = facts_is_damaged(f); /* players stop where a decoder of ours goes on */
     if (r == 0)
         r = make_taps(&p, &taps);
     if (r == 0)

@@ -16,6 +16,7 @@ struct mp4 {
     int64_t reserve;     /* bytes set aside for the index; 0: none */
     uint64_t packets[2]; /* by stream */
     int64_t last_dts[2];
+    int64_t last_in[2]; /* the same before it was rescaled; of copied streams */
 };
 
 /* Return: 0, -ENOMEM, -ENOTSUP. Streams are added to m->ctx with avformat_new_stream next, at most two. */

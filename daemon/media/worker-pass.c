@@ -30,6 +30,7 @@ struct run {
     int64_t last_key_usec; /* of the last key picture that was decoded alone; -1: none */
     bool alone;            /* key pictures, one by one */
     bool early_over;
+    bool rough; /* all that want every picture are content with that */
     bool sound;
     struct pass_clock video_clock, audio_clock;
     AVPacket *packet;
@@ -157,6 +158,7 @@ static bool gather(struct run *run)
     run->sound = false;
     run->early_usec = 0;
     run->spacing_usec = INT64_MAX;
+    run->rough = true;
     for (size_t i = 0; i < run->n; i++) {
         const struct tap *t = &run->taps[i];
 
@@ -167,6 +169,7 @@ static bool gather(struct run *run)
         run->sound |= t->sound;
         if (t->pictures == PICTURES_EARLY)
             run->early_usec = MAX(run->early_usec, t->early_usec);
+        run->rough &= t->rough || t->pictures != PICTURES_ALL;
         if (t->pictures != PICTURES_NONE)
             run->spacing_usec = MIN(run->spacing_usec, t->spacing_usec);
     }
@@ -182,6 +185,8 @@ static int open_decoders(struct run *run)
     threads = MIN(MAX(threads, 1), THREADS_MAX);
     if (p->video && run->want != PICTURES_NONE)
         r = open_decoder(p, p->video, run->want == PICTURES_KEY ? 1 : threads, &p->video_decoder);
+    if (p->video_decoder && run->rough && run->want == PICTURES_ALL)
+        p->video_decoder->skip_loop_filter = AVDISCARD_NONREF;
     if (r < 0 && r != -ENOMEM)
         facts_damage(p->facts, "pictures cannot be decoded: %s",
                      avcodec_get_name(p->video->codecpar->codec_id));

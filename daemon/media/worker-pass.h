@@ -40,7 +40,7 @@ struct pass {
     /* What has been added to the times of each because the recording's clock jumped: pictures and samples come with it, packets
      * without. */
     int64_t video_shift_usec, audio_shift_usec;
-    bool no_copy; /* nothing may be copied into the proxy: it was tried */
+    bool no_copy;                      /* nothing may be copied into the proxy: it was tried */
     bool truncated;                    /* the end of the data came unasked for, or reading failed */
     uint64_t pictures, picture_errors; /* decoded; broken or concealed */
     uint64_t sound_errors;
@@ -55,6 +55,8 @@ struct tap {
     int64_t early_usec; /* with PICTURES_EARLY */
     int64_t
         spacing_usec; /* where key pictures are enough: one in so long a time is; 0: all of them are wanted */
+    bool
+        rough; /* pictures that no other refers to may come without their last smoothing: it shrinks them anyway */
     bool sound;
     /* Every packet of the file, also of streams that nobody decodes (trails, subtitles). */
     int (*packet)(void *state, const struct pass *p, const AVStream *stream, const AVPacket *packet);

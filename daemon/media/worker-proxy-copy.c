@@ -118,6 +118,44 @@ static void free_packet(AVPacket **p)
     av_packet_free(p);
 }
 
+/* Whether the units of a picture fill its packet (ISO/IEC 14496-15, 5.3.3: each with its length before it). Where start codes part them there
+ * is nothing to check. */
+static bool units_are_whole(const AVStream *st, const AVPacket *packet)
+{
+    const AVCodecParameters *c = st->codecpar;
+    uint32_t left = (uint32_t)packet->size, head, size;
+    const uint8_t *data = packet->data;
+
+    if (c->extradata_size < 7 || c->extradata[0] != 1)
+        return true;
+    head = (c->extradata[4] & 3u) + 1;
+    while (left > 0) {
+        if (left < head)
+            return false;
+        size = 0;
+        for (uint32_t i = 0; i < head; i++)
+            size = size << 8 | data[i];
+        if (size == 0 || size > left - head)
+            return false;
+        data += head + size;
+        left -= head + size;
+    }
+    return true;
+}
+
+/* Matroska has no dts; libav works them out, but not of the first packets: those lie a picture apart, as many before the first one as pictures
+ * are out of order. */
+static int64_t guess_dts(const struct mp4 *m, int stream, const AVStream *st, int64_t pts)
+{
+    AVRational rate =
+        st->avg_frame_rate.num > 0 && st->avg_frame_rate.den > 0 ? st->avg_frame_rate : (AVRational){25, 1};
+    int64_t step = MAX(av_rescale_q(1, av_inv_q(rate), st->time_base), 1);
+
+    if (m->packets[stream] == 0)
+        return av_sat_sub64(pts, step * MIN(MAX(st->codecpar->video_delay, 0), 16));
+    return MIN(av_sat_add64(m->last_in[stream], step), pts);
+}
+
 int copy_packet(struct mp4 *m, int stream, const struct pass *p, const AVStream *st, const AVPacket *packet)
 {
     _cleanup_(free_packet) AVPacket *copy = NULL;
@@ -128,6 +166,8 @@ int copy_packet(struct mp4 *m, int stream, const struct pass *p, const AVStream 
         return 0;
     if (av_packet_get_side_data(packet, AV_PKT_DATA_NEW_EXTRADATA, NULL))
         return -EXDEV; /* other parameters from here on, which MP4 has no place for */
+    if ((packet->flags & AV_PKT_FLAG_CORRUPT) || (st == p->video && !units_are_whole(st, packet)))
+        return -EXDEV; /* players stop where a decoder of ours goes on */
     copy = av_packet_clone(packet);
     if (!copy)
         return -ENOMEM;
@@ -136,9 +176,12 @@ int copy_packet(struct mp4 *m, int stream, const struct pass *p, const AVStream 
         copy->dts = copy->pts;
     if (copy->pts == AV_NOPTS_VALUE && st == p->audio)
         copy->pts = copy->dts;
+    if (copy->dts == AV_NOPTS_VALUE && copy->pts != AV_NOPTS_VALUE)
+        copy->dts = guess_dts(m, stream, st, copy->pts);
     if (copy->pts == AV_NOPTS_VALUE || copy->dts == AV_NOPTS_VALUE)
         return m->packets[stream] ? -EXDEV
                                   : 0; /* what comes before the first time is known cannot be shown alone */
+    m->last_in[stream] = copy->dts;
     copy->pts = av_sat_add64(copy->pts, by);
     copy->dts = av_sat_add64(copy->dts, by);
     r = mp4_packet(m, stream, copy, st->time_base);

@@ -96,13 +96,12 @@ int video_encoder_init(struct video_encoder *e, struct mp4 *m, const struct pass
     const AVCodecParameters *c = p->video->codecpar;
     struct scale_want want = {.rotation = p->rotation, .flags = SCALE_FLAGS};
     int64_t limit = json_get_integer(json_get_object(p->plan, "proxy"), "height", 720), w, h;
-    AVRational sar =
-        p->video->sample_aspect_ratio.num > 0 ? p->video->sample_aspect_ratio : c->sample_aspect_ratio;
     int r;
 
     *e = (struct video_encoder){.last_usec = -1,
                                 .step_usec = av_rescale_q(1, av_inv_q(rate_of(p)), AV_TIME_BASE_Q)};
-    scale_display_size(c->width, c->height, sar, p->rotation, &w, &h);
+    want.sar = av_guess_sample_aspect_ratio(p->ctx, p->video, NULL);
+    scale_display_size(c->width, c->height, want.sar, p->rotation, &w, &h);
     scale_fit(w, h, (int)MIN(MAX(limit, 120), 2160), &want.width, &want.height);
     want.matrix = scale_matrix(c->color_space, c->height);
     e->packet = av_packet_alloc();

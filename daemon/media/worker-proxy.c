@@ -143,6 +143,14 @@ static uint64_t expected(const struct pass *p)
     return (uint64_t)(seconds * (p->video ? rate : 0) + seconds * (p->audio ? 50 : 0));
 }
 
+static bool shrinks(const struct proxy *t, const struct pass *p)
+{
+    const struct scale_want *want = &t->video.scaler.want;
+
+    return (int64_t)want->width * want->height * 2 <
+           (int64_t)p->video->codecpar->width * p->video->codecpar->height;
+}
+
 int tap_proxy(const struct pass *p, struct tap *ret)
 {
     bool may_copy = !p->no_copy && json_get_bool(json_get_object(p->plan, "proxy"), "remux", true);
@@ -170,6 +178,7 @@ int tap_proxy(const struct pass *p, struct tap *ret)
     *ret = (struct tap){.name = "proxy",
                         .state = t,
                         .pictures = p->video && !t->copies_video ? PICTURES_ALL : PICTURES_NONE,
+                        .rough = p->video && !t->copies_video && shrinks(t, p),
                         .sound = p->audio && !t->copies_audio,
                         .packet = on_packet,
                         .picture = on_picture,

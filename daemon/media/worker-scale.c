@@ -64,7 +64,7 @@ static void shrink(int64_t *w, int64_t *h, int64_t side, int64_t most)
 
 static int even(int64_t v)
 {
-    return (int)MAX((v + 1) / 2 * 2, SIDE_LEAST);
+    return (int)MAX(v / 2 * 2, SIDE_LEAST);
 }
 
 void scale_fit(int64_t width, int64_t height, int limit, int *ret_width, int *ret_height)
@@ -171,7 +171,7 @@ static void place(const struct scaler *s, const AVFrame *in, int *x, int *y, int
 {
     int64_t dw, dh, fit_w, fit_h;
 
-    scale_display_size(in->width, in->height, in->sample_aspect_ratio, 0, &dw, &dh);
+    scale_display_size(in->width, in->height, s->want.sar, 0, &dw, &dh);
     *x = *y = 0;
     fit_w = av_rescale(*h, dw, dh);
     fit_h = av_rescale(*w, dh, dw);

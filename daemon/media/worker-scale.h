@@ -15,6 +15,7 @@ struct SwsContext;
 
 struct scale_want {
     int width, height;        /* upright, even */
+    AVRational sar;           /* shape of the pixels; num 0: square */
     int rotation;             /* clockwise, that brings the picture upright */
     bool full_range;          /* JPEG; else as television has it */
     enum AVColorSpace matrix; /* of what comes out: AVCOL_SPC_BT709 or AVCOL_SPC_SMPTE170M */

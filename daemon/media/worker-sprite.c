@@ -47,12 +47,12 @@ static int size_it(struct sprite *t, const struct pass *p, const AVFrame *f)
 {
     struct scale_want want = {
         .rotation = p->rotation, .full_range = true, .matrix = AVCOL_SPC_SMPTE170M, .flags = SWS_AREA};
-    AVRational sar = f->sample_aspect_ratio.num > 0 ? f->sample_aspect_ratio : p->video->sample_aspect_ratio;
     int64_t w, h;
 
     if (t->sized)
         return 0;
-    scale_display_size(f->width, f->height, sar, p->rotation, &w, &h);
+    want.sar = av_guess_sample_aspect_ratio(p->ctx, p->video, NULL);
+    scale_display_size(f->width, f->height, want.sar, p->rotation, &w, &h);
     scale_fit_width(w, h, t->side, &want.width, &want.height);
     t->sized = true;
     return scaler_init(&t->scaler, &want);
