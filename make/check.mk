@@ -1,6 +1,6 @@
 # Tests, fuzzers, benchmark, formatting.
 
-.PHONY: check check-unit check-system fuzz fuzzers bench bench-doors format format-check openapi
+.PHONY: check check-unit check-system fuzz fuzzers bench bench-doors bench-media format format-check openapi
 
 # The tests stop and fail the programs at chosen steps, so they use a build of their own (INJECT=1) unless BUILD is given.
 ifeq ($(origin BUILD),command line)
@@ -41,6 +41,10 @@ bench: programs benches
 # Uploads over the network, beside nginx and @tus/server.
 bench-doors: programs
 	LIUHEN_BUILD=$(BUILD) $(PYTHON) tests/bench/run $(or $(BENCH),doors door-memory door-photos docks)
+
+# Deriving and probing, beside ffmpeg and ffprobe.
+bench-media: programs
+	LIUHEN_BUILD=$(BUILD) $(PYTHON) tests/bench/run media
 
 # openapi.yaml in the tree, from the table of routes; tests/unit/test-openapi.c fails while they differ.
 openapi: $(BUILD)/liuhend

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Results as Markdown: what was wanted, what came out, beside the others."""
+from part_media import media_table
 
 
 def verdict(good):
@@ -146,6 +147,8 @@ def table(results, parts):
         lines += files_table(results, parts) + [""]
     if "doors" in parts:
         lines += doors_table(results["doors"]) + [""]
+    if "media" in parts:
+        lines += [media_table(results["media"]), ""]
     rows = [line for part in ROWS if part in parts for line in ROWS[part](results[part])]
     if rows:
         lines += ["| work | here | wanted | met |", "|---|--:|--:|---|", *rows, ""]
