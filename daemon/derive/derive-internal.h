@@ -56,8 +56,8 @@ struct derive {
     bool stopping;
     bool sweep_wanted;
     struct hardware hardware; /* tried when it started; not changed later */
-    char paused[120];  /* why nothing but what is watched is made now; "" = it is */
-    char trouble[300]; /* why the last job was put off; "" = none was */
+    char paused[120];         /* why nothing but what is watched is made now; "" = it is */
+    char trouble[300];        /* why the last job was put off; "" = none was */
     struct slot slots[DERIVE_SLOTS_MAX + 1];
 
     pthread_t keeper;
