@@ -14,7 +14,7 @@
 
 #define _cleanup_(f)   __attribute__((cleanup(f)))
 #define _printf_(a, b) __attribute__((format(printf, a, b)))
-#define _packed_ __attribute__((packed))
+#define _packed_       __attribute__((packed))
 #define _must_check_   __attribute__((warn_unused_result))
 #define _unused_       __attribute__((unused))
 #define _noreturn_     __attribute__((noreturn))

@@ -28,7 +28,7 @@ void av_check(AVFormatContext *ctx, struct input *in, struct facts *f);
 #define AV_CODECS                                                                                            \
     "h264,hevc,mpeg4,msmpeg4,msmpeg4v1,msmpeg4v2,mpeg1video,mpeg2video,mjpeg,mjpegb,h263,h263i,flv,vp8,vp9," \
     "libdav1d,"                                                                                              \
-    "av1,ffv1,wmv1,wmv2,wmv3,vc1,dvvideo,prores,theora,rawvideo,svq1,svq3,cinepak,png,gif,webp,tiff,bmp,"         \
+    "av1,ffv1,wmv1,wmv2,wmv3,vc1,dvvideo,prores,theora,rawvideo,svq1,svq3,cinepak,png,gif,webp,tiff,bmp,"    \
     "aac,aac_latm,mp3float,mp3,mp2float,mp2,ac3,eac3,amrnb,amrwb,opus,vorbis,flac,alac,gsm,gsm_ms,wmav1,"    \
     "wmav2,wmapro,"                                                                                          \
     "adpcm_ima_wav,adpcm_ima_qt,adpcm_ms,adpcm_g722,adpcm_g726,adpcm_g726le,adpcm_yamaha,adpcm_swf,qcelp,"   \

@@ -74,9 +74,9 @@ struct facts {
     int64_t now_usec; /* wall clock, to tell times in the future; 0 = not known */
     json_t *
         decoded; /* what decoding showed (PLAN.md), filled by taps; NULL until facts_decoded is first called */
-    json_t *files; /* what was made, and what could not be; likewise, by facts_file */
+    json_t *files;   /* what was made, and what could not be; likewise, by facts_file */
     int orientation; /* of a photo by its EXIF, 1 – 8; 0: it does not say */
-    bool failed;   /* out of memory on the way: the facts are not whole */
+    bool failed;     /* out of memory on the way: the facts are not whole */
 };
 
 /* Return: 0 or -ENOMEM. */
