@@ -395,7 +395,10 @@ static int record_done(struct txn *t, void *userdata, struct error *err)
     r = r != 0 ? r : derivatives_drop(txn_db(t), m->job->id, err);
     for (size_t i = 0; r == 0 && i < m->n_rows; i++)
         r = derivatives_add(txn_db(t), m->job->id, &m->job->recording, &m->rows[i], err);
-    return r != 0 ? r : m->job->copy ? derive_copy_record(t, m, err) : record_decoded(t, m, err);
+    if (r != 0 || m->job->copy)
+        return r != 0 ? r : derive_copy_record(t, m, err);
+    r = derive_trail_check(t, m, err);
+    return r != 0 ? r : record_decoded(t, m, err);
 }
 
 /* ---- ending -------------------------------------------------------------------------------------------------------------- */
@@ -486,8 +489,9 @@ static void keep_all(struct making *m)
         recordings_fault(m, error_format(&err, reason, sizeof reason));
         return;
     }
-    r = r < 0 ? r : keep_files(m, &err);
-    r = r < 0 ? r : writer_run(m->slot->d->writer, true, record_done, m, &err);
+    r = r < 0 || m->job->copy ? r : derive_trail_add(m, &err);
+    r = r != 0 ? r : keep_files(m, &err);
+    r = r != 0 ? r : writer_run(m->slot->d->writer, true, record_done, m, &err);
     r = r != 0 ? r : inject_point("derive.committed");
     if (r == JOBS_E_LOST || r == -ECANCELED)
         return;

@@ -16,9 +16,10 @@ struct making {
     json_t *media; /* what examining found; NULL = nothing */
     int input;
     struct derive_plan plan;
-    int extra_fd;  /* given to the program behind the files to be made; -1 = none */
-    json_t *asked; /* of a copy: what was asked for */
-    int folder_fd; /* cache/making/<lease> */
+    int extra_fd;              /* given to the program behind the files to be made; -1 = none */
+    json_t *asked;             /* of a copy: what was asked for */
+    struct recording_id trail; /* of the camera's system, that trail.gpx was made from; "" = none */
+    int folder_fd;             /* cache/making/<lease> */
     int files[DERIVE_NAMES_MAX];
     size_t n_files;
     int64_t renewed_usec; /* monotonic */
@@ -31,6 +32,15 @@ struct job_mark job_mark_of(const struct job *job);
 
 /* Runs the program on the plan, files made for its names. Return: as media_run. */
 int making_run(struct making *m, struct error *err);
+
+#define DERIVE_TRAIL_NAME "trail.gpx"
+#define DERIVE_TRAIL_HOW  "bodyworn" /* as catalogue rows say it; bodyworn-trail.c reads it */
+
+/* derive-trail.c: trail.gpx out of the trail that a body-worn system sent, where the footage has none. Return: 0 (also when there is none, or it
+ * cannot be understood: the answer says so then), else a fault of ours. */
+int derive_trail_add(struct making *m, struct error *err);
+/* In the transaction of the job's end: wanted again if another trail came meanwhile. */
+int derive_trail_check(struct txn *t, struct making *m, struct error *err);
 
 /* derive-copy.c: makes the copy that the job asks for. Return: as making_run. */
 int derive_copy_run(struct making *m, struct error *err);

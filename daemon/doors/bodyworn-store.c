@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "cases/bodyworn-trail.h"
 #include "cases/bodyworn.h"
 #include "catalogue/ids.h"
 #include "doors/swift-names.h"
@@ -220,6 +221,12 @@ static bool is_same_bytes(const struct bodyworn_object *known, const struct body
            is_same_text(known->recording, said->recording) && is_same_text(known->content, said->content);
 }
 
+/* Whether a clip may now have a trail that its derivatives were made without. */
+static bool brings_trail(const struct bodyworn_object_said *said)
+{
+    return strcmp(said->kind, "trail") == 0 || strcmp(said->kind, "clip") == 0;
+}
+
 static int run_object(struct txn *t, void *userdata, struct error *err)
 {
     const struct object_job *job = userdata;
@@ -238,17 +245,23 @@ static int run_object(struct txn *t, void *userdata, struct error *err)
         ulid_make(clock_now_usec(), id);
     }
     r = record_object(t, id, said, err);
-    return r != 0 ? r
-                  : place_around(job->keep->intake, t, said->container, said->kind, said->name,
-                                 said->recording, err);
+    r = r != 0 ? r
+               : place_around(job->keep->intake, t, said->container, said->kind, said->name, said->recording,
+                              err);
+    return r != 0 || !brings_trail(said)
+               ? r
+               : bodyworn_trail_came(txn_db(t), said->container, clock_now_usec(), err);
 }
 
 int bodyworn_keep_object(const struct bodyworn_keep *k, const struct bodyworn_object_said *said,
                          struct error *err)
 {
     struct object_job job = {k, said};
+    int r = writer_run(k->writer, false, run_object, &job, err);
 
-    return writer_run(k->writer, false, run_object, &job, err);
+    if (r == 0 && brings_trail(said))
+        intake_call_examined(k->intake);
+    return r;
 }
 
 struct metadata_job {

@@ -195,9 +195,6 @@ int examiner_new(struct intake *in, struct examiner **ret, struct error *err);
 struct examiner *examiner_free(struct examiner *x);
 void examiner_kick(struct examiner *x); /* something new to examine */
 
-/* intake.c: tells whoever wants to know. */
-void intake_call_examined(struct intake *in);
-
 /* intake.c: the pause. */
 void intake_pause(struct intake *in, const struct error *err);
 void intake_resume(struct intake *in);

@@ -45,9 +45,11 @@ void intake_reload(struct intake *in, const struct settings *settings, const str
  * yet is left to the examiner. Return: as place_recording. */
 int intake_place_again(struct intake *in, struct txn *t, const struct recording_id *id, struct error *err);
 
-/* Called, in the examiner's thread, whenever a recording was examined of which something can be made. NULL: nobody, and the one before
- * is not being called any more when this returns. */
+/* Called, in any thread, whenever something was recorded that derivatives may be made of: a recording was examined, the trail of one came.
+ * NULL: nobody, and the one before is not being called any more when this returns. */
 void intake_on_examined(struct intake *in, void (*on_examined)(void *userdata), void *userdata);
+/* Calls it. */
+void intake_call_examined(struct intake *in);
 
 /* The policy in force; valid until the daemon ends. */
 const struct policy *intake_policy(struct intake *in);

@@ -84,7 +84,7 @@ def browse():
 
 
 def test_it_plays_and_seeks(make_daemon, media, browse):
-    house = make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"}, "media": {"derive": {"enabled": True}}}).start()
+    house = make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"}, "media": {"derive": {"enabled": True, "load": 0}}}).start()
     name = "现场 <img src=x onerror=alert(1)>.mp4"
     house.drop(name, media("video", seconds=8))
     recording = house.wait_sealed(1)[0]["id"]

@@ -80,7 +80,7 @@ def test_nothing_is_made_of_what_is_no_medium_nor_when_it_is_off(make_daemon, me
     daemon.wait_sealed(2)
     daemon.wait_idle()
     assert jobs(daemon) == []
-    daemon.write_config(media={"derive": {"enabled": True}})  # what came meanwhile is found by the sweep after a reload
+    daemon.write_config(media={"derive": {"enabled": True, "load": 0}})  # what came meanwhile is found by the sweep after a reload
     daemon.reload()
     job, = wait_jobs(daemon, 1, "done")
     assert job["priority"] == 2

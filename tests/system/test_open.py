@@ -28,7 +28,7 @@ def views(daemon, recording):
 
 @pytest.fixture
 def house(make_daemon):
-    return make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"}, "media": {"derive": {"enabled": True}}}).start()
+    return make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"}, "media": {"derive": {"enabled": True, "load": 0}}}).start()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-MAKES = {"media": {"derive": {"enabled": True}}}
+MAKES = {"media": {"derive": {"enabled": True, "load": 0}}}  # also while the machine is busy
 
 
 @pytest.fixture
