@@ -27,6 +27,7 @@
 #define TRIES_MAX       2
 #define STARTS_MAX      10 /* begun so often and never ended: it takes the machine down with it */
 #define FILE_BYTES_MORE (UINT64_C(1) << 30)
+#define DRIVER_THREADS  12 /* that a driver of hardware may start beside ours */
 
 struct job_mark job_mark_of(const struct job *job)
 {
@@ -189,7 +190,9 @@ static int run_program(struct making *m, struct media_request *request, struct e
         return media_run(s->media.worker, request, &m->result, err);
     r = json_set_string(m->plan.json, "hardware", hardware->name);
     request->verb = verb;
+    request->limits.threads += DRIVER_THREADS;
     r = r < 0 ? r : media_run(s->media.worker, request, &m->result, err);
+    request->limits.threads -= DRIVER_THREADS;
     if (r != 0 || m->result.status != MEDIA_FAILED)
         return r;
     log_event(EVENT_HARDWARE_FAILED, "RECORDING", m->job->recording.text, "REASON", m->result.message, NULL);
@@ -213,8 +216,8 @@ int making_run(struct making *m, struct error *err)
         .n_files = m->plan.names.n + (m->extra_fd >= 0),
         .limits = {.deadline_usec = derive_deadline(s, duration_of(m)),
                    .memory_bytes = s->media.derive.memory_bytes,
-                   .threads = (unsigned)s->media.derive.threads +
-                              4, /* decoding, encoding and its look-ahead each have some */
+                   /* decoding and encoding have so many each, the encoder one more to look ahead */
+                   .threads = (unsigned)s->media.derive.threads * 2 + 1,
                    .share_permille = (unsigned)s->media.derive.cpu_percent * 10,
                    .nice = (int)s->media.derive.nice},
         .stop_fd = m->slot->stop_fd,

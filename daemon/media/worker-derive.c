@@ -29,6 +29,7 @@ static void taps_done(struct taps *t)
     for (size_t i = 0; i < t->n; i++)
         if (t->list[i].done)
             t->list[i].done(t->list[i].state);
+    t->n = 0;
 }
 
 /* Return: 0 or -ENOMEM; another fault takes only that tap out. */
@@ -139,8 +140,11 @@ static int derive(struct input *in, const json_t *plan, struct facts *f)
         r = make_taps(&p, &taps);
     if (r == 0)
         r = pass_run(&p, taps.list, taps.n);
-    if (r == 0 && has_to_be_encoded(&taps))
+    if (r == 0 && has_to_be_encoded(&taps)) {
+        taps_done(&taps); /* before the others come: their threads would be more than may be started */
+        pass_close_decoders(&p);
         r = encode_proxy(in, form, plan, f);
+    }
     if (r == -ENOMEM)
         return r;
     facts_reading(f, in);

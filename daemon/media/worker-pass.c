@@ -100,10 +100,15 @@ int pass_open(struct pass *p, struct input *in, const struct form *form, const j
     return 0;
 }
 
-void pass_close(struct pass *p)
+void pass_close_decoders(struct pass *p)
 {
     avcodec_free_context(&p->video_decoder);
     avcodec_free_context(&p->audio_decoder);
+}
+
+void pass_close(struct pass *p)
+{
+    pass_close_decoders(p);
     av_close(&p->ctx);
 }
 
@@ -250,11 +255,20 @@ static int give_samples(struct run *run)
     return r;
 }
 
+static void count_error(struct pass *p, bool video)
+{
+    if (video) {
+        p->pictures_lost++;
+        p->picture_errors++;
+    } else {
+        p->sound_errors++;
+    }
+}
+
 /* Takes all that a decoder has ready. Return: 0 or what ends the pass. */
 static int take_frames(struct run *run, AVCodecContext *c)
 {
     bool video = c == run->p->video_decoder;
-    uint64_t *errors = video ? &run->p->picture_errors : &run->p->sound_errors;
 
     for (;;) {
         int r = avcodec_receive_frame(c, run->frame);
@@ -264,7 +278,7 @@ static int take_frames(struct run *run, AVCodecContext *c)
         if (r == AVERROR(ENOMEM))
             return -ENOMEM;
         if (r < 0) {
-            ++*errors;
+            count_error(run->p, video);
             return 0;
         }
         r = hardware_fetch(run->frame);
@@ -290,7 +304,7 @@ static int decode(struct run *run, AVCodecContext *c, const AVPacket *packet)
     if (r == AVERROR(ENOMEM))
         return -ENOMEM;
     if (r < 0 && r != AVERROR_EOF)
-        ++*(video ? &run->p->picture_errors : &run->p->sound_errors);
+        count_error(run->p, video);
     return take_frames(run, c);
 }
 
@@ -413,14 +427,13 @@ static void set_count(struct pass *p, const char *key, uint64_t value)
 
 static void write_counts(struct pass *p)
 {
-    if (p->in->read_errno)
-        p->truncated = true;
     set_count(p, "pictures", p->pictures);
     set_count(p, "picture_errors", p->picture_errors);
     set_count(p, "sound_errors", p->sound_errors);
     if (p->picture_errors)
         facts_damage(p->facts, "%llu of %llu decoded pictures are broken",
-                     (unsigned long long)p->picture_errors, (unsigned long long)p->pictures);
+                     (unsigned long long)p->picture_errors,
+                     (unsigned long long)(p->pictures + p->pictures_lost));
     if (p->truncated && json_set_bool(facts_decoded(p->facts), "truncated", true) < 0)
         p->facts->failed = true;
 }
@@ -428,6 +441,7 @@ static void write_counts(struct pass *p)
 int pass_run(struct pass *p, struct tap *taps, size_t n)
 {
     _cleanup_(run_done) struct run run = {.p = p, .taps = taps, .n = n, .last_key_usec = -1};
+    bool again = false; /* another pass sees more of it, and says so */
     int r;
 
     run.packet = av_packet_alloc();
@@ -443,9 +457,13 @@ int pass_run(struct pass *p, struct tap *taps, size_t n)
         r = drain(&run);
     if (r < 0)
         return r;
-    write_counts(p);
-    for (size_t i = 0; r == 0 && i < n; i++)
+    p->truncated |= p->in->read_errno != 0;
+    for (size_t i = 0; r == 0 && i < n; i++) {
         if (tap_lives(&taps[i]) && taps[i].end)
             r = tap_judge(&taps[i], taps[i].end(taps[i].state, p));
+        again |= taps[i].result == -EXDEV;
+    }
+    if (!again)
+        write_counts(p);
     return r;
 }

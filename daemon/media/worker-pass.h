@@ -40,9 +40,10 @@ struct pass {
     /* What has been added to the times of each because the recording's clock jumped: pictures and samples come with it, packets
      * without. */
     int64_t video_shift_usec, audio_shift_usec;
-    bool no_copy;                      /* nothing may be copied into the proxy: it was tried */
-    bool truncated;                    /* the end of the data came unasked for, or reading failed */
-    uint64_t pictures, picture_errors; /* decoded; broken or concealed */
+    bool no_copy;                     /* nothing may be copied into the proxy: it was tried */
+    bool truncated;                   /* the end of the data came unasked for, or reading failed */
+    uint64_t pictures, pictures_lost; /* decoded; given to the decoder, that made nothing of them */
+    uint64_t picture_errors;          /* of both: broken, concealed or lost */
     uint64_t sound_errors;
 };
 
@@ -76,6 +77,7 @@ int pass_open(struct pass *p, struct input *in, const struct form *form, const j
               struct facts *facts);
 /* Runs it to the end of the recording, the soft deadline of the input, or until every tap is out. Return: 0 or negative errno. */
 int pass_run(struct pass *p, struct tap *taps, size_t n);
+void pass_close_decoders(struct pass *p); /* they and their threads; what is known of the recording stays */
 void pass_close(struct pass *p);
 /* When a packet of the video or audio stream is shown (its pts; dts where it has none), as pictures and samples are told; -1: not known. */
 int64_t pass_packet_usec(const struct pass *p, const AVStream *stream, const AVPacket *packet);

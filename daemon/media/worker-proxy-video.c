@@ -36,7 +36,9 @@ static int set_options(AVCodecContext *c, const json_t *plan)
     snprintf(crf, sizeof crf, "%d", (int)MIN(MAX(json_get_integer(plan, "crf", 23), 0), 51));
     if (av_opt_set(c->priv_data, "preset", preset ? preset : "veryfast", 0) < 0 ||
         av_opt_set(c->priv_data, "crf", crf, 0) < 0 || av_opt_set(c->priv_data, "profile", "high", 0) < 0 ||
-        av_opt_set(c->priv_data, "forced-idr", "1", 0) < 0)
+        av_opt_set(c->priv_data, "forced-idr", "1", 0) < 0 ||
+        av_opt_set(c->priv_data, "x264-params", "lookahead-threads=1", 0) <
+            0) /* else more with slow presets */
         return -EINVAL;
     return 0;
 }

@@ -91,6 +91,8 @@ static int on_end(void *state, const struct pass *p)
     uint64_t bytes;
     int r = 0;
 
+    if (t->copies_video && p->picture_errors)
+        return -EXDEV; /* seen in key pictures only: players stop where a decoder of ours goes on, and how much is broken shows when all is decoded */
     if (t->has_video && !t->copies_video)
         r = video_encoder_end(&t->video, &t->mp4);
     if (r == 0 && t->has_audio && !t->copies_audio)

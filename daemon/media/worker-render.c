@@ -94,6 +94,7 @@ static int open_encoder(struct render *r, const struct pass *p, int width, int h
     c->thread_count = (int)MIN(MAX(json_get_integer(p->plan, "threads", 1), 1), 16);
     c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
     if (av_opt_set(c->priv_data, "preset", "veryfast", 0) < 0 ||
+        av_opt_set(c->priv_data, "x264-params", "lookahead-threads=1", 0) < 0 ||
         av_opt_set(c->priv_data, "crf", CRF, 0) < 0 || av_opt_set_int(c->priv_data, "a53cc", 0, 0) < 0)
         return -ENOTSUP;
     return pass_errno(avcodec_open2(c, codec, NULL));

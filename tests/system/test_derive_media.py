@@ -2,10 +2,13 @@
 """What liuhen-media derives from video and sound: made with ffmpeg in every form that cameras deliver, run through the locked program, and looked at with
 ffprobe and ffmpeg. Pictures tell their time by their colour, so that a tile or a frame at the wrong place is seen."""
 import json
+import os
 import pathlib
 import re
 import struct
 import subprocess
+import threading
+import time
 
 import pytest
 
@@ -330,6 +333,47 @@ def test_no_room_is_said_and_nothing_half_is_named(build, source, tmp_path):
     r = run(build / "liuhen-media", tmp_path / "a.mp4", "derive", PLAN, [tmp_path / f for f in FILES], threads=8, file_bytes=4096, seconds=60)
     assert 0 not in r.outputs
     assert r.status != 0 or "how" not in next(f for f in json.loads(r.answer)["files"] if f["name"] == "proxy.mp4")
+
+
+def most_threads(monkeypatch):
+    """Counts the threads of what is started from now on. Return: a list whose first is the most that were seen at once."""
+    seen, start = [0], os.posix_spawn
+
+    def watched(*arguments, **keywords):
+        pid = start(*arguments, **keywords)
+
+        def watch():
+            while True:
+                try:
+                    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+                except OSError:
+                    return
+                if "Threads:" not in text:
+                    return
+                seen[0] = max(seen[0], int(text.split("Threads:")[1].split()[0]))
+                time.sleep(0.001)
+
+        threading.Thread(target=watch, daemon=True).start()
+        return pid
+
+    monkeypatch.setattr(os, "posix_spawn", watched)
+    return seen
+
+
+@pytest.mark.parametrize("threads", [2, 6])
+def test_no_more_threads_than_the_daemon_allows(derive, tmp_path, monkeypatch, threads):
+    """A bad block in the middle: first copied, then encoded; all the time with the pictures of the first seconds decoded for QR codes."""
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=4", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", tmp_path / "a.mp4")
+    data = bytearray((tmp_path / "a.mp4").read_bytes())
+    at = len(data) * 6 // 10
+    data[at:at + 4096] = bytes(4096)
+    (tmp_path / "a.mp4").write_bytes(data)
+    seen = most_threads(monkeypatch)
+    d = derive(tmp_path / "a.mp4", {"threads": threads, "decoded": {"silence": True, "qr_msec": 10000}}, status="damaged", threads=2 * threads + 1)
+    assert d.files["proxy.mp4"]["how"] == "encoded"
+    assert threads < seen[0] <= 2 * threads + 2  # as derive-run.c allows, beside the first
+    assert d.answer["message"].count("decoded pictures") == 1
+    assert d.answer["decoded"]["pictures"] >= 90  # all of them, not only those that were looked at while it was copied
 
 
 @pytest.mark.skipif(not (SAMPLES / "MANIFEST.tsv").exists(), reason="no shared samples beside the repository")
