@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Damage that libav lets one see cheaply: index entries whose data lie beyond the end of the file, and pictures that do not decode
- * at the beginning, in the middle and near the end. A few pictures only: a file that passes may still be broken elsewhere.
+ * at the beginning, in the middle and near the end. A few pictures only, and fewer where they are large, as every file is looked at
+ * before anything else is done with it: a file that passes may still be broken elsewhere. Deriving decodes all of it.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 #define SAMPLES_LOOKED_AT 512
 #define READS_MAX         600
 #define READ_BYTES        (16 << 20)
+#define PLACE_BYTES       (48 << 10) /* compressed bytes are what decoding costs: about 0.1 ms a KiB */
+#define PLACES_BYTES      (160 << 10)
 
 /* Complaints of the decoder that mean damage in the data rather than an unusual stream. */
 static unsigned complaints;
@@ -98,6 +101,7 @@ struct check {
     AVPacket *packet;
     AVFrame *frame;
     int stream;
+    int64_t first, decoded; /* where the first key picture lies; compressed bytes so far */
     bool broken;
 };
 
@@ -117,23 +121,40 @@ static void take_pictures(struct check *c)
     }
 }
 
+/* Whether the packet is to be decoded after sent others at this place. A key picture that was at the first place is not worth another look;
+ * neither is one that is too large once the first was. */
+static bool wanted(struct check *c, int sent, int64_t bytes_here, bool *ret_enough)
+{
+    const AVPacket *p = c->packet;
+
+    if (p->stream_index != c->stream || (sent == 0 && !(p->flags & AV_PKT_FLAG_KEY)))
+        return false;
+    if (sent == 0 && c->decoded == 0)
+        c->first = p->pos;
+    else if (sent == 0)
+        *ret_enough = (p->pos >= 0 && p->pos == c->first) || c->decoded + p->size > PLACES_BYTES;
+    else
+        *ret_enough = bytes_here + p->size > PLACE_BYTES;
+    return !*ret_enough;
+}
+
 /* Decodes a key picture and at most follow packets after it, from where the demuxer stands. */
 static void decode_here(struct check *c, const struct input *in, int follow)
 {
-    int64_t bytes = 0;
+    int64_t bytes = 0, before = c->decoded;
+    bool enough = false;
     int sent = 0;
 
-    for (int i = 0; i < READS_MAX && bytes < READ_BYTES && sent <= follow && !input_expired(in); i++) {
-        bool wanted;
-
+    for (int i = 0; i < READS_MAX && bytes < READ_BYTES && sent <= follow && !enough && !input_expired(in);
+         i++) {
         if (av_read_frame(c->ctx, c->packet) < 0)
             break;
         bytes += c->packet->size;
-        wanted = c->packet->stream_index == c->stream && (sent > 0 || (c->packet->flags & AV_PKT_FLAG_KEY));
-        if (wanted) {
+        if (wanted(c, sent, c->decoded - before, &enough)) {
             int r = avcodec_send_packet(c->decoder, c->packet);
 
             sent++;
+            c->decoded += c->packet->size;
             if (r < 0 && r != AVERROR(EAGAIN))
                 c->broken = true;
             take_pictures(c);

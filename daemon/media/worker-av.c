@@ -139,6 +139,12 @@ static int open_input(AVFormatContext **ctx, const AVInputFormat *format)
     return r;
 }
 
+/* H.264 whose parameter sets the container has: the first slice's header says the rest, no picture needs to be made. */
+static bool headers_suffice(const AVCodecParameters *p)
+{
+    return p->codec_id == AV_CODEC_ID_H264 && p->extradata_size > 0 && p->width > 0 && p->height > 0;
+}
+
 /* libav decodes the first pictures to learn what the streams are; how they look does not matter to it. */
 static int find_streams(AVFormatContext *ctx)
 {
@@ -150,7 +156,8 @@ static int find_streams(AVFormatContext *ctx)
         if (ctx->streams[i]->codecpar->codec_type == AVMEDIA_TYPE_VIDEO) {
             r = av_dict_set(&options[i], "skip_loop_filter", "all", 0);
             if (r >= 0)
-                r = av_dict_set(&options[i], "skip_frame", "nokey", 0);
+                r = av_dict_set(&options[i], "skip_frame",
+                                headers_suffice(ctx->streams[i]->codecpar) ? "all" : "nokey", 0);
         }
     if (r >= 0)
         r = avformat_find_stream_info(ctx, options);
