@@ -4,10 +4,13 @@
  * the original goes along but pixels and samples: no tags, no places, no other streams, no captions hidden between pictures.
  *
  * A picture is held until the next one comes, because what has to be covered in it depends on how long it stays on the screen. Whatever is
- * not sure is covered: a picture without a time, and one that is damaged while anything is to be covered, are black; after damage, until
- * the next key picture, regions are covered wherever they have been since the last one, as decoders fill gaps with older pictures.
+ * not sure is black: a picture without a time or beside a step back in time, one that cannot be converted, and after any damage all
+ * pictures until the next whole key picture, while anything is to be covered or was since the last one: decoders fill gaps with older
+ * pictures and move their parts anywhere. Damage is told by frames, by packets and by what the decoder complains of (HEVC's marks no
+ * frame); as it is noticed in the order of decoding, only a key picture that was read after it ends it.
  */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #include <libavutil/opt.h>
@@ -39,13 +42,28 @@ struct render {
     struct copy_sound sound;
     bool has_sound;
     AVPacket *packet;
-    AVFrame *held;
+    AVFrame *held, *black;
     int64_t held_usec; /* -1: nothing is held */
     bool held_timeless, held_damaged, suspect;
-    int64_t key_usec; /* of the last key picture that was whole */
+    bool dirty;         /* damage was noticed, and no key picture was read since */
+    int64_t clean_usec; /* when the key picture is shown that was read after it */
+    int64_t key_usec;   /* of the last key picture that was whole */
+    unsigned complaints;
     int64_t last_pts;
-    int64_t pictures, covered, blackened, dropped;
+    int64_t pictures, covered, blackened;
 };
+
+/* Of the decoder of pictures, whichever of its threads. */
+static atomic_uint complaints;
+
+static void on_log(void *context, int level, const char *format, va_list ap)
+{
+    const AVClass *class = context ? *(const AVClass **)context : NULL;
+
+    if (level <= AV_LOG_ERROR && class && strcmp(class->class_name, "AVCodecContext") == 0 &&
+        ((const AVCodecContext *)context)->codec_type == AVMEDIA_TYPE_VIDEO)
+        atomic_fetch_add(&complaints, 1);
+}
 
 static void on_done(void *state)
 {
@@ -59,6 +77,7 @@ static void on_done(void *state)
     copy_file_done(&r->out);
     av_packet_free(&r->packet);
     av_frame_free(&r->held);
+    av_frame_free(&r->black);
     redaction_done(&r->plan);
     free(r);
 }
@@ -107,7 +126,9 @@ static int open_pictures(struct render *r, const struct pass *p, struct error *e
     int64_t w, h;
     int e;
 
-    scale_display_size(par->width, par->height, p->video->sample_aspect_ratio, p->rotation, &w, &h);
+    want.sar =
+        av_guess_sample_aspect_ratio(p->ctx, p->video, NULL); /* as the proxy, over which plans are made */
+    scale_display_size(par->width, par->height, want.sar, p->rotation, &w, &h);
     scale_fit(w, h, LINES_MOST, &want.width, &want.height);
     want.matrix = scale_matrix(par->color_space, par->height);
     e = scaler_init(&r->scaler, &want);
@@ -156,11 +177,28 @@ static void cover_held(struct render *r, AVFrame *frame, int64_t from, int64_t u
 
     if (!r->redact || !pictures)
         return;
-    if (r->held_timeless || (r->held_damaged && cover_is_due(&r->plan, from, until))) {
+    if (r->held_timeless || ((r->held_damaged || r->suspect) && cover_is_due(&r->plan, from, until))) {
         cover_black(frame);
         r->blackened++;
     } else if (cover_picture(&r->cover, frame, from, until))
         r->covered++;
+}
+
+/* One that cannot be converted: leaving it out would let the one before stand longer than it was covered for. */
+static int black_picture(struct render *r, AVFrame **ret)
+{
+    AVFrame *f = r->black;
+
+    av_frame_unref(f);
+    f->format = r->encoder->pix_fmt;
+    f->width = r->encoder->width;
+    f->height = r->encoder->height;
+    if (av_frame_get_buffer(f, 0) < 0)
+        return -ENOMEM;
+    cover_black(f);
+    r->blackened++;
+    *ret = f;
+    return 0;
 }
 
 /* Sends the held picture out, which stays on the screen until an instant. */
@@ -179,36 +217,84 @@ static int send_held(struct render *r, int64_t until_usec)
     from = MIN(at, shown) - GRACE_USEC;
     if (r->suspect)
         from = MIN(from, r->key_usec);
+    if (r->pictures == 0)
+        from = MIN(from, 0); /* it stands from the beginning, where players show anything before it */
     until_usec = MAX(until_usec, MAX(at, shown)) + GRACE_USEC;
     e = scaler_picture(&r->scaler, r->held, &frame);
     av_frame_unref(r->held);
     if (e == -ENOTSUP || e == -EINVAL)
-        return r->dropped++, 0;
+        e = black_picture(r, &frame);
+    else if (e == 0)
+        cover_held(r, frame, from, until_usec);
     if (e < 0)
         return e;
-    cover_held(r, frame, from, until_usec);
     mark_picture(&r->mark, frame, shown);
     r->last_pts = frame->pts = pts;
     r->pictures++;
     return copy_file_encode(&r->out, r->encoder, r->stream, frame, r->packet);
 }
 
+static void note_damage(struct render *r)
+{
+    r->suspect = r->dirty = true;
+    r->clean_usec = INT64_MAX;
+}
+
+static void note_complaints(struct render *r)
+{
+    unsigned now = atomic_load(&complaints);
+
+    if (now != r->complaints)
+        note_damage(r);
+    r->complaints = now;
+}
+
+static int on_packet(void *state, const struct pass *p, const AVStream *st, const AVPacket *packet)
+{
+    struct render *r = state;
+    int64_t at = pass_packet_usec(p, st, packet);
+
+    if (st != p->video)
+        return 0;
+    note_complaints(r);
+    if (packet->flags & AV_PKT_FLAG_CORRUPT)
+        note_damage(r);
+    else if (r->dirty && (packet->flags & AV_PKT_FLAG_KEY) && at >= 0) {
+        r->clean_usec = at - GRACE_USEC;
+        r->dirty = false;
+    }
+    return 0;
+}
+
+static bool is_key(const AVFrame *f)
+{
+#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(58, 29, 100)
+    return (f->flags & AV_FRAME_FLAG_KEY) != 0;
+#else
+    return f->key_frame;
+#endif
+}
+
 static int on_picture(void *state, const struct pass *p, const AVFrame *frame, int64_t at_usec, bool key)
 {
     struct render *r = state;
     bool damaged = (frame->flags & AV_FRAME_FLAG_CORRUPT) || frame->decode_error_flags;
-    int e = send_held(r, at_usec);
+    bool back = r->held_usec >= 0 && at_usec < r->held_usec; /* one of both times is not true */
+    int e;
 
+    note_complaints(r);
+    r->held_timeless |= back;
+    e = send_held(r, at_usec);
     if (e == 0)
         e = pass_errno(av_frame_ref(r->held, frame));
     if (e < 0)
         return e;
     r->held_usec = at_usec;
-    r->held_timeless = frame->best_effort_timestamp == AV_NOPTS_VALUE;
+    r->held_timeless = back || frame->best_effort_timestamp == AV_NOPTS_VALUE;
     r->held_damaged = damaged;
-    if (damaged)
-        r->suspect = true;
-    else if (key) {
+    if (damaged && !r->suspect)
+        note_damage(r);
+    else if (!damaged && is_key(frame) && !r->dirty && at_usec >= r->clean_usec) {
         r->suspect = false;
         r->key_usec = at_usec;
     }
@@ -243,20 +329,18 @@ static int say_made(const struct render *r, const struct pass *p)
     if (e == 0 && r->sound.muted)
         e = json_set_integer(file, "muted_msec", av_rescale(r->sound.muted, 1000, MAX(r->sound.in_rate, 1)));
     if (r->blackened)
-        facts_file_message(
-            p->facts, NAME,
-            "%lld pictures are black, as they were damaged or had no time while something had to be covered",
-            (long long)r->blackened);
-    if (r->dropped)
-        facts_file_message(p->facts, NAME, "%lld pictures are left out: their form cannot be converted",
-                           (long long)r->dropped);
+        facts_file_message(p->facts, NAME,
+                           "%lld pictures are black, as they were damaged, came after damage, had no time "
+                           "that is sure or could not be converted",
+                           (long long)r->blackened);
     return e;
 }
 
 static int on_end(void *state, const struct pass *p)
 {
     struct render *r = state;
-    int e = r->encoder ? send_held(r, MAX(p->duration_usec, r->held_usec) + USEC_PER_SEC) : 0;
+    /* the last picture stands for as long as a player is left open */
+    int e = r->encoder ? send_held(r, REDACTION_MSEC_MAX * USEC_PER_MSEC) : 0;
 
     if (e == 0 && r->encoder)
         e = copy_file_encode(&r->out, r->encoder, r->stream, NULL, r->packet);
@@ -277,7 +361,8 @@ static int set_up(struct render *r, const struct pass *p, struct error *err)
 
     r->packet = av_packet_alloc();
     r->held = av_frame_alloc();
-    if (e == 0 && (!r->packet || !r->held))
+    r->black = av_frame_alloc();
+    if (e == 0 && (!r->packet || !r->held || !r->black))
         e = -ENOMEM;
     if (e == 0)
         e = copy_file_open(&r->out, plan_file(p->plan, NAME), "mp4");
@@ -312,10 +397,12 @@ int render_make(const struct pass *p, struct tap *ret)
         on_done(r);
         return e;
     }
+    av_log_set_callback(on_log); /* whatever the level: it judges by itself */
     *ret = (struct tap){.name = "copy",
                         .state = r,
                         .pictures = p->video ? PICTURES_ALL : PICTURES_NONE,
                         .sound = p->audio != NULL,
+                        .packet = p->video ? on_packet : NULL,
                         .picture = p->video ? on_picture : NULL,
                         .samples = p->audio ? on_samples : NULL,
                         .end = on_end,
