@@ -106,6 +106,16 @@ static int issue(struct call *c, const struct recording_id *id, const char *name
     return r != 0 ? r : answer_zone(c);
 }
 
+/* Somebody is about to look: what is missing is made first. The address is good without it. */
+static void look_soon(struct call *c, const struct recording_id *id)
+{
+    struct error ignored = ERROR_INIT;
+    json_t *state = NULL;
+
+    (void)derive_list(c->context->derive, id, true, &state, &ignored);
+    json_decref(state);
+}
+
 int handle_open(struct call *c)
 {
     _cleanup_json_ json_t *row = NULL;
@@ -117,7 +127,10 @@ int handle_open(struct call *c)
         return error_set(&c->err, -EINVAL, "name",
                          "is the name of a derivative, such as proxy.mp4, or \"original\"");
     r = r != 0 ? r : find_recording(c, &id, &row);
-    return r != 0 ? r : issue(c, &id, name);
+    r = r != 0 ? r : issue(c, &id, name);
+    if (r == 0)
+        look_soon(c, &id);
+    return r;
 }
 
 /* ---- what the page says ------------------------------------------------------------------------------------------------- */

@@ -121,13 +121,17 @@ int jobs_want_copy(struct db *db, const char *id, const struct recording_id *rec
 
 /* ---- taking -------------------------------------------------------------------------------------------------------------- */
 
+/* Somebody may wait for a recording that is still to be examined: its job is there, but not to be begun. */
+#define IS_EXAMINED "EXISTS (SELECT 1 FROM recordings r WHERE r.id = jobs.recording AND r.status <> 'new')"
+
 static int take_one(struct db *db, const struct job_taking *t, char ret_id[ULID_LENGTH + 1],
                     struct error *err)
 {
 #define SQL(lock)                                                                                            \
     "UPDATE jobs SET state = 'running', lease = $1, node = $2, until_usec = $3, changed_usec = $4, "         \
     "starts = starts + 1, permille = 0 WHERE id = (SELECT id FROM jobs WHERE state = 'waiting' AND "         \
-    "priority <= $5 AND due_usec <= $4 AND ($6 = 0 OR kind = 'copy') ORDER BY priority, recording DESC, id " \
+    "priority <= $5 AND due_usec <= $4 AND ($6 = 0 OR kind = 'copy') AND " IS_EXAMINED                       \
+    " ORDER BY priority, recording DESC, id "                                                                \
     "LIMIT 1" lock ") RETURNING id"
     static const char *const sql[] = {SQL(""), SQL(" FOR UPDATE SKIP LOCKED")};
 #undef SQL
@@ -187,7 +191,7 @@ static int next_due(struct db *db, const struct job_taking *t, int64_t *ret, str
     int r = sql_integer(
         db, &waiting, INT64_MAX, err,
         "SELECT min(due_usec) FROM jobs WHERE state = 'waiting' AND priority <= $1 AND ($2 = 0 OR "
-        "kind = 'copy')",
+        "kind = 'copy') AND " IS_EXAMINED,
         "ii", (int64_t)t->least, (int64_t)t->copies_only);
 
     r = r != 0 ? r

@@ -685,7 +685,7 @@ int writer_run(struct writer *w, bool patient, writer_fn run, void *userdata, st
 void writer_drain(struct writer *w)
 {
     pthread_mutex_lock(&w->lock);
-    while ((w->head || w->busy) && !w->stopping)
+    while (w->started && (w->head || w->busy)) /* also when stopping: then all of it is failed, soon */
         pthread_cond_wait(&w->idle, &w->lock);
     pthread_mutex_unlock(&w->lock);
 }

@@ -191,8 +191,10 @@ static int open_missing(struct derive *d, const struct recording_id *id, const s
 {
     int r;
 
-    if (!k->examined)
-        return error_set(err, DERIVE_E_NOT_YET, name, "the recording is still to be examined");
+    if (!k->examined) {
+        r = is_off(d) || k->has_job ? 0 : ask_for(d, id, k, false, err);
+        return r != 0 ? r : error_set(err, DERIVE_E_NOT_YET, name, "the recording is still to be examined");
+    }
     if (is_off(d))
         return error_set(err, DERIVE_E_NEVER, name, "is not made, as media.derive.enabled is false");
     if (strcmp(k->kind, "data") == 0)
@@ -204,14 +206,17 @@ static int open_missing(struct derive *d, const struct recording_id *id, const s
     return r != 0 ? r : not_yet(d, k, name, err);
 }
 
-int derive_open(struct derive *d, const struct recording_id *id, const char *name, struct derivative *ret,
-                int *ret_fd, struct error *err)
+/* ret_again, when not NULL: the file is gone; perhaps it was made anew between the look at its row and at it, and another look finds that. */
+static int open_once(struct derive *d, const struct recording_id *id, const char *name, bool *ret_again,
+                     struct derivative *ret, int *ret_fd, struct error *err)
 {
     _cleanup_(known_done) struct known k;
     const struct derivative_row *row;
     struct job_mark mark;
     int r = look(d, id, &k, err);
 
+    if (ret_again)
+        *ret_again = false;
     if (r != 0)
         return r;
     if (!k.there)
@@ -221,12 +226,25 @@ int derive_open(struct derive *d, const struct recording_id *id, const char *nam
         return open_missing(d, id, &k, name, false, err);
     mark = mark_of(&k.job, false);
     r = derive_cache_open(d, &mark, row, ret_fd);
+    if (r == -ENOENT && ret_again) {
+        *ret_again = true;
+        return r;
+    }
     if (r == -ENOENT || r == -ESTALE || r == -ELOOP)
         return open_missing(d, id, &k, name, true, err);
     if (r < 0)
         return error_errno(err, r, name, "cannot be opened");
     derive_fill(row, ret);
     return 0;
+}
+
+int derive_open(struct derive *d, const struct recording_id *id, const char *name, struct derivative *ret,
+                int *ret_fd, struct error *err)
+{
+    bool again;
+    int r = open_once(d, id, name, &again, ret, ret_fd, err);
+
+    return again ? open_once(d, id, name, NULL, ret, ret_fd, err) : r;
 }
 
 /* ---- listing --------------------------------------------------------------------------------------------------------------- */
@@ -302,7 +320,7 @@ static bool is_old(struct derive *d, const struct known *k)
 /* Somebody looks at it now: what is missing is made first. */
 static int watch(struct derive *d, const struct recording_id *id, const struct known *k, struct error *err)
 {
-    if (!k->examined || is_off(d) || strcmp(k->kind, "data") == 0)
+    if (is_off(d) || (k->examined && strcmp(k->kind, "data") == 0))
         return 0;
     if (!k->has_job || (in_hand(k) && k->job.priority != JOB_WATCHED))
         return ask_for(d, id, k, false, err);

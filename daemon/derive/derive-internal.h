@@ -58,6 +58,9 @@ struct derive {
     struct hardware hardware; /* tried when it started; not changed later */
     char paused[120];         /* why nothing but what is watched is made now; "" = it is */
     char trouble[300];        /* why the last job was put off; "" = none was */
+    int64_t
+        hold_usec; /* how long after the last fault of ours nothing more is begun; 0 = there was none since a job went well */
+    int64_t held_until_usec; /* monotonic */
     struct slot slots[DERIVE_SLOTS_MAX + 1];
 
     pthread_t keeper;
@@ -123,6 +126,10 @@ void derive_keeper_stop(struct derive *d);
 /* derive.c */
 void derive_say(struct derive *d, const char *event, const struct job *job, const char *message);
 void derive_set_trouble(struct derive *d, const char *reason);
+/* A fault of ours mostly strikes every job: nothing but what is watched is begun for a while, longer each time, until one goes well. Else
+ * each of a million jobs would be taken, put off and logged, over and over. */
+void derive_hold(struct derive *d);
+void derive_go_on(struct derive *d);
 bool slot_is_stopped(struct slot *slot); /* its job was given up, or the daemon stops */
 bool slot_is_watched(struct slot *slot);
 void slot_lost(struct slot *slot, const char *lease); /* this lease is not ours any more */

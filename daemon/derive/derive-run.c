@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -22,12 +23,15 @@
 #include "media/decoded-facts.h"
 
 #define RENEW_USEC      (2 * USEC_PER_SEC)
-#define BACK_OFF_LEAST  (5 * USEC_PER_SEC)
+#define BACK_OFF_LEAST  USEC_PER_SEC
 #define BACK_OFF_MOST   (10 * USEC_PER_MIN)
 #define TRIES_MAX       2
 #define STARTS_MAX      10 /* begun so often and never ended: it takes the machine down with it */
 #define FILE_BYTES_MORE (UINT64_C(1) << 30)
 #define DRIVER_THREADS  12 /* that a driver of hardware may start beside ours */
+#define LOOK_USEC       USEC_PER_SEC
+#define NEAR_LIMIT      (UINT64_C(1) << 20)
+#define SLOWEST_DISK    10 /* bytes a microsecond, to give a lease for what cannot be interrupted */
 
 struct job_mark job_mark_of(const struct job *job)
 {
@@ -62,23 +66,27 @@ static void on_renewed(void *userdata, int result, const struct error *err)
 }
 
 /* The writer is not waited for: what the program says must be read all the time. */
-static void keep_lease(struct making *m, int permille)
+static void renew_lease(struct making *m, int permille, int64_t more_usec)
 {
-    int64_t now = clock_monotonic_usec();
     struct renewal *r;
 
-    if (now < m->renewed_usec + RENEW_USEC)
-        return;
-    m->renewed_usec = now;
+    m->renewed_usec = clock_monotonic_usec();
     r = malloc(sizeof *r);
     if (!r)
         return;
-    *r = (struct renewal){
-        .slot = m->slot, .until_usec = clock_now_usec() + DERIVE_LEASE_USEC, .permille = permille};
+    *r = (struct renewal){.slot = m->slot,
+                          .until_usec = clock_now_usec() + DERIVE_LEASE_USEC + more_usec,
+                          .permille = permille};
     memcpy(r->job, m->job->id, sizeof r->job);
     memcpy(r->lease, m->job->lease, sizeof r->lease);
     if (writer_submit(m->slot->d->writer, false, renew, on_renewed, r) < 0)
         free(r);
+}
+
+static void keep_lease(struct making *m, int permille)
+{
+    if (clock_monotonic_usec() >= m->renewed_usec + RENEW_USEC)
+        renew_lease(m, permille, 0);
 }
 
 static void on_progress(void *userdata, unsigned permille, int64_t at_usec)
@@ -89,6 +97,34 @@ static void on_progress(void *userdata, unsigned permille, int64_t at_usec)
     m->slot->permille = (int)permille;
     pthread_mutex_unlock(&m->slot->d->lock);
     keep_lease(m, (int)permille);
+}
+
+/* Free bytes where the cache lies; it may have a file system of its own. */
+static int free_bytes(const struct derive *d, uint64_t *ret)
+{
+    struct statvfs v;
+    int r = inject_point("derive.space");
+
+    if (r == 0 && fstatvfs(d->cache_fd, &v) < 0)
+        return -errno;
+    *ret = r == 0 ? (uint64_t)v.f_bavail * v.f_frsize : 0;
+    return 0;
+}
+
+/* Others write too: when only the reserve is left, what is being made gives way to what arrives. */
+static void look_for_room(struct making *m)
+{
+    int64_t now = clock_monotonic_usec();
+    uint64_t bytes;
+
+    if (m->no_room || now < m->looked_usec + LOOK_USEC)
+        return;
+    m->looked_usec = now;
+    if (free_bytes(m->slot->d, &bytes) < 0 ||
+        bytes >= atomic_load(&m->slot->d->settings)->store.reserve_bytes)
+        return;
+    m->no_room = true;
+    (void)eventfd_write(m->slot->stop_fd, 1);
 }
 
 static bool may_run(void *userdata)
@@ -102,6 +138,7 @@ static bool may_run(void *userdata)
     permille = m->slot->permille;
     pthread_mutex_unlock(&m->slot->d->lock);
     keep_lease(m, permille);
+    look_for_room(m);
     if (m->job->priority == JOB_WATCHED || slot_is_watched(m->slot))
         return true;
     derive_pause_reason(atomic_load(&m->slot->d->settings), clock_now_usec(), why, sizeof why, &ignored);
@@ -136,21 +173,54 @@ static void drop_files(struct making *m)
     derive_cache_drop(m->slot->d, m->job->lease);
 }
 
-/* What may be used of the disk: nothing of the reserve that sealing has. */
-static int find_room(struct making *m, uint64_t input_bytes, uint64_t *ret, struct error *err)
+static int no_room(struct error *err)
 {
-    uint64_t reserve = atomic_load(&m->slot->d->settings)->store.reserve_bytes, bytes, inodes;
-    int r = store_space(m->slot->d->store, &bytes, &inodes, err);
+    return error_set(err, -ENOSPC, "archive",
+                     "disk nearly full: what is left is kept for what arrives; make room");
+}
+
+/* What may be used of the disk. Nothing of the reserve that sealing has, and, where nobody asked for it by itself, as much again is left
+ * for what arrives: derivatives end before intake does. *ret_wanted: what is allowed where there is room. */
+static int find_room(struct making *m, uint64_t input_bytes, uint64_t *ret, uint64_t *ret_wanted,
+                     struct error *err)
+{
+    uint64_t reserve = atomic_load(&m->slot->d->settings)->store.reserve_bytes,
+             kept = m->job->copy ? reserve : 2 * reserve, bytes;
+    int r = free_bytes(m->slot->d, &bytes);
 
     if (r < 0)
-        return r;
-    if (bytes <= reserve || bytes - reserve < DERIVE_ROOM_LEAST)
-        return error_set(err, -ENOSPC, "archive",
-                         "disk nearly full: what is left is kept for sealing; make room");
-    *ret = bytes - reserve;
-    if (!m->job->copy) /* copies for preservation are as large as they are */
-        *ret = MIN(*ret, 4 * MIN(input_bytes, UINT64_MAX / 8) + FILE_BYTES_MORE);
+        return error_errno(err, r, "cache", "cannot ask for free space");
+    if (bytes <= kept || bytes - kept < DERIVE_ROOM_LEAST)
+        return no_room(err);
+    *ret_wanted = m->job->copy ? UINT64_MAX /* copies for preservation are as large as they are */
+                               : 4 * MIN(input_bytes, UINT64_MAX / 8) + FILE_BYTES_MORE;
+    *ret = MIN(bytes - kept, *ret_wanted);
     return 0;
+}
+
+/* Whether a file has come to its limit. */
+static bool is_at_limit(const struct making *m, uint64_t limit)
+{
+    struct stat st;
+
+    for (size_t i = 0; i < m->n_files; i++)
+        if (fstat(m->files[i], &st) == 0 && (uint64_t)st.st_size + NEAR_LIMIT >= limit)
+            return true;
+    return false;
+}
+
+/* That there was too little room says nothing about the recording. */
+static int check_room(struct making *m, int r, uint64_t limit, uint64_t wanted, struct error *err)
+{
+    eventfd_t ignored;
+
+    if (r == -ECANCELED && m->no_room && !slot_is_stopped(m->slot)) {
+        (void)eventfd_read(m->slot->stop_fd, &ignored);
+        return no_room(err);
+    }
+    return r == 0 && limit < wanted && m->result.status == MEDIA_FAILED && is_at_limit(m, limit)
+               ? no_room(err)
+               : r;
 }
 
 static int64_t duration_of(const struct making *m)
@@ -225,14 +295,16 @@ int making_run(struct making *m, struct error *err)
         .may_run = may_run,
         .userdata = m};
     struct stat st;
+    uint64_t wanted = 0;
     int r = fstat(m->input, &st) < 0 ? -errno : 0;
 
     r = r < 0 ? r : inject_point("derive.run");
-    r = r < 0 ? r : find_room(m, (uint64_t)st.st_size, &request.limits.file_bytes, err);
+    r = r < 0 ? r : find_room(m, (uint64_t)st.st_size, &request.limits.file_bytes, &wanted, err);
     r = r < 0 ? r : make_files(m, err);
     if (r == 0 && m->extra_fd >= 0)
         m->files[m->n_files] = m->extra_fd;
-    return r == 0 ? run_program(m, &request, err) : r;
+    r = r == 0 ? run_program(m, &request, err) : r;
+    return check_room(m, r, request.limits.file_bytes, wanted, err);
 }
 
 static bool made_any(const struct making *m)
@@ -257,6 +329,7 @@ static int run_plan(struct making *m, struct error *err)
     const struct settings *s = atomic_load(&m->slot->d->settings);
     int r = derive_plan_make(s, m->job->kind, is_heif(m), &m->plan);
 
+    derive_recipe(s, m->job->kind, m->recipe);
     if (r < 0 || !m->plan.json)
         return r;
     r = making_run(m, err);
@@ -298,15 +371,26 @@ static void describe(const struct making *m, const char *name, struct derivative
     }
 }
 
+/* Reading a large one again takes a while. */
+static int while_digesting(void *userdata, uint64_t bytes)
+{
+    struct making *m = userdata;
+
+    keep_lease(m, 1000);
+    return slot_is_stopped(m->slot) ? -ECANCELED : 0;
+}
+
 static int keep_file(struct making *m, size_t i, int into, struct derivative_row *row, struct error *err)
 {
     const char *name = m->plan.names.items[i];
     struct digest_pair digest;
     uint64_t bytes;
-    int r = fd_sync(m->files[i]);
+    int r;
 
+    renew_lease(m, 1000, (int64_t)(m->result.bytes[i] / SLOWEST_DISK)); /* syncing cannot be interrupted */
+    r = fd_sync(m->files[i]);
     *row = (struct derivative_row){.made_usec = clock_now_usec(), .bytes = (int64_t)m->result.bytes[i]};
-    r = r < 0 ? r : digest_of_fd(m->files[i], false, NULL, NULL, &digest, &bytes);
+    r = r < 0 ? r : digest_of_fd(m->files[i], false, while_digesting, m, &digest, &bytes);
     if (r == 0 && bytes != m->result.bytes[i])
         r = -EIO;
     if (r < 0)
@@ -338,6 +422,22 @@ static int keep_files(struct making *m, struct error *err)
     if (r == 0)
         r = fd_sync(into);
     return r < 0 ? r : inject_point("derive.kept");
+}
+
+/* Rows were not written, so nothing names the files that were kept for them. */
+static void drop_kept(struct making *m)
+{
+    _cleanup_close_ int folder = -1;
+    char path[DERIVE_PATH_SIZE];
+    struct job_mark mark = job_mark_of(m->job);
+
+    derive_folder(&mark, path);
+    folder = fd_open_beneath(m->slot->d->cache_fd, path, O_RDONLY | O_DIRECTORY, 0);
+    for (size_t i = 0; folder >= 0 && i < m->n_rows; i++)
+        if (m->rows[i].file[0])
+            (void)unlinkat(folder, m->rows[i].file, 0);
+    m->n_rows = 0;
+    (void)unlinkat(m->slot->d->cache_fd, path, AT_REMOVEDIR); /* when nothing else is in it */
 }
 
 /* What could not be made, and why: [{name, message}]; NULL when nothing is to be said. */
@@ -387,12 +487,10 @@ static int record_done(struct txn *t, void *userdata, struct error *err)
 {
     struct making *m = userdata;
     _cleanup_free_ char *missing = NULL;
-    char recipe[DERIVE_RECIPE_MAX];
-    struct job_end end = {"done", recipe, m->result.message[0] ? m->result.message : NULL, NULL,
-                          clock_now_usec()};
+    struct job_end end = {"done", m->recipe[0] ? m->recipe : NULL,
+                          m->result.message[0] ? m->result.message : NULL, NULL, clock_now_usec()};
     int r = list_missing(m, &missing);
 
-    derive_recipe(atomic_load(&m->slot->d->settings), m->job->kind, recipe);
     end.missing = missing;
     r = r < 0 ? r : jobs_end(txn_db(t), m->job->id, m->job->lease, &end, err);
     r = r != 0 ? r : derivatives_drop(txn_db(t), m->job->id, err);
@@ -469,6 +567,7 @@ static void our_fault(struct making *m, int code, const struct error *err)
                                    true, reason});
     log_event(EVENT_DERIVE_PUT_OFF, "RECORDING", m->job->recording.text, "REASON", reason, NULL);
     derive_set_trouble(m->slot->d, reason);
+    derive_hold(m->slot->d);
 }
 
 /* The daemon stops, the job was cancelled, or somebody else has it now. */
@@ -494,16 +593,27 @@ static void keep_all(struct making *m)
     }
     r = r < 0 || m->job->copy ? r : derive_trail_add(m, &err);
     r = r != 0 ? r : keep_files(m, &err);
-    r = r != 0 ? r : writer_run(m->slot->d->writer, true, record_done, m, &err);
+    if (r == 0) {
+        r = writer_run(m->slot->d->writer, true, record_done, m, &err);
+        if (r == -ECANCELED) /* whether it was committed is not known: the files stay */
+            return;
+    }
+    if (r != 0)
+        drop_kept(m);
     r = r != 0 ? r : inject_point("derive.committed");
-    if (r == JOBS_E_LOST || r == -ECANCELED)
+    if (r == JOBS_E_LOST)
         return;
+    if (r == -ECANCELED) {
+        stopped(m);
+        return;
+    }
     if (r != 0) {
         our_fault(m, r, &err);
         return;
     }
     (void)derive_cache_clean(m->slot->d, &mark, m->rows, m->n_rows);
     derive_set_trouble(m->slot->d, "");
+    derive_go_on(m->slot->d);
     log_event(EVENT_DERIVED, "RECORDING", m->job->recording.text, "STATUS",
               media_status_name(m->result.status), NULL);
     derive_say(m->slot->d, "derived", m->job, m->result.message);

@@ -8,7 +8,7 @@
 #include "derive/derive-internal.h"
 
 #define DERIVE_LEASE_USEC (60 * USEC_PER_SEC)
-#define DERIVE_ROOM_LEAST (UINT64_C(64) << 20) /* nothing is begun with less than this beyond the reserve */
+#define DERIVE_ROOM_LEAST (UINT64_C(64) << 20) /* nothing is begun with less than this beyond what is kept */
 
 struct making {
     struct slot *slot;
@@ -16,13 +16,16 @@ struct making {
     json_t *media; /* what examining found; NULL = nothing */
     int input;
     struct derive_plan plan;
-    int extra_fd;              /* given to the program behind the files to be made; -1 = none */
-    json_t *asked;             /* of a copy: what was asked for */
-    struct recording_id trail; /* of the camera's system, that trail.gpx was made from; "" = none */
-    int folder_fd;             /* cache/making/<lease> */
+    char recipe[DERIVE_RECIPE_MAX]; /* by which it is made: the settings may change meanwhile */
+    int extra_fd;                   /* given to the program behind the files to be made; -1 = none */
+    json_t *asked;                  /* of a copy: what was asked for */
+    struct recording_id trail;      /* of the camera's system, that trail.gpx was made from; "" = none */
+    int folder_fd;                  /* cache/making/<lease> */
     int files[DERIVE_NAMES_MAX];
     size_t n_files;
     int64_t renewed_usec; /* monotonic */
+    int64_t looked_usec;  /* for room; monotonic */
+    bool no_room;         /* the program was ended, as the disk is needed for what arrives */
     struct media_result result;
     struct derivative_row rows[DERIVE_NAMES_MAX];
     size_t n_rows;

@@ -2,12 +2,15 @@
  *
  * The keeper: a thread that, some time after the start, after a reload and then a few times a day, compares rows, files and recipes.
  * What is missing or was made by another recipe is asked for at the lowest priority; what belongs to nothing goes. It goes through the
- * catalogue a page at a time, each in a short transaction of its own, and sleeps for the rest.
+ * catalogue a page at a time, each in a short transaction of its own, rests after each, and has what of the processor and the disk nobody
+ * else wants: an archive may have millions of recordings. It sleeps for the rest.
  */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,6 +23,11 @@
 #define PAGE          64
 #define FIRST_USEC    (30 * USEC_PER_SEC) /* after the start */
 #define INTERVAL_USEC (6 * USEC_PER_HOUR)
+#define TROUBLE_USEC  (10 * USEC_PER_MIN) /* after one that came to no end */
+#define REST_USEC     (10 * USEC_PER_MSEC)
+#define NICE          15
+#define IOPRIO_IDLE   (3 << 13) /* ioprio_set(2): class IDLE */
+#define IOPRIO_THREAD 1         /* IOPRIO_WHO_PROCESS */
 
 struct page {
     struct derive *d;
@@ -57,6 +65,13 @@ static int ask(struct page *p, struct error *err)
     if (r == 0 && p->n)
         derive_kick(p->d);
     return r;
+}
+
+/* After a whole page, before the next. */
+static void rest(struct derive *d, const struct page *p)
+{
+    if (p->n == PAGE && !derive_is_stopping(d))
+        usleep(REST_USEC);
 }
 
 /* One page of a question; the next one begins after its last. */
@@ -105,6 +120,7 @@ static int want_all(struct derive *d, page_fn fn, const void *what, bool again, 
         if (r == 0 && p.n > 0)
             memcpy(after, p.ids[p.n - 1].text, sizeof after);
         r = r != 0 ? r : ask(&p, err);
+        rest(d, &p);
     }
     return r;
 }
@@ -212,6 +228,7 @@ static int look_at_all(struct derive *d, struct error *err)
         if (r == 0 && p.n > 0)
             memcpy(after, p.marks[p.n - 1].id, sizeof after);
         r = r != 0 ? r : look_at(d, &p, err);
+        rest(d, &p);
     }
     return r;
 }
@@ -290,7 +307,8 @@ static int drop_all_unknown(struct derive *d, struct error *err)
 
 /* ---- the thread ------------------------------------------------------------------------------------------------------------ */
 
-static void sweep(struct derive *d)
+/* Return: how long until the next one. */
+static int64_t sweep(struct derive *d)
 {
     struct error err = ERROR_INIT;
     bool on = atomic_load(&d->settings)->media.derive.enabled;
@@ -302,6 +320,7 @@ static void sweep(struct derive *d)
     r = r != 0 ? r : drop_all_unknown(d, &err);
     if (r != 0 && !derive_is_stopping(d))
         log_event(EVENT_DERIVE_SWEEP, "REASON", err.text[0] ? err.text : strerror(abs(r)), NULL);
+    return r == 0 ? INTERVAL_USEC : TROUBLE_USEC;
 }
 
 /* How long until the first one; tests do not wait for it. */
@@ -332,10 +351,10 @@ static void *keeper_thread(void *userdata)
     struct derive *d = userdata;
     int64_t pause = first_pause();
 
-    while (wait_to_sweep(d, pause)) {
-        sweep(d);
-        pause = INTERVAL_USEC;
-    }
+    (void)setpriority(PRIO_PROCESS, (id_t)gettid(), NICE); /* of this thread alone */
+    (void)syscall(SYS_ioprio_set, IOPRIO_THREAD, 0, IOPRIO_IDLE);
+    while (wait_to_sweep(d, pause))
+        pause = sweep(d);
     return NULL;
 }
 

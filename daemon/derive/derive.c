@@ -21,6 +21,8 @@
 
 #define TROUBLE_USEC (10 * USEC_PER_SEC) /* the catalogue cannot be asked */
 #define LEAST_USEC   (200 * USEC_PER_MSEC)
+#define HOLD_LEAST   (500 * USEC_PER_MSEC)
+#define HOLD_MOST    USEC_PER_MIN
 
 /* ---- what is shared ------------------------------------------------------------------------------------------------------ */
 
@@ -61,6 +63,35 @@ void derive_set_trouble(struct derive *d, const char *reason)
     pthread_mutex_lock(&d->lock);
     snprintf(d->trouble, sizeof d->trouble, "%s", reason);
     pthread_mutex_unlock(&d->lock);
+}
+
+void derive_hold(struct derive *d)
+{
+    int64_t now = clock_monotonic_usec();
+
+    pthread_mutex_lock(&d->lock);
+    if (now >= d->held_until_usec) { /* of slots that fail together, the first one counts */
+        d->hold_usec = d->hold_usec ? MIN(2 * d->hold_usec, HOLD_MOST) : HOLD_LEAST;
+        d->held_until_usec = now + d->hold_usec;
+    }
+    pthread_mutex_unlock(&d->lock);
+}
+
+void derive_go_on(struct derive *d)
+{
+    pthread_mutex_lock(&d->lock);
+    d->hold_usec = d->held_until_usec = 0;
+    pthread_mutex_unlock(&d->lock);
+}
+
+static int64_t hold_left(struct derive *d)
+{
+    int64_t until;
+
+    pthread_mutex_lock(&d->lock);
+    until = d->held_until_usec;
+    pthread_mutex_unlock(&d->lock);
+    return until - clock_monotonic_usec();
 }
 
 bool slot_is_stopped(struct slot *slot)
@@ -163,11 +194,13 @@ static int64_t work(struct slot *slot)
     char lease[ULID_LENGTH + 1];
     struct take k = {.taking = {.node = slot->d->node, .lease = lease, .now_usec = clock_now_usec()}};
     struct error err = ERROR_INIT;
-    int64_t again;
+    int64_t again, held = slot->index == DERIVE_SLOTS_MAX ? 0 : hold_left(slot->d);
     int r;
 
     if (!may_take(slot, &k.taking, &again))
         return INT64_MAX;
+    if (held > 0)
+        return k.taking.now_usec + held;
     ulid_make(k.taking.now_usec, lease);
     k.taking.until_usec = k.taking.now_usec + DERIVE_LEASE_USEC;
     r = writer_run(slot->d->writer, true, take, &k, &err);
@@ -297,8 +330,8 @@ static int open_all(struct derive *d, const struct derive_context *context, stru
     if (d->cache_fd < 0)
         return error_errno(err, -errno, context->cache, "cannot be opened");
     r = derive_cache_wipe_making(d);
-    if (r < 0)
-        return error_errno(err, r, context->cache, "what was being made cannot be removed");
+    if (r < 0) /* no reason not to take footage in; names in it are never used twice */
+        log_event(EVENT_DERIVE_SWEEP, "REASON", strerror(-r), NULL);
     try_hardware(d, context->settings);
     r = readers_new(context->settings->catalogue.dsn, &d->readers);
     return r != 0 ? r : writer_run(d->writer, true, release, d, err);
@@ -365,6 +398,7 @@ struct derive *derive_free(struct derive *d)
 void derive_reload(struct derive *d, const struct settings *settings)
 {
     atomic_store(&d->settings, settings);
+    derive_go_on(d); /* perhaps that was the fault */
     if (start_slots(d) != 0)
         derive_set_trouble(d, "no more threads can be started");
     pthread_mutex_lock(&d->lock);

@@ -16,10 +16,18 @@ static bool is_text(const json_t *v, size_t max)
 
     if (!s || n > max || !utf8_is_valid(s, n))
         return false;
-    for (size_t i = 0; i < n; i++)
-        if ((uint8_t)s[i] < 0x20 || s[i] == 0x7F)
+    for (size_t i = 0, step; i < n; i += step) {
+        step = utf8_sequence_length((const uint8_t *)s + i, n - i);
+        if (step == 0 || utf8_is_control((const uint8_t *)s + i, step))
             return false;
+    }
     return true;
+}
+
+/* Shown to people as it is, if it is there. */
+static bool is_text_or_none(const json_t *v)
+{
+    return !v || is_text(v, sizeof((struct media_result *)0)->message - 1);
 }
 
 static bool is_status(const json_t *v)
@@ -45,7 +53,9 @@ static bool check_member(const char *key, const json_t *v)
     if (strcmp(key, "files") != 0 || !json_is_array(v) || json_array_size(v) > WORKER_FILES_MAX)
         return false;
     json_array_foreach (v, i, file)
-        if (!json_is_object(file) || !is_text(json_object_get(file, "name"), 64))
+        if (!json_is_object(file) || !is_text(json_object_get(file, "name"), 64) ||
+            !is_text_or_none(json_object_get(file, "how")) ||
+            !is_text_or_none(json_object_get(file, "message")))
             return false;
     return true;
 }

@@ -5,6 +5,7 @@ import pathlib
 import sqlite3
 
 import pytest
+from bodyworn_client import free_port
 
 DERIVE = {"enabled": True, "load": 0, "nice": 0}
 ON = {"media": {"derive": DERIVE}}
@@ -129,6 +130,60 @@ def test_what_is_our_fault_is_put_off_and_not_held_against_it(make_daemon, media
     assert_whole(daemon)
 
 
+def test_a_fault_that_strikes_all_is_not_tried_on_each_at_once(make_daemon, media):
+    """Else a million jobs would be taken, put off and logged, over and over, on a disk that is full."""
+    daemon = make_daemon(ON)
+    daemon.start(env={"LIUHEN_FAIL_AT": "derive.run=ENOSPC"})  # the first one only
+    data = media("photo").read_bytes()
+    daemon.drop("first.jpg", data)
+    daemon.wait_log("are made later")
+    daemon.stop()
+    daemon.start(env={"LIUHEN_FAIL_AT": "derive.run=ENOSPC:1+"})
+    for i in range(12):
+        daemon.drop(f"p{i}.jpg", data + bytes([i]))
+    daemon.wait(lambda: len(jobs(daemon)) == 13, "the jobs")
+    daemon.wait(lambda: len([j for j in jobs(daemon) if j["troubles"] > 0]) >= 3, "three that were put off")
+    assert [j for j in jobs(daemon) if j["troubles"] == 0], "all of them were taken one after the other"
+    assert {j["state"] for j in jobs(daemon)} == {"waiting"}
+
+
+def test_what_was_kept_for_nothing_goes(make_daemon, media):
+    daemon = make_daemon(ON)
+    daemon.start(env={"LIUHEN_FAIL_AT": "derive.kept=EIO:1+"})
+    daemon.drop("p.jpg", media("photo"))
+    daemon.wait(lambda: [j for j in jobs(daemon) if j["troubles"] >= 2], "two that came to nothing")
+    daemon.wait(lambda: files(daemon) == set(), "nothing that no row names")
+
+
+def test_what_is_being_made_gives_way_when_the_disk_fills_up(make_daemon, media):
+    daemon = make_daemon({"media": {"derive": {**DERIVE, "cpu": 1}}})
+    daemon.start(env={"LIUHEN_FAIL_AT": "derive.space=ENOSPC:2"})  # there is room when it begins, and then none
+    daemon.drop("v.mp4", media("video", seconds=3))
+    daemon.wait_log("disk nearly full")
+    job, = jobs(daemon)
+    assert (job["tries"], job["state"]) != (1, "failed") and job["troubles"] == 1
+    daemon.write_config(media={"derive": {"cpu": 0}})
+    daemon.reload()
+    job, = wait_jobs(daemon, 1, "done", "failed")
+    assert (job["state"], job["tries"]) == ("done", 0)
+    assert_whole(daemon)
+
+
+def test_what_somebody_waits_for_is_made_out_of_hours_also_when_asked_before_it_was_examined(make_daemon, media):
+    daemon = make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"},
+                          "media": {"derive": {**DERIVE, "hours": "00:00-00:01"}}}).start()
+    if not daemon.cli("status")["derive"].get("paused"):
+        pytest.skip("it is just that minute")
+    daemon.drop("p.jpg", media("photo"))
+    recording = daemon.wait_sealed(1)[0]["id"]
+    daemon.cli("open", recording, "--wait")  # mostly it is still to be examined
+    daemon.drop("q.jpg", media("photo").read_bytes() + b"x")
+    daemon.wait(lambda: [j for j in jobs(daemon) if j["state"] == "waiting"], "one that waits for its hour")
+    other, = {r["id"] for r in daemon.wait_sealed(2)} - {recording}
+    daemon.cli("open", other, "--wait")
+    wait_jobs(daemon, 2, "done")
+
+
 def test_no_worker_is_our_fault(make_daemon, media, work):
     daemon = make_daemon(ON).start()
     daemon.drop("p.jpg", media("photo"))
@@ -194,7 +249,7 @@ def test_after_a_rebuild_everything_is_made_again(make_daemon, media):
     daemon.stop()
     for name in ("catalogue.db", "catalogue.db-wal", "catalogue.db-shm"):
         pathlib.Path(daemon.archive, name).unlink(missing_ok=True)
-    done = daemon.run("rebuild", "--archive", daemon.archive)
+    done = daemon.run("rebuild", "--archive", daemon.archive, "--to", pathlib.Path(daemon.archive, "catalogue.db"))
     assert done.returncode == 0, done.stderr
     daemon.start(env=SWEEP)
     wait_jobs(daemon, 1, "done")
