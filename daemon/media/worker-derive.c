@@ -135,6 +135,8 @@ static int derive(struct input *in, const json_t *plan, struct facts *f)
     r = pass_open(&p, in, form, plan, f);
     if (p.ctx)
         av_describe(p.ctx, f, form);
+    if (p.ctx && !p.video && !p.audio && !facts_is_damaged(f))
+        facts_damage(f, "no pictures and no sound were found in it");
     p.no_copy = facts_is_damaged(f); /* players stop where a decoder of ours goes on */
     if (r == 0)
         r = make_taps(&p, &taps);

@@ -4,6 +4,8 @@
  */
 #include "media/worker-pass-clock.h"
 
+#include <string.h>
+
 /* Beyond this the clock jumped. Streams that are cut and put together (transport and program streams) do it often and have a picture every
  * few seconds at least; others may really be silent for long (a picture an hour is no jump), but do not go back. */
 #define JUMP_DISCONTINUOUS (10 * USEC_PER_SEC)
@@ -14,6 +16,12 @@
 static bool discontinuous(const struct pass *p)
 {
     return (p->ctx->iformat->flags & AVFMT_TS_DISCONT) != 0;
+}
+
+/* AVI has no times of sound: they are worked out from a rate in its header that need not be true. Sound in it cannot overlap. */
+static bool counts_samples(const struct pass *p)
+{
+    return strcmp(p->ctx->iformat->name, "avi") == 0;
 }
 
 static int64_t to_usec(const struct pass *p, const AVStream *st, int64_t ts)
@@ -98,6 +106,8 @@ int64_t pass_clock_frame(struct pass_clock *c, const struct pass *p, const AVStr
 
     if (at == INT64_MIN)
         at = c->next_usec;
+    else if (counts_samples(p) && st == p->audio)
+        at = MAX(at, c->next_usec);
     else
         at = MAX(at, 0);
     c->next_usec = av_sat_add64(at, step_of(st, frame));
