@@ -218,6 +218,7 @@ def test_overflow_leads_to_a_rescan(make_daemon):
     try:
         limit.write_text("16")
         daemon.start()
+        daemon.wait_log("is watched")  # ready says that it will be
         subprocess.run(["kill", "-STOP", str(daemon.pid)], check=True)
         for i in range(300):
             daemon.drop(f"f{i:03}.bin", b"%d" % i)
