@@ -61,7 +61,7 @@ def test_zero_bytes_go_to_quarantine(daemon):
     daemon.drop("empty.mp4", b"")
     daemon.drop("good.bin", b"good")
     daemon.wait_log("put into quarantine")
-    assert "the file is empty" in daemon.log()
+    daemon.wait_log("the file is empty")
     reasons = list(daemon.archive.glob("quarantine/*.reason.json"))
     assert len(reasons) == 1 and "empty.mp4" in reasons[0].read_text()
     daemon.wait_sealed(1)
@@ -171,7 +171,7 @@ def test_unreadable_file_is_left_and_named(build, work):
         secret = daemon.drop("secret.bin", b"not for us")
         os.chmod(secret, 0)
         daemon.wait_log("secret.bin left where it is")
-        assert "cannot be read: Permission denied" in daemon.log()
+        daemon.wait_log("cannot be read: Permission denied")
         mine = daemon.drop("theirs.bin", b"somebody else's, readable")
         os.chmod(mine, 0o644)
         daemon.wait_sealed(1)
@@ -210,7 +210,7 @@ def test_disk_full_pauses_and_resumes(build, work):
         with contextlib.suppress(OSError):
             daemon.drop("late.bin", b"late")
         intake_is(daemon, "paused")
-        assert "Nothing is erased to make space" in daemon.log() or "disk is full" in daemon.log()
+        daemon.wait(lambda: "Nothing is erased to make space" in daemon.log() or "disk is full" in daemon.log(), "the reason in the log")
         ballast.unlink()
         daemon.drop("after.bin", b"after")
         intake_is(daemon, "running")
@@ -251,7 +251,7 @@ def test_inodes_run_out(build, work):
             (ballast / str(i)).unlink()
         daemon.drop("one.bin", b"one")
         intake_is(daemon, "paused")
-        assert "inodes" in daemon.log() or "No space left" in daemon.log()
+        daemon.wait(lambda: "inodes" in daemon.log() or "No space left" in daemon.log(), "the reason in the log")
         shutil.rmtree(ballast)
         daemon.wait_sealed(1)
         daemon.wait_idle()
@@ -284,7 +284,7 @@ def test_catalogue_turns_read_only(daemon):
     try:
         daemon.start(ready=False)
         assert daemon.wait_end() == 1
-        assert "catalogue.db: cannot be written" in daemon.log()
+        daemon.wait_log("catalogue.db: cannot be written")
     finally:
         immutable(database, False)
     daemon.start()
@@ -330,7 +330,8 @@ def test_catalogue_read_only_or_damaged_is_said_at_start(daemon):
         database.with_name(database.name + extra).unlink(missing_ok=True)
     daemon.start(ready=False)
     assert daemon.wait_end() == 1
-    assert "catalogue" in daemon.log() and "rebuild" in daemon.log()
+    daemon.wait_log("catalogue")
+    daemon.wait_log("rebuild")
     database.unlink()
     database.write_bytes(good[:len(good) // 2])
     daemon.start(ready=False)
@@ -357,7 +358,7 @@ def test_old_copy_of_the_catalogue_is_refused(daemon):
     database.write_bytes(old)
     daemon.start(ready=False)
     assert daemon.wait_end() == 1
-    assert "an old copy of the catalogue" in daemon.log()
+    daemon.wait_log("an old copy of the catalogue")
 
 
 def test_clock_set_back_a_year(daemon):
@@ -369,7 +370,7 @@ def test_clock_set_back_a_year(daemon):
     daemon.drop("b.bin", b"b")
     daemon.wait_sealed(2)
     daemon.wait_idle()
-    assert "the clock is doubtful" in daemon.log(), "it is said"
+    daemon.wait_log("the clock is doubtful")
     rows = {r["name"]: r for r in daemon.ls()}
     assert rows["b.bin"]["until"] >= rows["a.bin"]["received"], "nobody is kept shorter by a wrong clock"
     daemon.assert_clean()

@@ -162,7 +162,7 @@ def test_session_again(door, media):
     for name, recording in first.items():
         acts = [a["kind"] for a in daemon.cli("history", recording)["acts"]]
         assert acts.count("bodyworn.object") == 1 and acts.count("recording.sealed") == 1, (name, acts)
-    assert "called complete; taken" in daemon.log()
+    daemon.wait_log("called complete; taken")
     assert_fsck_clean(daemon)
 
 

@@ -36,7 +36,7 @@ def test_bad_reload_leaves_the_old_configuration_in_force(daemon):
     daemon.config_path.write_text("folders:\n  - pat: /nowhere\n")
     daemon.reload()
     daemon.wait_log("refused, the old one stays in force")
-    assert "retention.yaml:2:" in daemon.log()
+    daemon.wait_log("retention.yaml:2:")
     daemon.drop("still.bin", b"still")
     daemon.wait_sealed(1)
 
@@ -60,7 +60,7 @@ def test_two_daemons_cannot_share_an_archive(make_daemon):
     second.write_config(archive={"path": str(first.archive)})
     second.start(ready=False)
     assert second.wait_end() == 1
-    assert "has this archive; stop it first" in second.log()
+    second.wait_log("has this archive; stop it first")
 
 
 def test_dump_config_loads_back(build, work):

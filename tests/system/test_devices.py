@@ -411,6 +411,7 @@ def test_silent_device(make_daemon):
     daemon.cli("device", "retire", "CAM-1")
     assert daemon.cli("status")["devices"]["silent"] == []
     daemon.stop()
+    daemon.wait(lambda: daemon.log().count("nothing has been heard of device CAM-1") >= 2, "what is to be logged")
     assert daemon.log().count("nothing has been heard of device CAM-1") == 2
 
 
@@ -445,6 +446,7 @@ def test_clock_that_is_off(make_daemon):
     assert daemon.cli("device", "show", "CAM-1")["alarms"] == []
     daemon.cli("device", "add", "CAM-4")
     daemon.stop()
+    daemon.wait(lambda: daemon.log().count("the clock of device CAM-1 is off") >= 1, "what is to be logged")
     assert daemon.log().count("the clock of device CAM-1 is off") == 1
 
 

@@ -218,6 +218,7 @@ def test_overflow_leads_to_a_rescan(make_daemon):
     try:
         limit.write_text("16")
         daemon.start()
+        daemon.wait_log("is watched")  # ready says that it will be
         subprocess.run(["kill", "-STOP", str(daemon.pid)], check=True)
         for i in range(300):
             daemon.drop(f"f{i:03}.bin", b"%d" % i)
@@ -248,7 +249,7 @@ def test_links_pipes_and_devices_are_never_followed(daemon):
     daemon.wait_idle()
     assert len(daemon.ls()) == 1
     assert secret.exists() and (daemon.folder / "link.bin").is_symlink()
-    assert "never followed" in daemon.log()
+    daemon.wait_log("never followed")
 
 
 NAMES = [b"plain.mp4", "执法记录仪 2026〔12〕.mp4".encode(), b"new\nline.mp4", b"tab\tand\x1b[31mescape.mp4", b"\xff\xfe\x80.mp4",

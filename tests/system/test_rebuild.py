@@ -85,7 +85,7 @@ def test_a_daemon_without_its_catalogue_does_not_start(daemon):
     forget_catalogue(daemon)
     daemon.start(ready=False)
     assert daemon.wait_end() == 1
-    assert "liuhen rebuild" in daemon.log()
+    daemon.wait_log("liuhen rebuild")
     rebuild(daemon)
     daemon.start()
     assert len(daemon.ls()) == 1
@@ -108,7 +108,7 @@ def test_an_old_copy_of_the_catalogue_is_refused(daemon):
     shutil.copy(old, daemon.archive / "catalogue.db")
     daemon.start(ready=False)
     assert daemon.wait_end() == 1
-    assert "an old copy of the catalogue" in daemon.log()
+    daemon.wait_log("an old copy of the catalogue")
     forget_catalogue(daemon)
     rebuild(daemon)
     daemon.start()

@@ -82,7 +82,7 @@ def test_emptied_file_is_refused(daemon):
     kept = d.config_path.read_text(encoding="utf-8")
     d.config_path.write_text("", encoding="utf-8")
     d.reload()
-    assert "retention.yaml:1:1: the file is empty" in d.log()
+    d.wait_log("retention.yaml:1:1: the file is empty")
     (d.folder / "a.bin").write_bytes(b"evidence")
     d.wait(lambda: rows(d) == 1, "the seal")
     d.config_path.write_text(kept, encoding="utf-8")

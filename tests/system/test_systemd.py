@@ -157,6 +157,10 @@ class Machine:
     def property(self, name):
         return self.ok("systemctl", "show", "-P", name, "liuhend.service")
 
+    def told(self, **fields):
+        """The entries of what has happened; they may come a moment later than what the daemon answers."""
+        return self.wait(lambda: self.journal(**fields), f"journal of {fields}")
+
     def journal(self, **fields):
         """What the daemon said since the boot, as tables of journal fields."""
         lines = self.ok("journalctl", "-q", "-b", "-o", "json", "_SYSTEMD_UNIT=liuhend.service",
@@ -255,7 +259,7 @@ def test_unit_starts_as_it_says(service):
     assert int(re.search(r"CapEff:\s*(\w+)", status)[1], 16) == wanted
     assert int(re.search(r"CapBnd:\s*(\w+)", status)[1], 16) == wanted
     assert re.search(r"NoNewPrivs:\s*1", status) and re.search(r"Seccomp:\s*2", status)
-    ready = service.journal(LIUHEN_EVENT="DAEMON_READY")[-1]
+    ready = service.told(LIUHEN_EVENT="DAEMON_READY")[-1]
     assert ready["LIUHEN_ARCHIVE"] == "/var/lib/liuhen" and ready["PRIORITY"] == "5" and ready["_COMM"] == "liuhend"
     # unknown keys and bad values are only warnings to systemd, which then goes on without them
     complaints = [line for line in service.run("systemd-analyze", "verify", "liuhend.service").stderr.splitlines()
@@ -275,9 +279,9 @@ def test_other_peoples_files_are_moved_in(service, clip):
         assert stored.st_ino == inode, f"{folder}: copied, not moved"
         assert stored.st_mode & 0o7777 == 0o400 and str(stored.st_uid) == service.ok("id", "-u", "liuhen")
         assert service.ok("ls", "-A", f"/srv/{folder}") == ""
-        told = service.journal(LIUHEN_EVENT="RECORDING_SEALED", LIUHEN_RECORDING=shown["id"])
+        told = service.told(LIUHEN_EVENT="RECORDING_SEALED", LIUHEN_RECORDING=shown["id"])
         assert len(told) == 1 and told[0]["LIUHEN_FILE"] == f"{folder}.mp4" and told[0]["PRIORITY"] == "6"
-        assert service.journal(LIUHEN_EVENT="RECORDING_EXAMINED", LIUHEN_RECORDING=shown["id"])[0]["LIUHEN_STATUS"] == "ok"
+        assert service.told(LIUHEN_EVENT="RECORDING_EXAMINED", LIUHEN_RECORDING=shown["id"])[0]["LIUHEN_STATUS"] == "ok"
     assert service.ok("liuhen", "fsck", "--archive", "/var/lib/liuhen")
 
 
@@ -323,7 +327,7 @@ def test_reload(service):
     service.configure("folders:\n  - pat: /nowhere\n")
     service.ok("systemctl", "reload", "liuhend.service")
     service.wait(lambda: "refused, the old one is in force" in service.property("StatusText"), "refusal in the status")
-    said = service.journal(LIUHEN_EVENT="CONFIG_REFUSED")[-1]
+    said = service.told(LIUHEN_EVENT="CONFIG_REFUSED")[-1]
     assert "retention.yaml:2:" in said["LIUHEN_REASON"] and said["PRIORITY"] == "3"
     service.configure(yaml.safe_dump(CONFIG))
     service.ok("systemctl", "reload", "liuhend.service")
@@ -351,7 +355,7 @@ def test_people_by_peer_credentials(service, clip):
     assert done.returncode == 0 and "seen.mp4" in done.stdout, done.stderr
     done = service.as_user("mallory", "liuhen", "ls")
     assert done.returncode != 0 and "seen.mp4" not in done.stdout and "mallory" in done.stderr
-    denied = service.journal(LIUHEN_EVENT="API_DENIED")[-1]
+    denied = service.told(LIUHEN_EVENT="API_DENIED")[-1]
     assert denied["PRIORITY"] == "4" and "mallory" in denied["LIUHEN_WHO"]
     # dock is not in the group liuhen: the socket's mode already keeps it out
     assert service.as_user("dock", "liuhen", "ls").returncode != 0
@@ -365,7 +369,7 @@ def test_stop_is_quick_and_clean(service, clip):
     service.ok("systemctl", "stop", "liuhend.service")
     assert time.monotonic() - started < 60
     assert service.property("Result") == "success" and service.property("ExecMainStatus") == "0"
-    assert service.journal(LIUHEN_EVENT="DAEMON_STOPPING")[-1]["LIUHEN_REASON"] == "Terminated"
+    assert service.told(LIUHEN_EVENT="DAEMON_STOPPING")[-1]["LIUHEN_REASON"] == "Terminated"
     service.ok("systemctl", "start", "liuhend.service")
     for i in range(8):
         assert service.sealed(f"late{i}.mp4")["status"] == "ok"
@@ -378,7 +382,7 @@ def test_wrong_configuration_is_not_tried_again(service):
     assert service.property("ExecMainStatus") == "78"
     time.sleep(2.5)  # RestartSec and a little
     assert service.property("ActiveState") == "failed" and service.property("NRestarts") == "0"
-    said = [line["MESSAGE"] for line in service.journal(PRIORITY=3) if "retention.yaml:2:" in line["MESSAGE"]]
+    said = [line["MESSAGE"] for line in service.told(PRIORITY=3) if "retention.yaml:2:" in line["MESSAGE"]]
     assert said, "what is wrong is not said as an error"
 
 
