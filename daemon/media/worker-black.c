@@ -14,12 +14,15 @@
 #define BLACK_PERMILLE 980
 #define LEAST_USEC     USEC_PER_SEC
 #define STRETCHES_MAX  64
+#define PASSED_OVER                                                                                          \
+    8 /* packets between two pictures: more than a decoder ever holds back once it has begun */
 
 struct black {
     bool is_black;
     int64_t from_usec, last_usec;
     uint64_t stretches, judged;
-    uint64_t packets; /* of the pictures' stream */
+    uint64_t packets;      /* of the pictures' stream */
+    uint64_t packets_then; /* when the last picture was judged */
 };
 
 static void close_stretch(struct black *b, const struct pass *p, int64_t to_usec)
@@ -29,6 +32,12 @@ static void close_stretch(struct black *b, const struct pass *p, int64_t to_usec
         facts_decoded_pair(p->facts, "black", STRETCHES_MAX, b->from_usec, to_usec);
     }
     b->is_black = false;
+}
+
+/* Where a stretch ends that lasts until here at the most: where pictures between are passed over, nobody has seen whether they are black. */
+static int64_t end_of(const struct black *b, int64_t at_usec)
+{
+    return b->packets - b->packets_then > PASSED_OVER ? b->last_usec : at_usec;
 }
 
 static int on_packet(void *state, const struct pass *p, const AVStream *st, const AVPacket *packet)
@@ -49,7 +58,7 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
     b->judged++;
     black = luma_dark_permille(frame) >= BLACK_PERMILLE;
     if (!black)
-        close_stretch(b, p, at_usec);
+        close_stretch(b, p, end_of(b, at_usec));
     else if (!b->is_black) {
         b->is_black = true;
         b->from_usec = at_usec;
@@ -59,6 +68,7 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
         b->from_usec = at_usec;
     }
     b->last_usec = at_usec;
+    b->packets_then = b->packets;
     return 0;
 }
 
@@ -71,7 +81,7 @@ static int on_end(void *state, const struct pass *p)
 
     if (!decoded)
         return -ENOMEM;
-    close_stretch(b, p, p->truncated ? b->last_usec : MAX(b->last_usec, p->duration_usec));
+    close_stretch(b, p, p->truncated ? b->last_usec : end_of(b, MAX(b->last_usec, p->duration_usec)));
     if (b->stretches > STRETCHES_MAX)
         r = json_set_integer(decoded, "black_total", (int64_t)b->stretches);
     if (r == 0 && b->judged > 0 && given < b->packets)

@@ -288,7 +288,9 @@ static int on_packet(void *state, const struct pass *p, const AVStream *st, cons
 
 static bool is_constant(const struct line *l)
 {
-    int64_t median = median_of(l), slack = l->tick_usec + 1 + median / 50;
+    /* many phones round to whole milliseconds before they count in finer ticks */
+    int64_t median = median_of(l),
+            slack = l->tick_usec + 1 + MAX(median / 50, MIN(USEC_PER_MSEC, median / 20));
     uint64_t outside = l->other;
 
     for (size_t i = 0; i < SLOTS; i++)

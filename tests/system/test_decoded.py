@@ -116,7 +116,9 @@ def test_black_by_key_pictures(worker, make, tmp_path):
     clip = make("keys.mp4", *pattern(8), "-vf", "drawbox=enable='between(t,2,5.5)':c=black:t=fill", *X264, "-g", "25")
     d = derive(worker, clip, tmp_path, decoded={"black": True})["decoded"]
     assert d["key_pictures_only"] is True and d["pictures"] <= 16
-    assert d["black"] == [[2_000_000, 6_000_000]]
+    assert d["black"] == [[2_000_000, 5_000_000]]  # the last one that was seen to be black
+    alone = make("key-alone.mp4", *pattern(8), "-vf", "drawbox=enable='between(t,2,2.9)':c=black:t=fill", *X264, "-g", "25")
+    assert "black" not in derive(worker, alone, tmp_path, decoded={"black": True})["decoded"]
 
 
 # ---- cadence ----
@@ -129,6 +131,8 @@ def test_black_by_key_pictures(worker, make, tmp_path):
     ("second.mp4", "1", [*X264, "-bf", "2"], "constant", 1, 1),
     ("film.ts", "24000/1001", X264, "constant", 24000, 1001),
     ("motion.avi", "15", ["-c:v", "mjpeg"], "constant", 15, 1),
+    ("phone.mp4", "1000/33", ["-vf", "setpts='(N*33+floor(N/3))*0.001/TB'", "-fps_mode", "passthrough", "-video_track_timescale", "90000", *X264],
+     "constant", None, None),                                         # 33, 33, 34 ms: rounded before it is counted in ticks
     ("drops.mkv", "30", ["-vf", "select='lt(mod(n,7),4)'", "-fps_mode", "passthrough", *X264], "variable", None, 1000),
     ("one-drop.mkv", "30", ["-vf", "select='not(eq(n,50))'", "-fps_mode", "passthrough", *X264], "constant", None, None),
 ])

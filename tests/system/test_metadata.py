@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""When, where and with what a recording was made, beside what exiftool and ffprobe found in the shared samples (MANIFEST.tsv, metadata_seen);
+and the same facts of files made here, where there are no samples."""
+import csv
+import datetime
+import json
+import re
+import subprocess
+
+import pytest
+from media_worker import run
+
+TIMES = ("creation_time", "CreateDate", "DateTimeOriginal", "CreationDate", "GPSDateTime", "com.apple.quicktime.creationdate")
+
+# What others find and we do not say, and why not. path: {field: reason}
+EXCEPTIONS = {
+    "audio/wav_gsm610.wav": {"DateTimeOriginal": "a year alone is no time"},
+    "odd/duplicate_of_wav_gsm610.wav": {"DateTimeOriginal": "a year alone is no time"},
+    "audio/bwf_bext_reaper_24bit.wav": {"creation_time": "a time of day: said together with its date"},
+    "audio/bwf_protools_issue1163.bwf": {"creation_time": "a time of day: said together with its date"},
+    "broken/heic_truncated_30pct.heic": {"*": "its EXIF lies beyond the cut; exiftool reads the item's bytes as they come"},
+    "photo_jpeg/date_priority.jpg": {"CreationDate": "XMP (pdf), which editors write", "GPSDateTime": "XMP, which editors write"},
+    "photo_jpeg/gps_southern_hemisphere.jpg": {"SerialNumber": "XMP, which editors write"},
+    "photo_jpeg/gps_thompson_springs.jpg": {"DateTimeOriginal": "IPTC, which editors write", "CreateDate": "XMP, which editors write",
+                                            "SerialNumber": "XMP, which editors write"},
+    "ts/camcorder_avchd_raw.mts": {"Make": "a number of AVCHD's own table of makers",
+                                   "DateTimeOriginal": "AVCHD's own SEI within the first pictures, which probing does not read"},
+}
+
+
+def seconds(text):
+    """("usec", s) of a time with a zone, ("local", s) of one without."""
+    m = re.match(r"(\d{4})[:-](\d\d)[:-](\d\d)[ T](\d\d):(\d\d)(?::(\d\d))?(?:\.\d+)?(Z|[+-]\d\d:?\d\d)?$", text)
+    if not m:
+        return None
+    whole = datetime.datetime(*(int(x or 0) for x in m.groups()[:6]), tzinfo=datetime.timezone.utc).timestamp()
+    zone = m[7]
+    if zone and zone != "Z":
+        digits = zone[1:].replace(":", "")
+        whole -= (1 if zone[0] == "+" else -1) * (int(digits[:2]) * 3600 + int(digits[2:]) * 60)
+    return whole, bool(zone)
+
+
+def said(media):
+    """Our times: seconds of UTC, seconds of wall clocks."""
+    all_times = [*media.get("times", []), {"usec": media.get("started_usec"), "local": media.get("started_local")}]
+    utc = {t["usec"] // 10**6 for t in all_times if t.get("usec") is not None}
+    return utc, {seconds(t["local"])[0] for t in all_times if t.get("local")}
+
+
+def fields(text):
+    return [tuple(x.strip().split("=", 1)) for part in text.split(" | ") for x in part.removeprefix("exiftool: ").split("; ") if "=" in x]
+
+
+def differs(media, key, value):
+    """What is wrong about one field; None: nothing. Times of MP4 are called local by exiftool, and are UTC by the standard."""
+    gps, device, (utc, local) = media.get("gps", {}), media.get("device", {}), said(media)
+    if key in TIMES:
+        t = seconds(value)
+        return None if t and (t[0] in utc or (not t[1] and t[0] in local) or
+                              (key == "GPSDateTime" and int(t[0]) in utc)) else f"not among {sorted(utc)} {sorted(local)}"
+    if key in ("GPSLatitude", "GPSLongitude"):
+        ours = gps.get("lat_e7" if key == "GPSLatitude" else "lon_e7")
+        if ours is None:
+            return None if float(value) == 0 else "no place"
+        return None if abs(ours - float(value) * 1e7) < 150 else f"is {ours}"
+    ours = {"Make": device.get("make"), "Model": device.get("model"), "SerialNumber": device.get("serial")}
+    return f"is {ours[key]}" if key in ours and ours[key] != value else None
+
+
+def test_samples_as_others_see_them(build, samples):
+    """Every time, place, make, model and serial number, but for exceptions with a reason; and no exception that is none any more."""
+    wrong, needless, compared = [], [], 0
+    with open(samples / "MANIFEST.tsv", newline="", encoding="utf-8") as f:
+        rows = [r for r in csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE) if r["metadata_seen"]]
+    for row in rows:
+        path, excused, used = row["path"], EXCEPTIONS.get(row["path"], {}), set()
+        done = run(build / "liuhen-media", samples / path)
+        done = run(build / "liuhen-stills", samples / path) if done.elsewhere else done
+        media = json.loads(done.answer)["media"]
+        found = fields(row["metadata_seen"])
+        zone = dict(found).get("OffsetTimeOriginal", "")
+        for key, value in found:
+            compared += 1
+            if key in ("DateTimeOriginal", "CreateDate"):
+                value += zone  # told apart from it by exiftool
+            fault = differs(media, key, value)
+            if fault and (key in excused or "*" in excused):
+                used.add(key if key in excused else "*")
+            elif fault:
+                wrong.append(f"{path}: {key} {value}: {fault}")
+        needless += [f"{path}: {key}" for key in excused if key not in used]
+    assert not wrong, "\n".join(wrong)
+    assert not needless, needless
+    assert compared > 150
+
+
+# ---- without samples ----
+
+@pytest.fixture(name="made")
+def fixture_made(build, tmp_path):
+    """made("x.mp4", ffmpeg's arguments): what probing finds."""
+    def make(name, *arguments, picture=True):
+        source = ["-f", "lavfi", "-i", "testsrc2=s=64x64:r=10:d=1" if picture else "sine=d=1"]
+        subprocess.run(["ffmpeg", "-v", "error", "-y", *source, *arguments, tmp_path / name], check=True)
+        return json.loads(run(build / "liuhen-media", tmp_path / name).answer)["media"]
+    return make
+
+
+def test_time_and_place_of_mp4(made):
+    m = made("a.mp4", "-metadata", "creation_time=2026-11-23T01:02:03Z", "-metadata", "location=+41.2000+123.7000/")
+    assert (m["started_usec"], m["started_certainty"]) == (1795395723_000000, "probable")
+    assert m["started_source"] == "container creation_time"
+    assert (m["gps"]["lat_e7"], m["gps"]["lon_e7"]) == (412000000, 1237000000)
+
+
+def test_time_place_and_device_of_quicktime(made):
+    m = made("a.mov", "-movflags", "use_metadata_tags", "-metadata", "creation_time=2026-11-24T00:00:00Z", "-metadata",
+             "com.apple.quicktime.creationdate=2026-11-23T09:02:03+0800", "-metadata", "com.apple.quicktime.make=Apple", "-metadata",
+             "com.apple.quicktime.model=iPhone X", "-metadata", "com.apple.quicktime.location.ISO6709=-41.2000-123.7000+010.500/")
+    assert (m["started_usec"], m["started_certainty"], m["started_source"]) == (1795395723_000000, "certain", "quicktime creationdate")
+    assert m["device"] == {"make": "Apple", "model": "iPhone X"}
+    assert m["gps"] == {"lat_e7": -412000000, "lon_e7": -1237000000, "alt_mm": 10500}
+
+
+def test_null_island_is_no_place(made):
+    assert "gps" not in made("a.mp4", "-metadata", "location=+00.0000+000.0000/")
+
+
+def test_kinesis_time(made):
+    m = made("a.mkv", "-metadata", "AWS_KINESISVIDEO_PRODUCER_TIMESTAMP=1511852108.513")
+    assert (m["started_usec"], m["started_source"]) == (1511852108_513000, "kinesis producer timestamp")
+
+
+def test_bext_time_is_a_wall_clock(made):
+    m = made("a.wav", "-write_bext", "1", "-metadata", "origination_date=2026-11-23", "-metadata", "origination_time=09:02:03", picture=False)
+    assert (m["started_local"], m["started_source"]) == ("2026-11-23T09:02:03", "bext")
+
+
+def test_android_date_in_udta(made, tmp_path, build):
+    """A "date" box in udta, put in behind the others: what Android phones write with their zone."""
+    made("a.mp4", "-metadata", "creation_time=2026-11-23T01:02:05Z", "-metadata", "location=+41.2000+123.7000/")
+    data = (tmp_path / "a.mp4").read_bytes()
+    box = b"2026-11-23T09:02:03+0800"
+    box = (8 + len(box)).to_bytes(4, "big") + b"date" + box
+    moov, udta = data.rindex(b"moov") - 4, data.rindex(b"udta") - 4
+    assert moov < udta and udta + int.from_bytes(data[udta:udta + 4], "big") == len(data)  # both reach the end
+    for at in (moov, udta):
+        data = data[:at] + (int.from_bytes(data[at:at + 4], "big") + len(box)).to_bytes(4, "big") + data[at + 4:]
+    (tmp_path / "b.mp4").write_bytes(data + box)
+    m = json.loads(run(build / "liuhen-media", tmp_path / "b.mp4").answer)["media"]
+    assert (m["started_usec"], m["started_source"], m["started_certainty"]) == (1795395723_000000, "udta date", "certain")
