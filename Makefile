@@ -95,6 +95,9 @@ LIB       := $(BUILD)/libliuhen.a
 # The worker without its main, for the tests and fuzzers that call its parsers.
 WORKERLIB := $(BUILD)/libworker.a
 USEWORKER := $(shell grep -l '"media/worker-' $(wildcard tests/*/*.c) /dev/null)
+# The same of the other program. What includes media/stills-*.h is linked with it, and does not name media/worker-*.h.
+STILLSLIB := $(BUILD)/libstills.a
+USESTILLS := $(shell grep -l '"media/stills' $(wildcard tests/*/*.c) /dev/null)
 CLIOBJ    := $(patsubst daemon/%.c,$(BUILD)/obj/%.o,$(wildcard daemon/cli/*.c))
 # The command line without its main, for the tests that call its parts.
 CLILIB    := $(BUILD)/libcli.a
@@ -140,6 +143,10 @@ $(WORKERLIB): $(filter-out %/worker-main.o,$(WORKEROBJ))
 	@rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
 
+$(STILLSLIB): $(filter-out %/stills-main.o,$(STILLSOBJ)) $(SHAREDOBJ)
+	@rm -f $@
+	$(call say,AR,$@)$(AR) rcs $@ $^
+
 $(CLILIB): $(filter-out %/liuhen.o,$(CLIOBJ))
 	@rm -f $@
 	$(call say,AR,$@)$(AR) rcs $@ $^
@@ -164,7 +171,7 @@ $(BUILD)/liuhen-stills: $(STILLSOBJ) $(SHAREDOBJ) $(LIB)
 	$(call say,LD,$@)$(link) $(STILLSLIBS) $(PKGLIBS)
 
 # A unit test is one file tests/unit/test-x.c, linked with the whole library and cmocka.
-one        = $(CC) $(CFLAGS_ALL) $(1) -MF $@.d -o $@ $< $(filter $(WORKERLIB) $(CLILIB),$^) $(LIB) $(LDHARDEN) $(LDFLAGS) $(2) $(PKGLIBS)
+one        = $(CC) $(CFLAGS_ALL) $(1) -MF $@.d -o $@ $< $(filter $(WORKERLIB) $(STILLSLIB) $(CLILIB),$^) $(LIB) $(LDHARDEN) $(LDFLAGS) $(2) $(PKGLIBS)
 $(BUILD)/tests/%: tests/unit/%.c $(LIB)
 	@mkdir -p $(@D)
 	$(call say,TEST,$@)$(call one,-Itests/unit,-lcmocka $(WORKERNEEDS))
@@ -177,6 +184,11 @@ USERS     := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(filter tests/unit/%,$(
 $(USERS): $(WORKERLIB)
 $(USERS): WORKERNEEDS = $(MEDIALIBS)
 $(USERS): CFLAGS_ALL += $(MEDIAFLAGS)
+STILLUSERS := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(filter tests/unit/%,$(USESTILLS))) \
+             $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(filter tests/fuzz/%,$(USESTILLS)))
+$(STILLUSERS): $(STILLSLIB)
+$(STILLUSERS): WORKERNEEDS = $(STILLSLIBS)
+$(STILLUSERS): CFLAGS_ALL += $(STILLSFLAGS)
 CLIUSERS  := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(filter tests/unit/%,$(USECLI))) \
              $(patsubst tests/fuzz/%.c,$(BUILD)/fuzzers/%,$(filter tests/fuzz/%,$(USECLI)))
 $(CLIUSERS): $(CLILIB)
