@@ -22,16 +22,17 @@
 #include "derive/derive-run.h"
 #include "media/decoded-facts.h"
 
-#define RENEW_USEC      (2 * USEC_PER_SEC)
-#define BACK_OFF_LEAST  USEC_PER_SEC
-#define BACK_OFF_MOST   (10 * USEC_PER_MIN)
-#define TRIES_MAX       2
-#define STARTS_MAX      10 /* begun so often and never ended: it takes the machine down with it */
-#define FILE_BYTES_MORE (UINT64_C(1) << 30)
-#define DRIVER_THREADS  12 /* that a driver of hardware may start beside ours */
-#define LOOK_USEC       USEC_PER_SEC
-#define NEAR_LIMIT      (UINT64_C(1) << 20)
-#define SLOWEST_DISK    10 /* bytes a microsecond, to give a lease for what cannot be interrupted */
+#define RENEW_USEC         (2 * USEC_PER_SEC)
+#define BACK_OFF_LEAST     USEC_PER_SEC
+#define BACK_OFF_MOST      (10 * USEC_PER_MIN)
+#define TRIES_MAX          2
+#define STARTS_MAX         10 /* begun so often and never ended: it takes the machine down with it */
+#define FILE_BYTES_MORE    (UINT64_C(1) << 30)
+#define DRIVER_THREADS     12 /* that a driver of hardware may start beside ours */
+#define LOOK_USEC          USEC_PER_SEC
+#define NEAR_LIMIT         (UINT64_C(1) << 20)
+#define SLOWEST_DISK       10 /* bytes a microsecond, to give a lease for what cannot be interrupted */
+#define PAGES_LEFT_OUT_MAX 2
 
 struct job_mark job_mark_of(const struct job *job)
 {
@@ -322,6 +323,36 @@ static bool is_heif(const struct making *m)
     return container && (strcmp(container, "heif") == 0 || strcmp(container, "heic") == 0);
 }
 
+/* Leaves out one page more, the one that it died of; when that has been enough of them, all from there on. Return: 0 or -ENOMEM. */
+static int leave_page_out(struct making *m, size_t already)
+{
+    json_t *skip = json_get_array(json_get_object(m->plan.json, "pages"), "skip");
+    size_t n = m->result.reached + 1; /* pages count from 1 */
+
+    for (size_t i = 0; i < json_array_size(skip); i++)
+        n = MAX(n, (size_t)json_integer_value(json_array_get(skip, i)) + 1);
+    for (size_t last = already < PAGES_LEFT_OUT_MAX ? n : m->plan.names.n; n <= last; n++)
+        if (json_array_append_new(skip, json_integer((json_int_t)n)) < 0)
+            return -ENOMEM;
+    return 0;
+}
+
+/* A page of a document that ends the program takes those before it along: they are drawn without it. At the last try only: what ended the
+ * program may have been something else. */
+static int run_without_pages(struct making *m, struct error *err)
+{
+    int r = m->job->tries + 1 < TRIES_MAX
+                ? 1
+                : json_set_take(json_object_get(m->plan.json, "pages"), "skip", json_array());
+
+    for (size_t i = 0; r == 0 && m->result.status == MEDIA_FAILED && i <= PAGES_LEFT_OUT_MAX; i++) {
+        r = leave_page_out(m, i);
+        drop_files(m);
+        r = r < 0 ? r : making_run(m, err);
+    }
+    return MIN(r, 0);
+}
+
 /* The plan for the recording's kind; if the program names the other one, that; where nothing could be shown of damaged footage, what
  * can be dug out of it. */
 static int run_plan(struct making *m, struct error *err)
@@ -333,6 +364,8 @@ static int run_plan(struct making *m, struct error *err)
     if (r < 0 || !m->plan.json)
         return r;
     r = making_run(m, err);
+    if (r == 0 && strcmp(m->plan.verb, "pages") == 0 && m->result.status == MEDIA_FAILED)
+        r = run_without_pages(m, err);
     if (r == 0 && m->result.elsewhere && m->plan.program == MEDIA_AV) {
         drop_files(m);
         derive_plan_done(&m->plan);

@@ -475,6 +475,9 @@ int media_run(const char *path, const struct media_request *request, struct medi
         return r;
     if (!describe_failure(&run, result.message, sizeof result.message))
         r = take_result(&run, &result);
+    else
+        for (size_t i = 0; i < request->n_files; i++)
+            result.reached = run.messages->bytes[i] > 0 ? i + 1 : result.reached;
     if (r < 0)
         return error_errno(err, r, run.program, "cannot take the media worker's answer");
     result.cpu_usec = usec_of(run.usage.ru_utime) + usec_of(run.usage.ru_stime);

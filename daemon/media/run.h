@@ -58,7 +58,9 @@ struct media_result {
     json_t *
         answer; /* the whole answer, checked for form only: {kind, media {…}, message, status, decoded {…}?, files [{…}]?} */
     uint64_t bytes[WORKER_FILES_MAX]; /* length of each file that is whole; 0: not made */
-    int64_t cpu_usec;                 /* used by the process */
+    size_t
+        reached; /* of a run that failed: the file behind the last that it said was whole; how far it came, nothing else */
+    int64_t cpu_usec; /* used by the process */
     uint64_t memory_peak_bytes;
 };
 void media_result_done(struct media_result *r);

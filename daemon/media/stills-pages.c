@@ -107,9 +107,22 @@ static int draw_page(PopplerPage *page, int width, struct picture *ret)
     return take_pixels(surface, ret);
 }
 
+/* Whether the client has seen this program die of the page. */
+static bool is_left_out(const struct job *job, int number)
+{
+    json_t *v;
+    size_t i;
+
+    json_array_foreach (json_get_array(json_get_object(job->plan, "pages"), "skip"), i, v)
+        if (json_integer_value(v) == number + 1)
+            return true;
+    return false;
+}
+
 static int make_page(struct job *job, PopplerDocument *document, int number, int width)
 {
-    _cleanup_(unref_object) PopplerPage *page = poppler_document_get_page(document, number);
+    bool left_out = is_left_out(job, number);
+    _cleanup_(unref_object) PopplerPage *page = left_out ? NULL : poppler_document_get_page(document, number);
     struct picture p = {0};
     char name[24];
     int r;
@@ -120,7 +133,9 @@ static int make_page(struct job *job, PopplerDocument *document, int number, int
     say_beat();
     r = page ? draw_page(page, width, &p) : -EBADMSG;
     if (r == -EBADMSG) {
-        facts_file_message(&job->facts, name, "the page cannot be drawn");
+        facts_file_message(&job->facts, name,
+                           left_out ? "left out: trying to draw it ended the program"
+                                    : "the page cannot be drawn");
         facts_damage(&job->facts, "page %d cannot be drawn", number + 1);
         return 0;
     }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Derivatives: what is made of recordings after they came, by whom, when, and what happens when something fails on the way."""
 import hashlib
+import json
 import pathlib
 import sqlite3
 
@@ -94,6 +95,50 @@ def test_damaged_media_end_their_job_with_a_reason(make_daemon, media):
     job, = wait_jobs(daemon, 1, "done", "failed")
     assert job["message"]
     daemon.wait(lambda: not list(pathlib.Path(daemon.archive, "cache/making").glob("*")), "nothing half made")
+    assert_whole(daemon)
+    daemon.assert_clean()
+
+
+def document(pages):
+    """A PDF; a page is a blue square, or, where a number is given, one in a colour whose function opens so many braces, which
+    poppler follows down its stack until there is none left."""
+    objects = [b"<< /Type /Catalog /Pages 2 0 R >>", b""]
+
+    def add(data):
+        objects.append(data)
+        return b"%d 0 R" % len(objects)
+
+    def stream(head, data):
+        return add(b"<< %s /Length %d >>\nstream\n%s\nendstream" % (head, len(data), data))
+
+    kids = []
+    for braces in pages:
+        content = stream(b"", b"/K cs 0.5 scn 10 10 50 50 re f" if braces else b"0 0 1 rg 10 10 50 50 re f")
+        function = stream(b"/FunctionType 4 /Domain [0 1] /Range [0 1 0 1 0 1]", b"{" * braces)
+        kids.append(add(b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 100 100] /Contents %s /Resources << /ColorSpace << /K "
+                        b"[/Separation /X /DeviceRGB %s] >> >> >>" % (content, function)))
+    objects[1] = b"<< /Type /Pages /Count %d /Kids [%s] >>" % (len(kids), b" ".join(kids))
+    out, places = b"%PDF-1.4\n", []
+    for i, data in enumerate(objects):
+        places.append(len(out))
+        out += b"%d 0 obj\n%s\nendobj\n" % (i + 1, data)
+    return out + (b"xref\n0 %d\n0000000000 65535 f \n" % (len(places) + 1) + b"".join(b"%010d 00000 n \n" % p for p in places) +
+                  b"trailer << /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(places) + 1, len(out)))
+
+
+BRACES = 1000000
+
+
+@pytest.mark.parametrize("pages,made", [([0, 0, BRACES, 0], [1, 2, 4]), ([BRACES, 0, BRACES, 0], [2, 4]),
+                                        ([0, BRACES, BRACES, BRACES, 0], [1])])
+def test_a_page_that_kills_is_left_out_and_the_others_are_shown(make_daemon, pages, made):
+    daemon = make_daemon(ON).start()
+    daemon.drop("letter.pdf", document(pages))
+    job, = wait_jobs(daemon, 1, "done", "failed")
+    assert (job["state"], job["tries"]) == ("done", 1)
+    assert sorted(derivatives(daemon)) == [f"page-{n}.jpg" for n in made]
+    missing = {m["name"] for m in json.loads(job["missing"])}
+    assert missing == {f"page-{n}.jpg" for n in range(1, len(pages) + 1) if n not in made}
     assert_whole(daemon)
     daemon.assert_clean()
 
