@@ -108,7 +108,8 @@ int answer_original(struct call *c, const struct recording_id *id, const json_t 
     r = r != 0 ? r : http_answer_file(c->whole, c->request, &file);
     r = r != 0 ? r : add_headers(c, row);
     if (r == 0 && strcmp(c->request->method, "GET") == 0 &&
-        (c->whole->status == 200 || c->whole->status == 206))
+        (c->whole->status == 200 || c->whole->status == 206 ||
+         c->whole->status == 304)) /* 304: of what is kept */
         r = views_record(c->context->views, c->context->writer, c->who->actor, id, c->whole->file_from,
                          clock_now_usec(), &c->err);
     c->is_whole = r == 0;

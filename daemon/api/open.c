@@ -224,10 +224,11 @@ static int add_headers(struct http_answer *a, bool is_file)
     r = r != 0 ? r : http_answer_header(a, "Cross-Origin-Resource-Policy", "same-origin");
     r = r != 0 ? r
                : http_answer_header(
-                     a, "Content-Security-Policy",
-                     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src "
-                     "'self'; "
-                     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
+                     a, "Content-Security-Policy", "%s",
+                     is_file ? "default-src 'none'; sandbox; frame-ancestors 'none'"
+                             : "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+                               "media-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+                               "frame-ancestors 'none'");
     return r != 0 || is_file ? r : http_answer_header(a, "Cache-Control", "private, no-store");
 }
 

@@ -90,6 +90,23 @@ def test_ranges(seen):
     assert got == [True] * 8
 
 
+def test_what_a_browser_has_kept_is_a_look_too(seen):
+    house, recording = seen
+    url = other(house.cli("open", recording)["url"], "original")
+    assert ask(url, **{"If-None-Match": ask(url, "HEAD")[1]["ETag"]})[0] == 304
+    assert len(views(house, recording)) == 1
+
+
+def test_files_never_run_as_pages_of_ours(seen):
+    house, recording = seen
+    url = house.cli("open", recording)["url"]
+    for name in ("original", "proxy.mp4", "poster.jpg"):
+        headers = ask(other(url, name), "HEAD")[1]
+        assert "sandbox" in headers["Content-Security-Policy"] and "script-src" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+    assert ask(other(url, "original"), "HEAD")[1]["Content-Disposition"].startswith("attachment")
+
+
 def test_no_address_leads_elsewhere(seen, media):
     house, recording = seen
     url = house.cli("open", recording)["url"]
