@@ -116,7 +116,7 @@ static int free_bytes(const struct derive *d, uint64_t *ret)
 static void look_for_room(struct making *m)
 {
     int64_t now = clock_monotonic_usec();
-    uint64_t bytes;
+    uint64_t bytes = 0;
 
     if (m->no_room || now < m->looked_usec + LOOK_USEC)
         return;
@@ -186,7 +186,7 @@ static int find_room(struct making *m, uint64_t input_bytes, uint64_t *ret, uint
                      struct error *err)
 {
     uint64_t reserve = atomic_load(&m->slot->d->settings)->store.reserve_bytes,
-             kept = m->job->copy ? reserve : 2 * reserve, bytes;
+             kept = m->job->copy ? reserve : 2 * reserve, bytes = 0;
     int r = free_bytes(m->slot->d, &bytes);
 
     if (r < 0)

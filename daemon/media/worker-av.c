@@ -139,14 +139,15 @@ static int open_input(AVFormatContext **ctx, const AVInputFormat *format)
     return r;
 }
 
-/* H.264 whose parameter sets the container has: the first slice's header says the rest, no picture needs to be made. */
+/* H.264 whose parameter sets the container has: the first slice's header says the rest of what a probe tells, no picture needs to be made.
+ * How far the order of pictures reaches is not known then, which copying has to know. */
 static bool headers_suffice(const AVCodecParameters *p)
 {
     return p->codec_id == AV_CODEC_ID_H264 && p->extradata_size > 0 && p->width > 0 && p->height > 0;
 }
 
 /* libav decodes the first pictures to learn what the streams are; how they look does not matter to it. */
-static int find_streams(AVFormatContext *ctx)
+static int find_streams(AVFormatContext *ctx, bool headers)
 {
     unsigned n = ctx->nb_streams;
     AVDictionary **options = av_calloc(MAX(n, 1u), sizeof *options);
@@ -157,7 +158,7 @@ static int find_streams(AVFormatContext *ctx)
             r = av_dict_set(&options[i], "skip_loop_filter", "all", 0);
             if (r >= 0)
                 r = av_dict_set(&options[i], "skip_frame",
-                                headers_suffice(ctx->streams[i]->codecpar) ? "all" : "nokey", 0);
+                                headers && headers_suffice(ctx->streams[i]->codecpar) ? "all" : "nokey", 0);
         }
     if (r >= 0)
         r = avformat_find_stream_info(ctx, options);
@@ -167,7 +168,7 @@ static int find_streams(AVFormatContext *ctx)
     return r;
 }
 
-int av_open(struct input *in, const struct form *form, struct facts *f, AVFormatContext **ret)
+int av_open(struct input *in, const struct form *form, struct facts *f, bool headers, AVFormatContext **ret)
 {
     const AVInputFormat *format = av_find_input_format(form->demuxer);
     char why[AV_ERROR_MAX_STRING_SIZE];
@@ -185,7 +186,7 @@ int av_open(struct input *in, const struct form *form, struct facts *f, AVFormat
     if (r >= 0)
         r = open_input(ret, format);
     if (r >= 0)
-        r = find_streams(*ret);
+        r = find_streams(*ret, headers);
     if (r == AVERROR(ENOMEM))
         f->failed = true;
     else if (r < 0 && !input_expired(in)) {
@@ -198,7 +199,7 @@ int av_open(struct input *in, const struct form *form, struct facts *f, AVFormat
 void av_facts(struct input *in, struct facts *f, const struct form *form)
 {
     _cleanup_(av_close) AVFormatContext *ctx = NULL;
-    int r = av_open(in, form, f, &ctx);
+    int r = av_open(in, form, f, true, &ctx);
 
     if (!ctx || f->failed)
         return;

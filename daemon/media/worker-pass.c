@@ -85,7 +85,7 @@ int pass_open(struct pass *p, struct input *in, const struct form *form, const j
     int r;
 
     *p = (struct pass){.in = in, .plan = plan, .facts = facts};
-    r = av_open(in, form, facts, &p->ctx);
+    r = av_open(in, form, facts, false, &p->ctx);
     if (!p->ctx || r == AVERROR(ENOMEM) || p->ctx->nb_streams == 0)
         return r < 0 ? pass_errno(r) : -ENODATA;
     p->video = choose(p->ctx, AVMEDIA_TYPE_VIDEO, NULL);

@@ -156,7 +156,7 @@ def give_back(archive, files):
 class Daemon:
     """One liuhend with an archive, a drop folder and a socket of its own below folder."""
 
-    def __init__(self, folder, archive=None, dsn=None, watchdog_usec=0):
+    def __init__(self, folder, archive=None, dsn=None, watchdog_usec=0, derive=None):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.archive, self.drop = archive or folder / "archive", folder / "drop"
@@ -165,7 +165,7 @@ class Daemon:
         self.socket, self.log_path = self.short / "s", folder / "liuhend.log"
         self.watchdog_usec, self.process = watchdog_usec, None
         config = {"archive": {"path": str(self.archive)}, "socket": {"path": str(self.socket)},
-                  "media": {"worker": str(BUILD / "liuhen-media"), "derive": {"enabled": False}}, "policies": str(ROOT / "policies"),
+                  "media": {"worker": str(BUILD / "liuhen-media"), "derive": derive or {"enabled": False}}, "policies": str(ROOT / "policies"),
                   "folders": [{"path": str(self.drop), "name": "drop"}]}
         if dsn:
             config["catalogue"] = {"dsn": dsn}
