@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Jobs and copies as people ask for them. A copy leaves the house: who asks says why, the act recording.copied names both before the
- * copy can be had, and whoever fetches it has seen the recording.
+ * copy can be had, and whoever fetches it has seen the recording. Looking is not enough to be handed one: the act is `copy`, as for
+ * making it.
  */
 #include <errno.h>
 #include <string.h>

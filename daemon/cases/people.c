@@ -26,7 +26,7 @@ const struct people_act people_acts[] = {
     {"history",     READERS, OFFICER},
     {"receipt",     READERS, OFFICER},
     {"view",        READERS, OFFICER}, /* the content itself; each view is an act (Art. 21) */
-    {"copy",        RECORDS, 0},       /* a copy that leaves the house; each is an act */
+    {"copy",        RECORDS, 0},       /* makes and hands out a copy that leaves the house; each is an act */
     {"job.read",    READERS, 0},
     {"job.write",   RECORDS | ADMIN, 0},
     {"upload",      OFFICER | RECORDS | ADMIN, 0},
