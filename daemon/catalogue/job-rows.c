@@ -93,20 +93,18 @@ int jobs_want_again(struct db *db, const struct recording_id *id, enum job_prior
 
 int jobs_raise_evidence(struct db *db, const char *recording, const char *case_id, struct error *err)
 {
+    /* no range of priorities behind WHERE: SQLite would go through all that wait, by jobs_waiting */
+#define SQL(which)                                                                                           \
+    "UPDATE jobs SET priority = CASE WHEN priority > 1 THEN 1 ELSE priority END WHERE recording " which      \
+    " AND state = 'waiting'"
     int r = 0;
 
     if (recording)
-        r = sql_run(
-            db, err,
-            "UPDATE jobs SET priority = 1 WHERE recording = $1 AND state = 'waiting' AND priority > 1", "t",
-            recording);
+        r = sql_run(db, err, SQL("= $1"), "t", recording);
     if (r == 0 && case_id)
-        r = sql_run(db, err,
-                    "UPDATE jobs SET priority = 1 WHERE recording IN (SELECT recording FROM links WHERE "
-                    "case_id = $1) "
-                    "AND state = 'waiting' AND priority > 1",
-                    "t", case_id);
+        r = sql_run(db, err, SQL("IN (SELECT recording FROM links WHERE case_id = $1)"), "t", case_id);
     return r;
+#undef SQL
 }
 
 int jobs_want_copy(struct db *db, const char *id, const struct recording_id *recording, const char *request,
@@ -121,8 +119,15 @@ int jobs_want_copy(struct db *db, const char *id, const struct recording_id *rec
 
 /* ---- taking -------------------------------------------------------------------------------------------------------------- */
 
-/* Somebody may wait for a recording that is still to be examined: its job is there, but not to be begun. */
-#define IS_EXAMINED "EXISTS (SELECT 1 FROM recordings r WHERE r.id = jobs.recording AND r.status <> 'new')"
+/* Somebody may wait for a recording that is still to be examined: its job is there, but not to be begun. (As EXISTS PostgreSQL would
+ * join, and read all recordings.) */
+#define IS_EXAMINED "(SELECT r.status FROM recordings r WHERE r.id = jobs.recording) <> 'new'"
+
+/* Copies are all asked for by somebody: a queue of what nobody asked for is not gone through to find one. */
+static int64_t latest(const struct job_taking *t)
+{
+    return t->copies_only ? JOB_WATCHED : (int64_t)t->least;
+}
 
 static int take_one(struct db *db, const struct job_taking *t, char ret_id[ULID_LENGTH + 1],
                     struct error *err)
@@ -138,7 +143,7 @@ static int take_one(struct db *db, const struct job_taking *t, char ret_id[ULID_
     _cleanup_stmt_ struct db_stmt *st = NULL;
     bool row;
     int r = sql_query(db, &st, &row, err, sql[db_is_postgres(db)], "ttiiii", t->lease, t->node, t->until_usec,
-                      t->now_usec, (int64_t)t->least, (int64_t)t->copies_only);
+                      t->now_usec, latest(t), (int64_t)t->copies_only);
 
     ret_id[0] = 0;
     if (r == 0 && row)
@@ -192,7 +197,7 @@ static int next_due(struct db *db, const struct job_taking *t, int64_t *ret, str
         db, &waiting, INT64_MAX, err,
         "SELECT min(due_usec) FROM jobs WHERE state = 'waiting' AND priority <= $1 AND ($2 = 0 OR "
         "kind = 'copy') AND " IS_EXAMINED,
-        "ii", (int64_t)t->least, (int64_t)t->copies_only);
+        "ii", latest(t), (int64_t)t->copies_only);
 
     r = r != 0 ? r
                : sql_integer(db, &running, INT64_MAX, err,
@@ -332,6 +337,25 @@ static int add_request(json_t *o, const char *text, struct error *err)
     return r;
 }
 
+/* Each way of asking has a statement of its own, so that each is answered from an index, however long the queue is. */
+static int start_list(struct db *db, const char *state, const char *after, const char *id, int64_t limit,
+                      struct db_stmt **ret_st, bool *ret_row, struct error *err)
+{
+#define SQL(where)                                                                                           \
+    "SELECT id, recording, kind, state, priority, created_usec, changed_usec, CASE WHEN state = 'waiting' "  \
+    "AND due_usec > changed_usec THEN due_usec END, CASE WHEN state = 'running' THEN node END, permille, "   \
+    "message, request FROM jobs WHERE " where " ORDER BY id DESC LIMIT $2"
+    const char *before = after ? after : "~"; /* behind every id */
+
+    if (id)
+        return sql_query(db, ret_st, ret_row, err, SQL("id = $1"), "ti", id, limit);
+    if (state)
+        return sql_query(db, ret_st, ret_row, err, SQL("state = $3 AND id < $1"), "tit", before, limit,
+                         state);
+    return sql_query(db, ret_st, ret_row, err, SQL("id < $1"), "ti", before, limit);
+#undef SQL
+}
+
 int jobs_list(struct db *db, const char *state, const char *after, const char *id, size_t limit, json_t **ret,
               struct error *err)
 {
@@ -342,14 +366,7 @@ int jobs_list(struct db *db, const char *state, const char *after, const char *i
     _cleanup_stmt_ struct db_stmt *st = NULL;
     _cleanup_json_ json_t *list = json_array();
     bool row;
-    int r = sql_query(
-        db, &st, &row, err,
-        "SELECT id, recording, kind, state, priority, created_usec, changed_usec, CASE WHEN state = "
-        "'waiting' AND due_usec > changed_usec THEN due_usec END, CASE WHEN state = 'running' THEN node "
-        "END, permille, message, request FROM jobs WHERE (CAST($1 AS TEXT) IS NULL OR state = $1) AND "
-        "(CAST($2 AS TEXT) IS NULL OR id < $2) AND (CAST($3 AS TEXT) IS NULL OR id = $3) ORDER BY id "
-        "DESC LIMIT $4",
-        "ttti", state, after, id, (int64_t)limit);
+    int r = start_list(db, state, after, id, (int64_t)limit, &st, &row, err);
 
     if (!list)
         return -ENOMEM;
@@ -370,20 +387,22 @@ int jobs_list(struct db *db, const char *state, const char *after, const char *i
 
 int jobs_counts(struct db *db, json_t **ret, struct error *err)
 {
-    _cleanup_stmt_ struct db_stmt *st = NULL;
+    static const char *const states[] = {"waiting", "running", "failed"};
     _cleanup_json_ json_t *o = json_object();
-    bool row;
-    int r = sql_query(
-        db, &st, &row, err,
-        "SELECT (SELECT count(*) FROM jobs WHERE state = 'waiting'), (SELECT count(*) FROM jobs WHERE "
-        "state = 'running'), (SELECT count(*) FROM jobs WHERE state = 'failed')",
-        "");
+    bool more = false;
+    int r = o ? 0 : -ENOMEM;
 
-    if (!o)
-        return -ENOMEM;
-    r = r != 0 ? r : json_set_integer(o, "waiting", db_integer(st, 0));
-    r = r != 0 ? r : json_set_integer(o, "running", db_integer(st, 1));
-    r = r != 0 ? r : json_set_integer(o, "failed", db_integer(st, 2));
+    for (size_t i = 0; r == 0 && i < ARRAY_SIZE(states); i++) {
+        int64_t n = 0;
+
+        r = sql_integer(db, &n, 0, err,
+                        "SELECT count(*) FROM (SELECT 1 FROM jobs WHERE state = $1 LIMIT $2) AS counted",
+                        "ti", states[i], (int64_t)JOBS_COUNTED_MOST + 1);
+        more |= n > JOBS_COUNTED_MOST;
+        r = r != 0 ? r : json_set_integer(o, states[i], MIN(n, (int64_t)JOBS_COUNTED_MOST));
+    }
+    if (r == 0 && more)
+        r = json_set_take(o, "more", json_true());
     if (r == 0)
         *ret = TAKE_PTR(o);
     return r;

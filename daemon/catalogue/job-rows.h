@@ -110,7 +110,8 @@ int jobs_read(struct db *db, const char *id, struct job_state *ret, struct error
 int jobs_list(struct db *db, const char *state, const char *after, const char *id, size_t limit, json_t **ret,
               struct error *err);
 
-/* {waiting, running, failed}; new object. */
+/* {waiting, running, failed, more: true where there are more than this of one}; new object. */
+#define JOBS_COUNTED_MOST 100000
 int jobs_counts(struct db *db, json_t **ret, struct error *err);
 
 /* Jobs that have ended well by another recipe than the one for their recording's kind now, after id `after`. kinds and recipes: n of

@@ -92,7 +92,7 @@ int derive_cancel(struct derive *d, const char *job, struct error *err);
 int derive_again(struct derive *d, const struct recording_id *id,
                  struct error *err); /* makes everything of it anew */
 
-/* {jobs: {waiting, running, failed}, paused?: "why", hardware: "…"}; new object. */
+/* {jobs: {waiting, running, failed, more?}, paused?: "why", hardware: "…"}; new object. */
 json_t *derive_status(struct derive *d);
 
 #endif

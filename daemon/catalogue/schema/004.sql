@@ -30,10 +30,11 @@ CREATE TABLE jobs (
     CHECK ((kind = 'copy') = (request IS NOT NULL))
 );
 CREATE UNIQUE INDEX jobs_derive ON jobs (recording) WHERE kind = 'derive';
-CREATE INDEX jobs_recording ON jobs (recording);
-CREATE INDEX jobs_waiting ON jobs (priority, recording DESC, id) WHERE state = 'waiting';
-CREATE INDEX jobs_running ON jobs (until_usec) WHERE state = 'running';
-CREATE INDEX jobs_failed ON jobs (id) WHERE state = 'failed';
+CREATE INDEX jobs_recording ON jobs (recording, state);
+-- The state is in front of these two again: without it SQLite would take jobs_state, and sort.
+CREATE INDEX jobs_waiting ON jobs (state, priority, recording DESC, id) WHERE state = 'waiting';
+CREATE INDEX jobs_running ON jobs (state, until_usec) WHERE state = 'running';
+CREATE INDEX jobs_state ON jobs (state, id); -- lists and counts
 CREATE INDEX jobs_copies ON jobs (changed_usec) WHERE kind = 'copy';
 
 -- Files that jobs have made, whole; they lie in cache/.
