@@ -64,23 +64,29 @@ static void set_positive(struct facts *f, json_t *o, const char *key, int64_t va
         f->failed = true;
 }
 
-/* What the index says without a look at every picture. Where pictures come as two fields, the one rate is twice the other. */
-static const char *rate_hint(const AVStream *st)
+/* What the index says without a look at every picture; NULL: nothing. Where pictures come as two fields, the least rate at which all times
+ * fall on a picture is twice the average. Where it is half of it, the average is of ticks, not of pictures (H.264 in AVI). */
+static const char *rate_hint(AVRational average, AVRational least)
 {
-    double average = av_q2d(st->avg_frame_rate), least = av_q2d(st->r_frame_rate), ratio;
+    double a = av_q2d(average), l = av_q2d(least), ratio;
 
-    if (!(average > 0) || !(least > 0) || average > 1e6 || least > 1e6)
-        return "";
-    ratio = least / average;
+    if (!(a > 0) || !(l > 0) || a > 1e6 || l > 1e6)
+        return NULL;
+    ratio = l / a;
     return (ratio > 0.995 && ratio < 1.005) || (ratio > 1.99 && ratio < 2.01) ? "constant" : "variable";
 }
 
 static void describe_video(struct facts *f, json_t *o, const AVStream *st)
 {
-    AVRational rate =
-        st->avg_frame_rate.num > 0 && st->avg_frame_rate.den > 0 ? st->avg_frame_rate : st->r_frame_rate;
+    AVRational least = st->r_frame_rate, rate = st->avg_frame_rate;
+    const char *hint;
     char text[32];
 
+    if (least.num > 0 && av_cmp_q(rate, av_mul_q(least, (AVRational){2, 1})) == 0)
+        rate = least;
+    hint = rate_hint(rate, least);
+    if (rate.num <= 0 || rate.den <= 0)
+        rate = least;
     set_positive(f, o, "width", st->codecpar->width);
     set_positive(f, o, "height", st->codecpar->height);
     set_positive(f, o, "rotation", av_rotation(st));
@@ -88,8 +94,8 @@ static void describe_video(struct facts *f, json_t *o, const AVStream *st)
         snprintf(text, sizeof text, "%d/%d", rate.num, rate.den);
         facts_text(f, o, "rate", text, strlen(text));
     }
-    if (*rate_hint(st))
-        facts_text(f, o, "rate_hint", rate_hint(st), 16);
+    if (hint)
+        facts_text(f, o, "rate_hint", hint, strlen(hint));
 }
 
 static json_t *describe_stream(struct facts *f, const AVStream *st)

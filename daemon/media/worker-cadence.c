@@ -2,7 +2,8 @@
  *
  * The cadence of a recording, from the real timestamps of its packets: whether its pictures come at a constant rate and at which, where
  * stretches are missing (gaps), and where time steps back or leaps (jumps). Containers round times to their ticks, so one tick and
- * two per cent are forgiven. A clock that runs over (33 bits in transport streams) is no jump, and neither is a discontinuity that
+ * two per cent are forgiven. The rate is that of the times at which pictures are shown, two fields being one picture; gaps and jumps are
+ * those of decoding times, which come in order. A clock that runs over (33 bits in transport streams) is no jump, and neither is a discontinuity that
  * the stream itself announces (ISO/IEC 13818-1 §2.4.3.5, discontinuity_indicator): that is a restart. Memory is bounded
  * whatever the length: intervals are counted by value, and lists end at 64 entries while their totals go on.
  */
@@ -15,8 +16,6 @@
 #include "media/worker-cadence.h"
 #include "media/worker-inspect.h"
 
-#define VALUES_MAX      512 /* different intervals that are told apart */
-#define SLOTS           1024
 #define LIST_MAX        64
 #define EARLY           16
 #define GAP_USEC        USEC_PER_SEC
@@ -28,19 +27,16 @@
 #define LOOK_BYTES      (188u * 512)
 #define NO_TIME         INT64_MIN
 
-struct value {
-    int64_t usec;
-    uint64_t count;
-};
-
 struct events {
     const char *list, *total;
     uint64_t n;
 };
 
-/* One packet: its time, how long it lasts, when it is shown, where it stands in the file. */
+/* One packet: its time, how far ahead of being shown that is, how long it lasts, when it is shown as taps are told, where it stands in the
+ * file. */
 struct stamp {
-    int64_t usec, length_usec, shown_usec, pos;
+    int64_t usec, ahead_usec, length_usec, shown_usec, pos;
+    bool second; /* the second field of a picture */
 };
 
 struct line {
@@ -49,10 +45,9 @@ struct line {
     int64_t last_usec, last_length_usec, typical_usec;
     int64_t shown_usec; /* when the last one is shown, as pictures and samples are told (struct pass) */
     bool by_pts;        /* no decoding times: what is shown may come out of order */
-    struct value values[SLOTS];
-    size_t n_values;
-    uint64_t steps, other;
-    int64_t steps_usec;
+    bool by_dts;        /* packets without a time to be shown: only decoding times are a line */
+    int64_t along_usec; /* how far it has come since intervals were last broken off */
+    struct intervals intervals;
     struct stamp early[EARLY];
     size_t n_early;
     struct events gaps, jumps;
@@ -61,54 +56,10 @@ struct line {
 struct cadence {
     struct line video, sound;
     struct events restarts;
+    struct fields *fields; /* of the pictures, where packets are fields */
     unsigned looks;
     size_t packet_size, packet_start; /* of a transport stream; 0: none */
 };
-
-/* ---- intervals ---- */
-
-static void count_value(struct line *l, int64_t usec)
-{
-    size_t i = (size_t)((uint64_t)usec * UINT64_C(0x9E3779B97F4A7C15) >> 54) % SLOTS;
-
-    while (l->values[i].count && l->values[i].usec != usec)
-        i = (i + 1) % SLOTS;
-    if (!l->values[i].count && l->n_values == VALUES_MAX) {
-        l->other++;
-        return;
-    }
-    l->n_values += !l->values[i].count;
-    l->values[i].usec = usec;
-    l->values[i].count++;
-}
-
-static int by_value(const void *a, const void *b)
-{
-    const struct value *x = a, *y = b;
-
-    return x->usec < y->usec ? -1 : x->usec > y->usec;
-}
-
-/* The median of the intervals counted; 0: none. */
-static int64_t median_of(const struct line *l)
-{
-    struct value sorted[VALUES_MAX];
-    uint64_t total = 0, seen = 0;
-    size_t n = 0;
-
-    for (size_t i = 0; i < SLOTS; i++)
-        if (l->values[i].count) {
-            sorted[n++] = l->values[i];
-            total += l->values[i].count;
-        }
-    qsort(sorted, n, sizeof *sorted, by_value);
-    for (size_t i = 0; i < n; i++) {
-        seen += sorted[i].count;
-        if (seen * 2 >= total)
-            return sorted[i].usec;
-    }
-    return 0;
-}
 
 /* ---- events ---- */
 
@@ -152,8 +103,19 @@ static bool is_announced(struct cadence *c, const struct pass *p, int64_t pos)
 
 static void warm_up(struct line *l)
 {
-    if (l->steps < 32 || (l->steps & (l->steps - 1)) == 0 || l->steps % 8192 == 0)
-        l->typical_usec = median_of(l);
+    uint64_t n = l->intervals.steps;
+
+    if (n > 0 && (n < 32 || (n & (n - 1)) == 0 || n % 8192 == 0))
+        l->typical_usec = intervals_median(&l->intervals);
+}
+
+/* The picture of a packet that is shown. */
+static void show(struct line *l, const struct stamp *s)
+{
+    if (s->second)
+        return;
+    intervals_take(&l->intervals, l->along_usec + (l->by_dts ? 0 : s->ahead_usec));
+    warm_up(l);
 }
 
 /* A step that is none of the usual: a restart, a gap or a jump. */
@@ -162,6 +124,8 @@ static void unusual(struct cadence *c, const struct pass *p, struct line *l, int
 {
     int64_t at = l->shown_usec + usual, over = step - usual;
 
+    intervals_break(&l->intervals);
+    l->along_usec = 0;
     if (is_announced(c, p, pos)) {
         if (!l->is_sound || !p->video)
             add_event(p->facts, &c->restarts, at, over);
@@ -195,6 +159,7 @@ static void take_step(struct cadence *c, const struct pass *p, struct line *l, c
         l->last_usec = s->usec;
         l->last_length_usec = s->length_usec;
         l->shown_usec = s->shown_usec;
+        show(l, s);
         return;
     }
     step = step_of(l, s->usec);
@@ -204,13 +169,16 @@ static void take_step(struct cadence *c, const struct pass *p, struct line *l, c
     l->last_length_usec = s->length_usec;
     if (step < -back || step - usual > gap)
         unusual(c, p, l, step, usual, s->pos);
-    else if (step > 0) {
-        count_value(l, step);
-        l->steps++;
-        l->steps_usec += step;
-        warm_up(l);
-    } else
-        return; /* twice the same, or a little out of order: what comes next is measured from the later one */
+    else if (step > 0)
+        l->along_usec += step;
+    else { /* twice the same, or a little out of order: what comes next is measured from the later one */
+        struct stamp earlier = *s;
+
+        earlier.ahead_usec += step;
+        show(l, &earlier);
+        return;
+    }
+    show(l, s);
     l->last_usec = s->usec;
     l->shown_usec = s->shown_usec;
 }
@@ -225,10 +193,9 @@ static void settle(struct cadence *c, const struct pass *p, struct line *l)
     l->warm = true;
     for (size_t i = 1; i < n; i++)
         if (l->early[i].usec > l->early[i - 1].usec)
-            count_value(l, l->early[i].usec - l->early[i - 1].usec);
-    l->typical_usec = median_of(l);
-    memset(l->values, 0, sizeof l->values);
-    l->n_values = 0;
+            intervals_count(&l->intervals, l->early[i].usec - l->early[i - 1].usec);
+    l->typical_usec = intervals_median(&l->intervals);
+    l->intervals = (struct intervals){0};
     for (size_t i = 0; i < n; i++)
         take_step(c, p, l, &l->early[i]);
 }
@@ -254,6 +221,16 @@ static void begin_line(struct line *l, const AVStream *st)
     }
 }
 
+/* How far ahead of being shown a packet comes: no further than pictures can be out of order. */
+static int64_t ahead_of(const AVStream *st, const AVPacket *packet)
+{
+    int64_t ahead = packet->pts == AV_NOPTS_VALUE || packet->dts == AV_NOPTS_VALUE
+                        ? 0
+                        : usec_of(av_sat_sub64(packet->pts, packet->dts), st->time_base);
+
+    return ahead > -LEAP_USEC && ahead < LEAP_USEC ? ahead : 0;
+}
+
 static int on_packet(void *state, const struct pass *p, const AVStream *st, const AVPacket *packet)
 {
     struct cadence *c = state;
@@ -264,6 +241,9 @@ static int on_packet(void *state, const struct pass *p, const AVStream *st, cons
     if (!l)
         return 0;
     s.usec = usec_of(by_pts ? packet->pts : packet->dts, st->time_base);
+    l->by_dts |= packet->pts == AV_NOPTS_VALUE;
+    s.ahead_usec = ahead_of(st, packet);
+    s.second = !l->is_sound && fields_second(c->fields, packet);
     s.length_usec = packet->duration > 0 ? MAX(usec_of(packet->duration, st->time_base), 0) : 0;
     if (!by_pts && l->by_pts && !l->warm) /* decoding times begin only now */
         l->n_early = 0;
@@ -284,53 +264,7 @@ static int on_packet(void *state, const struct pass *p, const AVStream *st, cons
     return 0;
 }
 
-/* ---- the rate ---- */
-
-static bool is_constant(const struct line *l)
-{
-    /* many phones round to whole milliseconds before they count in finer ticks */
-    int64_t median = median_of(l),
-            slack = l->tick_usec + 1 + MAX(median / 50, MIN(USEC_PER_MSEC, median / 20));
-    uint64_t outside = l->other;
-
-    for (size_t i = 0; i < SLOTS; i++)
-        if (l->values[i].count && llabs(l->values[i].usec - median) > slack)
-            outside += l->values[i].count;
-    /* a picture dropped now and then makes no variable rate */
-    return outside <= MAX(l->steps / 100, (uint64_t)1);
-}
-
-void cadence_rate(uint64_t steps, int64_t usec, int64_t tick_usec, int64_t *ret_num, int64_t *ret_den)
-{
-    static const int odd[][2] = {{25, 2}, {15, 2}, {25, 3}, {5, 2}, {25, 4}, {1, 2}};
-    double rate = (double)steps * 1e6 / (double)usec, best;
-    double slack = rate * (0.0002 + 2.0 * (double)tick_usec / (double)usec);
-
-    *ret_num = (int64_t)(rate * 1000 + 0.5);
-    *ret_den = 1000;
-    best = slack;
-    for (int i = 1; i <= 240; i++)
-        for (int k = 0; k < 2; k++) {
-            double off = rate - (k ? i * 1000.0 / 1001 : i);
-
-            off = off < 0 ? -off : off;
-            if (off < best) {
-                best = off;
-                *ret_num = k ? i * 1000 : i;
-                *ret_den = k ? 1001 : 1;
-            }
-        }
-    for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
-        double off = rate - (double)odd[i][0] / odd[i][1];
-
-        off = off < 0 ? -off : off;
-        if (off < best) {
-            best = off;
-            *ret_num = odd[i][0];
-            *ret_den = odd[i][1];
-        }
-    }
-}
+/* ---- the end ---- */
 
 static int set_total(json_t *decoded, const struct events *e)
 {
@@ -343,7 +277,9 @@ static int on_end(void *state, const struct pass *p)
     const struct events *all[] = {&c->video.gaps, &c->video.jumps, &c->sound.gaps, &c->sound.jumps,
                                   &c->restarts};
     json_t *decoded = facts_decoded(p->facts);
-    int64_t num, den;
+    uint64_t steps;
+    int64_t usec, num, den;
+    const struct intervals *pictures = &c->video.intervals;
     bool constant;
     int r = 0;
 
@@ -353,13 +289,14 @@ static int on_end(void *state, const struct pass *p)
         r = set_total(decoded, all[i]);
     if (!decoded || r < 0)
         return -ENOMEM;
-    if (c->video.steps < 2 || c->video.steps_usec <= 0)
+    intervals_break(&c->video.intervals);
+    if (pictures->steps < 2 || pictures->steps_usec <= 0)
         return 0;
-    constant = is_constant(&c->video);
-    if (constant)
-        cadence_rate(c->video.steps, c->video.steps_usec, c->video.tick_usec, &num, &den);
+    constant = intervals_constant(pictures, c->video.tick_usec, &steps, &usec);
+    if (constant && steps > 0 && usec > 0)
+        cadence_rate(steps, usec, c->video.tick_usec, &num, &den);
     else {
-        num = (int64_t)((double)c->video.steps * 1e9 / (double)c->video.steps_usec + 0.5);
+        num = (int64_t)((double)pictures->steps * 1e9 / (double)pictures->steps_usec + 0.5);
         den = 1000;
     }
     if (num <= 0 || num > INT32_MAX)
@@ -367,6 +304,14 @@ static int on_end(void *state, const struct pass *p)
     r = json_set_string(decoded, "rate", constant ? "constant" : "variable");
     r = r < 0 ? r : json_set_integer(decoded, "rate_num", num);
     return r < 0 ? r : json_set_integer(decoded, "rate_den", den);
+}
+
+static void cadence_done(void *state)
+{
+    struct cadence *c = state;
+
+    fields_free(c->fields);
+    free(c);
 }
 
 int tap_cadence(const struct pass *p, struct tap *ret)
@@ -386,10 +331,12 @@ int tap_cadence(const struct pass *p, struct tap *ret)
     c->sound.jumps = (struct events){"sound_jumps", "sound_jumps_total", 0};
     c->restarts = (struct events){"restarts", "restarts_total", 0};
     c->sound.is_sound = true;
+    c->fields = p->video ? fields_new(p->video) : NULL;
     if (p->ctx && p->ctx->iformat && strcmp(p->ctx->iformat->name, "mpegts") == 0) {
         n = input_pread(p->in, head, sizeof head, 0);
         c->packet_size = n > 0 ? mpegts_packet_size(head, (size_t)n, &c->packet_start) : 0;
     }
-    *ret = (struct tap){.name = "cadence", .state = c, .packet = on_packet, .end = on_end, .done = free};
+    *ret =
+        (struct tap){.name = "cadence", .state = c, .packet = on_packet, .end = on_end, .done = cadence_done};
     return 1;
 }

@@ -7,6 +7,7 @@ import re
 import subprocess
 import xml.etree.ElementTree as ET
 
+import h264_ts
 import pytest
 from media_worker import run
 
@@ -134,7 +135,14 @@ def test_black_by_key_pictures(worker, make, tmp_path):
     ("phone.mp4", "1000/33", ["-vf", "setpts='(N*33+floor(N/3))*0.001/TB'", "-fps_mode", "passthrough", "-video_track_timescale", "90000", *X264],
      "constant", None, None),                                         # 33, 33, 34 ms: rounded before it is counted in ticks
     ("drops.mkv", "30", ["-vf", "select='lt(mod(n,7),4)'", "-fps_mode", "passthrough", *X264], "variable", None, 1000),
-    ("one-drop.mkv", "30", ["-vf", "select='not(eq(n,50))'", "-fps_mode", "passthrough", *X264], "constant", None, None),
+    ("one-drop.mkv", "30", ["-vf", "select='not(eq(n,50))'", "-fps_mode", "passthrough", *X264], "constant", 30, 1),
+    ("b-frames.ts", "30000/1001", ["-c:v", "libx264", "-bf", "4", "-b_strategy", "0", "-x264-params", "b-pyramid=normal"], "constant", 30000, 1001),
+    ("decoding.mp4", "25", [*X264, "-bf", "0", "-bsf:v", "setts=dts=PTS-if(mod(N\\,2)\\,511\\,0)", "-video_track_timescale", "12800"],
+     "constant", 25, 1),                                              # decoded two at a time, shown evenly
+    ("motion.mkv", "30000/1001", ["-c:v", "mjpeg"], "constant", 30000, 1001),
+    ("dark.mp4", "30", ["-vf", "select='lt(t,3)+not(mod(n,2))'", "-fps_mode", "passthrough", *X264], "variable", None, 1000),
+    ("uneven.mp4", "30", ["-vf", "setpts='(N+0.3*mod(N*7,3))/30/TB'", "-fps_mode", "passthrough", "-video_track_timescale", "90000", *X264],
+     "variable", None, 1000),                                         # phones whose exposure sets the pace
 ])
 def test_rate(worker, make, tmp_path, name, rate, arguments, kind, num, den):
     d = decoded(worker, make(name, *pattern(6, rate), *arguments), tmp_path)
@@ -142,6 +150,29 @@ def test_rate(worker, make, tmp_path, name, rate, arguments, kind, num, den):
     assert den is None or d["rate_den"] == den
     assert num is None or d["rate_num"] == num
     assert not {"gaps", "jumps", "restarts"} & set(d)
+
+
+@pytest.mark.parametrize("name, units", [
+    ("fields", h264_ts.fields(60)),
+    ("fields-and-pictures", h264_ts.fields(60, whole=lambda n: n % 3 == 1)),
+])
+def test_rate_of_fields(worker, tmp_path, name, units):
+    """AVCHD: fields come as packets of their own, also among whole pictures. A clock reference that is off by some ms says nothing."""
+    clip = tmp_path / f"{name}.ts"
+    clip.write_bytes(h264_ts.transport_stream([(9000 + t, u) for t, u in units], jitter=lambda n: -900 + n * 37 % 400))
+    answer = derive(worker, clip, tmp_path)
+    d = answer["decoded"]
+    assert (d["rate"], d["rate_num"], d["rate_den"]) == ("constant", 25, 1)
+    assert not {"gaps", "jumps", "restarts"} & set(d)
+    stream = json.loads(run(worker, clip).answer)["media"]["streams"][0]
+    assert (stream["rate"], stream["rate_hint"]) == ("25/1", "constant")
+
+
+def test_rate_of_avi_counts_pictures(worker, make):
+    """H.264 copied into AVI: libav gives ticks, two a picture, as its rate."""
+    whole = make("whole.ts", *pattern(2), *X264)
+    media = json.loads(run(worker, make("copied.avi", "-i", whole, "-c", "copy")).answer)["media"]
+    assert (media["streams"][0]["rate"], media["streams"][0]["rate_hint"]) == ("25/1", "constant")
 
 
 def test_gap(worker, make, tmp_path):
