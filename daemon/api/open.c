@@ -2,11 +2,13 @@
  *
  * Looking in a browser. People are known on the unix socket only, so there they ask for an address with a ticket in it (tickets.h),
  * and with that a browser gets one recording: a small page (page/) and what it shows. The ticket is good while its person may
- * still see that recording, which is asked at each request; views are recorded for that person.
+ * still see that recording, which is asked at each request; views are recorded for that person. A browser whose address does not
+ * lead there (any more) gets a page that says why, and what to do.
  *
  * Names and texts from recordings go to the page as JSON only, and its script puts them in as text; nothing of them is ever markup.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -84,7 +86,8 @@ static json_t *make_url(const struct call *c, const char *address, const char *t
 
 static int issue(struct call *c, const struct recording_id *id, const char *name)
 {
-    struct ticket ticket = {*id, c->who->uid, clock_now_usec() + c->settings->http.open_usec};
+    struct ticket_time now = {clock_now_usec(), clock_boottime_usec()};
+    struct ticket ticket = {*id, c->who->uid, now.wall_usec + c->settings->http.open_usec};
     const char *address = choose_address(c->context->listens);
     char text[TICKET_SIZE];
     int r;
@@ -94,7 +97,7 @@ static int issue(struct call *c, const struct recording_id *id, const char *name
             &c->err, ACT_E_REFUSED, "http.loopback",
             "is not set, and neither is http.tls: nothing listens for browsers; put http: {loopback: "
             "\"127.0.0.1:8480\"} into retention.yaml and restart the daemon");
-    r = tickets_issue(c->context->tickets, &ticket, clock_now_usec(), text, &c->err);
+    r = tickets_issue(c->context->tickets, &ticket, now, text, &c->err);
     if (r != 0)
         return r;
     c->answer = json_object();
@@ -203,15 +206,39 @@ static bool wants_chinese(const struct http_request *request)
     return chinese > english;
 }
 
-/* A page in the language that the browser asks for: its words come from words.js by <html lang>. New string. */
-static char *in_language(const struct call *c, const char *page)
+/* The text with each "@KEY@" of the pairs {key, value, …, NULL} replaced. New string. */
+static char *fill_in(const char *text, const char *const *pairs)
 {
-    const char *mark = strstr(page, "@LANG@"), *language = wants_chinese(c->request) ? "zh-CN" : "en";
-    char *text = NULL;
+    char *out = NULL;
+    size_t size = 0;
+    FILE *f = open_memstream(&out, &size);
 
-    if (asprintf(&text, "%.*s%s%s", (int)(mark - page), page, language, mark + strlen("@LANG@")) < 0)
-        text = NULL;
-    return text;
+    while (f && *text) {
+        size_t n = strcspn(text, "@");
+        const char *const *p = pairs;
+
+        fwrite(text, 1, n, f);
+        text += n;
+        while (*p && strncmp(*p, text, strlen(*p)) != 0)
+            p += 2;
+        if (*text) {
+            fputs(*p ? p[1] : "@", f);
+            text += *p ? strlen(*p) : 1;
+        }
+    }
+    if (!f || fclose(f) != 0) {
+        free(out);
+        return NULL;
+    }
+    return out;
+}
+
+/* The page in the language that the browser asks for: its words come from words.js by <html lang>. New string. */
+static char *page_text(const struct call *c)
+{
+    const char *const pairs[] = {"@LANG@", wants_chinese(c->request) ? "zh-CN" : "en", NULL};
+
+    return fill_in(page_html, pairs);
 }
 
 /* Nothing from elsewhere, no address of ours in a referrer, nothing kept by caches on the way. Answers that say otherwise of Cache-Control (files, by
@@ -257,8 +284,7 @@ static int answer_name(struct call *c, const struct recording_id *id, const json
 
     for (size_t i = 0; i < ARRAY_SIZE(files) && r == -ENOENT; i++)
         if (strcmp(files[i].name, name) == 0)
-            r = answer_text(c, 200, files[i].type,
-                            i == 0 ? in_language(c, page_html) : strdup(files[i].text));
+            r = answer_text(c, 200, files[i].type, i == 0 ? page_text(c) : strdup(files[i].text));
     if (r == -ENOENT && strcmp(name, ABOUT) == 0)
         r = answer_about(c, id, row);
     if (r == -ENOENT) {
@@ -268,17 +294,81 @@ static int answer_name(struct call *c, const struct recording_id *id, const json
     return r != 0 ? r : add_headers(c->whole, is_file && c->whole->status != 503);
 }
 
-/* A ticket that leads nowhere is answered in the same way whatever is wrong with it; a person sees a page. */
-static int answer_ended(struct call *c, const char *name)
-{
-    int r;
+/* ---- addresses that lead nowhere ----------------------------------------------------------------------------------------- */
 
-    if (strcmp(name, PAGE) != 0)
-        return error_set(&c->err, ROUTE_E_NOT_HERE, "",
-                         "this address has ended, or never was; ask for a new one with `liuhen open`");
-    r = answer_text(c, 404, files[0].type, in_language(c, page_ended));
+enum dead_end { NOWHERE, OVER, ANOTHERS, DENIED };
+
+struct words {
+    const char *title, *why, *help;
+};
+
+#define ASK_EN "Ask for a new one: <code>liuhen open RECORDING</code>."
+#define ASK_ZH "请用 <code>liuhen open 记录编号</code> 重新获取。"
+
+static const struct {
+    int code;
+    const char *what; /* for programs */
+    struct words en, zh;
+} dead_ends[] = {
+    [NOWHERE] = {ROUTE_E_NOT_HERE,
+                 "this address leads nowhere: it is not whole, or the daemon was started anew since; ask for "
+                 "a new one with "
+                 "`liuhen open`",
+                 {"This address leads nowhere",
+                  "It is not whole, or it was given out before the daemon was last started.", ASK_EN},
+                 {"此链接无效", "链接不完整，或在服务重新启动之前发出。", ASK_ZH}},
+    [OVER] = {ROUTE_E_GONE,
+              "this address has ended; ask for a new one with `liuhen open`",
+              {"This address has ended", "Addresses are good for a limited time, and this one’s is over.",
+               ASK_EN},
+              {"此链接已失效", "链接只在限定时间内有效，此链接的时间已过。", ASK_ZH}},
+    [ANOTHERS] = {PEOPLE_E_DENIED,
+                  "this address was given to somebody else; ask for one of your own with `liuhen open`",
+                  {"This address is somebody else’s",
+                   "An address is for the person who asked for it: looking is recorded in the ledger under "
+                   "that person’s name.",
+                   ASK_EN},
+                  {"此链接属于他人", "链接只供申请人使用：观看行为以其名义记入台账。", ASK_ZH}},
+    [DENIED] =
+        {PEOPLE_E_DENIED,
+         "the person whom this address was given to may not see this recording any more; ask records staff",
+         {"This recording may not be seen any more",
+          "The person whom this address was given to may not see this recording now.", "Ask records staff."},
+         {"不再有权观看此记录", "此链接的申请人目前无权观看此记录。", "请与档案管理员联系。"}},
+};
+
+static bool wants_page(const struct call *c, const char *name)
+{
+    const char *accept = http_header(c->request, "Accept");
+
+    return strcmp(name, PAGE) == 0 || (accept && strstr(accept, "text/html"));
+}
+
+static int answer_dead_end_page(struct call *c, enum dead_end why)
+{
+    bool zh = wants_chinese(c->request);
+    const struct words *w = zh ? &dead_ends[why].zh : &dead_ends[why].en;
+    const char *const pairs[] = {
+        "@LANG@", zh ? "zh-CN" : "en", "@TITLE@", w->title, "@WHY@", w->why, "@HELP@", w->help, NULL};
+    int r = answer_text(c, route_status(dead_ends[why].code), files[0].type, fill_in(page_ended, pairs));
+
     return r != 0 ? r : add_headers(c->whole, false);
 }
+
+/* A person sees a page, which needs its style. */
+static int answer_dead_end(struct call *c, const char *name, enum dead_end why)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+        if (i != 0 && strcmp(files[i].name, name) == 0) {
+            int r = answer_text(c, 200, files[i].type, strdup(files[i].text));
+            return r != 0 ? r : add_headers(c->whole, false);
+        }
+    if (wants_page(c, name))
+        return answer_dead_end_page(c, why);
+    return error_set(&c->err, dead_ends[why].code, "", "%s", dead_ends[why].what);
+}
+
+/* ---- a request ----------------------------------------------------------------------------------------------------------- */
 
 /* Whether its person may still see the recording, *ret_row then; else the ticket has ended for good. */
 static int check_person(struct call *c, const struct ticket *ticket, struct person *who, json_t **ret_row)
@@ -295,21 +385,25 @@ int handle_ticket(struct call *c)
 {
     const char *text = c->args[0], *name = c->args[1];
     const struct person *caller = c->who; /* on the unix socket */
+    struct ticket_time now = {clock_now_usec(), clock_boottime_usec()};
     _cleanup_json_ json_t *row = NULL;
+    enum ticket_state state;
     struct ticket ticket;
     struct person who;
     int r;
 
-    if (!tickets_find(c->context->tickets, text, clock_now_usec(), &ticket) ||
-        (caller && caller->uid != ticket.uid))
-        return answer_ended(c, name);
+    state = tickets_find(c->context->tickets, text, now, &ticket);
+    if (state != TICKET_GOOD)
+        return answer_dead_end(c, name, state == TICKET_ENDED ? OVER : NOWHERE);
+    if (caller && caller->uid != ticket.uid)
+        return answer_dead_end(c, name, ANOTHERS);
     r = check_person(c, &ticket, &who, &row);
     if (r == 0) {
         r = answer_name(c, &ticket.recording, row, name);
     } else if (r == PEOPLE_E_DENIED) {
         tickets_revoke(c->context->tickets, text);
         error_clear(&c->err);
-        r = answer_ended(c, name);
+        r = answer_dead_end(c, name, DENIED);
     }
     c->who = caller;
     return r;

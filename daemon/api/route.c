@@ -138,6 +138,7 @@ unsigned route_status(int code)
         {PEOPLE_E_DENIED, 403},
         {ROUTE_E_SIGN_IN, 401},
         {ROUTE_E_NOT_HERE, 404},
+        {ROUTE_E_GONE, 410},
         {-ENOENT, 404},
         {-EOPNOTSUPP, 405},
         {-ENAMETOOLONG, 414},

@@ -15,8 +15,9 @@
 #define ROUTE_BODY_MAX (1u << 20) /* of a JSON request */
 
 enum {
-    ROUTE_E_SIGN_IN = 1501, /* people are known on the unix socket only (401) */
-    ROUTE_E_NOT_HERE = 1502 /* nothing for whoever asks (404) */
+    ROUTE_E_SIGN_IN = 1501,  /* people are known on the unix socket only (401) */
+    ROUTE_E_NOT_HERE = 1502, /* nothing for whoever asks (404) */
+    ROUTE_E_GONE = 1503      /* was here, and has ended (410) */
 };
 
 /* What a handler gets and gives. */

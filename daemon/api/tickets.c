@@ -14,8 +14,9 @@
 
 struct place {
     uint8_t secret[TICKET_BYTES];
-    struct ticket ticket; /* expires_usec 0: nothing here */
-    uint64_t number;      /* in the order they were given out */
+    struct ticket ticket;
+    int64_t boot_usec; /* ends no later than this by the other clock; 0: has ended */
+    uint64_t number;   /* in the order they were given out; 0: nothing here */
 };
 
 struct tickets {
@@ -45,8 +46,13 @@ struct tickets *tickets_free(struct tickets *t)
     return NULL;
 }
 
+static bool is_good(const struct place *p, struct ticket_time now)
+{
+    return p->ticket.expires_usec > now.wall_usec && p->boot_usec > now.boot_usec;
+}
+
 /* Where a new one goes: in place of the person's oldest when they have all they may, else to a free place. NULL: there is none. */
-static struct place *choose(struct tickets *t, uid_t uid, int64_t now_usec)
+static struct place *choose(struct tickets *t, uid_t uid, struct ticket_time now)
 {
     struct place *free_place = NULL, *oldest = NULL;
     size_t theirs = 0;
@@ -54,8 +60,9 @@ static struct place *choose(struct tickets *t, uid_t uid, int64_t now_usec)
     for (size_t i = 0; i < TICKETS_MAX; i++) {
         struct place *p = &t->list[i];
 
-        if (p->ticket.expires_usec <= now_usec) {
-            free_place = free_place ? free_place : p;
+        if (!is_good(p, now)) {
+            free_place =
+                free_place && free_place->number <= p->number ? free_place : p; /* the longest ended */
         } else if (p->ticket.uid == uid) {
             theirs++;
             if (!oldest || p->number < oldest->number)
@@ -65,7 +72,7 @@ static struct place *choose(struct tickets *t, uid_t uid, int64_t now_usec)
     return theirs >= TICKETS_PER_PERSON ? oldest : free_place;
 }
 
-int tickets_issue(struct tickets *t, const struct ticket *ticket, int64_t now_usec,
+int tickets_issue(struct tickets *t, const struct ticket *ticket, struct ticket_time now,
                   char ret_text[TICKET_SIZE], struct error *err)
 {
     uint8_t secret[TICKET_BYTES];
@@ -74,9 +81,11 @@ int tickets_issue(struct tickets *t, const struct ticket *ticket, int64_t now_us
     if (getrandom(secret, sizeof secret, 0) != sizeof secret)
         return -EIO;
     pthread_mutex_lock(&t->lock);
-    p = choose(t, ticket->uid, now_usec);
+    p = choose(t, ticket->uid, now);
     if (p) {
-        *p = (struct place){.ticket = *ticket, .number = ++t->given};
+        *p = (struct place){.ticket = *ticket,
+                            .boot_usec = now.boot_usec + (ticket->expires_usec - now.wall_usec),
+                            .number = ++t->given};
         memcpy(p->secret, secret, sizeof secret);
         encode_hex(secret, sizeof secret, ret_text);
     }
@@ -99,15 +108,15 @@ static uint8_t same(const uint8_t *a, const uint8_t *b)
     return (uint8_t)((differs - 1) >> 8);
 }
 
-/* The place of a secret that is good now, TICKETS_MAX when there is none. */
-static size_t find(const struct tickets *t, const uint8_t *secret, int64_t now_usec)
+/* The place of a secret, TICKETS_MAX when there is none; all are looked at. */
+static size_t find(const struct tickets *t, const uint8_t *secret)
 {
     size_t at = 0;
     uint8_t any = 0;
 
     for (size_t i = 0; i < TICKETS_MAX; i++) {
-        uint8_t good = t->list[i].ticket.expires_usec > now_usec ? 0xff : 0;
-        uint8_t mask = same(t->list[i].secret, secret) & good;
+        uint8_t used = t->list[i].number ? 0xff : 0;
+        uint8_t mask = same(t->list[i].secret, secret) & used;
 
         any |= mask;
         at |= i & (size_t)(mask * (SIZE_MAX / 0xff));
@@ -115,19 +124,23 @@ static size_t find(const struct tickets *t, const uint8_t *secret, int64_t now_u
     return any ? at : TICKETS_MAX;
 }
 
-bool tickets_find(struct tickets *t, const char *text, int64_t now_usec, struct ticket *ret)
+enum ticket_state tickets_find(struct tickets *t, const char *text, struct ticket_time now,
+                               struct ticket *ret)
 {
+    enum ticket_state state = TICKET_UNKNOWN;
     uint8_t secret[TICKET_BYTES];
     size_t at;
 
     if (decode_hex(text, secret, sizeof secret) < 0)
-        return false;
+        return TICKET_UNKNOWN;
     pthread_mutex_lock(&t->lock);
-    at = find(t, secret, now_usec);
+    at = find(t, secret);
     if (at < TICKETS_MAX)
+        state = is_good(&t->list[at], now) ? TICKET_GOOD : TICKET_ENDED;
+    if (state == TICKET_GOOD)
         *ret = t->list[at].ticket;
     pthread_mutex_unlock(&t->lock);
-    return at < TICKETS_MAX;
+    return state;
 }
 
 void tickets_revoke(struct tickets *t, const char *text)
@@ -138,8 +151,8 @@ void tickets_revoke(struct tickets *t, const char *text)
     if (decode_hex(text, secret, sizeof secret) < 0)
         return;
     pthread_mutex_lock(&t->lock);
-    at = find(t, secret, 0);
+    at = find(t, secret);
     if (at < TICKETS_MAX)
-        explicit_bzero(&t->list[at], sizeof t->list[at]);
+        t->list[at].boot_usec = 0;
     pthread_mutex_unlock(&t->lock);
 }

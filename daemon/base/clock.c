@@ -54,3 +54,8 @@ int64_t clock_monotonic_usec(void)
 {
     return read_clock(CLOCK_MONOTONIC);
 }
+
+int64_t clock_boottime_usec(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}

@@ -18,5 +18,6 @@ void clock_raise_floor(int64_t usec);
 int64_t clock_behind_usec(void);
 
 int64_t clock_monotonic_usec(void); /* never jumps */
+int64_t clock_boottime_usec(void);  /* never jumps, and goes on while the machine sleeps */
 
 #endif

@@ -3,7 +3,9 @@
 import hashlib
 import http.client
 import json
+import os
 import re
+import subprocess
 import threading
 import urllib.parse
 
@@ -115,13 +117,14 @@ def test_no_address_leads_elsewhere(seen, media):
     ticket = url.split("/")[4]
     for guess in ("0" * 40, ticket[:-1] + ("0" if ticket[-1] != "0" else "1"), ticket[:-2], ticket + "00", "x"):
         status, headers, body = ask(url.replace(ticket, guess))
-        assert status == 404 and b"liuhen open" in body and headers["Referrer-Policy"] == "no-referrer"
+        assert status == 404 and b"leads nowhere" in body and b"liuhen open" in body and headers["Referrer-Policy"] == "no-referrer"
         assert ask(other(url.replace(ticket, guess), "proxy.mp4"))[0] == 404
     assert ask(url.split("/open/")[0] + f"/v1/recordings/{recording}/derivatives/proxy.mp4")[0] == 401
     assert ask(url, "POST")[0] == 405
 
 
 def test_an_address_ends(seen):
+    """A page in plain words says why; programs hear the same in JSON."""
     house, recording = seen
     url = house.cli("open", recording)["url"]
     assert ask(url)[0] == 200
@@ -133,7 +136,40 @@ def test_an_address_ends(seen):
     house.write_config(http={"open_time": "1 s"})
     house.reload()
     url = house.cli("open", recording)["url"]
-    house.wait(lambda: ask(url)[0] == 404, "the address to end")
+    house.wait(lambda: ask(url)[0] == 410, "the address to end")
+    status, headers, body = ask(url, **{"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.8"})
+    assert status == 410 and 'lang="zh-CN"' in body.decode() and "此链接已失效" in body.decode() and "@" not in body.decode()
+    assert headers["Content-Type"].startswith("text/html") and headers["Cache-Control"] == "private, no-store"
+    assert "has ended" in ask(url)[2].decode() and "失效" not in ask(url)[2].decode()
+    assert ask(other(url, "page.css"))[0] == 200  # what the page itself needs, and nothing of the recording
+    assert json.loads(ask(other(url, "proxy.mp4"))[2])["error"]["what"].startswith("this address has ended")
+    assert ask(other(url, "proxy.mp4"), Accept="text/html,*/*")[1]["Content-Type"].startswith("text/html")
+    assert ask(other(url, "about.json"))[0] == 410
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to ask as somebody else")
+def test_an_address_is_for_one_person(seen):
+    house, recording = seen
+    house.write_config(socket={"mode": "0666"}, people=[{"user": user, "name": user, "roles": ["records"]} for user in ("root", "nobody")])
+    house.restart()
+    house.short.chmod(0o755)
+    url = house.cli("open", recording)["url"]
+
+    def curl(user, path, *words):
+        return subprocess.run(["curl", "-s", "-i", "--unix-socket", house.socket, *words, f"http://x{path}"], stdout=subprocess.PIPE,
+                              check=True, user=user, cwd="/").stdout.decode()
+
+    got = {user: curl(user, urllib.parse.urlsplit(url).path) for user in ("root", "nobody")}
+    assert got["root"].startswith("HTTP/1.1 200")
+    assert got["nobody"].startswith("HTTP/1.1 403") and "somebody else" in got["nobody"] and recording not in got["nobody"]
+    # nobody's own, who may no longer look then: said once, then it has ended
+    theirs = json.loads(curl("nobody", f"/v1/recordings/{recording}/open", "-X", "POST").rpartition("\r\n\r\n")[2])["url"]
+    assert ask(theirs)[0] == 200
+    house.write_config(people=[{"user": "root", "roles": ["records"]}])
+    house.reload()
+    status, _, body = ask(theirs)
+    assert status == 403 and b"may not be seen" in body
+    assert ask(theirs)[0] == 410
 
 
 def test_without_a_listener_it_says_which_setting_helps(make_daemon):

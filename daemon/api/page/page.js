@@ -375,9 +375,8 @@ async function refresh() {
       const about = await answer.json();
       await show(about);
       if (!["waiting", "running"].includes(about.derived.state)) again = 0;
-    } else if (answer.status === 404) {
-      by("notes").replaceChildren();
-      note("ended", "", true);
+    } else if ([403, 404, 410].includes(answer.status)) {
+      location.reload(); // the page that says what is wrong with the address
       again = 0;
     }
   } catch (error) {
