@@ -63,7 +63,7 @@ struct job_taking {
 int jobs_take(struct db *db, const struct job_taking *taking, struct job *ret, bool *ret_taken,
               int64_t *ret_due_usec, struct error *err);
 
-/* All leases of this node are given back: nothing of it can be running. */
+/* All leases of this node are given back: nothing of it can be running. A node is one process, never known as another one. */
 int jobs_release_node(struct db *db, const char *node, int64_t now_usec, struct error *err);
 
 /* Renews a lease and notes how far it is. Return: also JOBS_E_LOST. */

@@ -7,6 +7,7 @@
  *   cache/derivatives/<xx>/<recording>/<file>   what is whole; <xx> are the last two letters of the id, <file> is <stamp>-<name>, so
  *                                               that new ones never touch those that are still served
  *   cache/copies/<job>/<file>                   copies
+ *   cache/node                                  what the leases of the process that runs, or ran last, are known by
  */
 #ifndef LIUHEN_DERIVE_INTERNAL_H
 #define LIUHEN_DERIVE_INTERNAL_H
@@ -24,6 +25,7 @@
 #define DERIVE_MAKING     "making"
 #define DERIVE_PATH_SIZE  160
 #define DERIVE_RECIPE_MAX 100
+#define DERIVE_NODE_SIZE  (64 + 1 + ULID_LENGTH + 1)
 
 struct slot {
     struct derive *d;
@@ -46,7 +48,7 @@ struct derive {
     struct intake *intake;
     struct feed *feed;
     struct readers *readers;
-    char node[65];
+    char node[DERIVE_NODE_SIZE]; /* what the leases of this process are known by */
     int cache_fd;
     _Atomic(const struct settings *) settings;
 
@@ -112,6 +114,9 @@ int derive_cache_clean(struct derive *d, const struct job_mark *job, const struc
 int derive_cache_open(struct derive *d, const struct job_mark *job, const struct derivative_row *row,
                       int *ret_fd);
 int derive_cache_wipe_making(struct derive *d);
+
+/* derive-node.c: names this process, and gives back what the last one here had in hand. machine NULL: by the machine's own name. */
+int derive_node_begin(struct derive *d, const char *machine, struct error *err);
 
 /* derive-run.c: works on one job that was taken; ends it or puts it off. */
 void derive_work(struct slot *slot, struct job *job);

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -294,13 +293,6 @@ static int init_slots(struct derive *d)
     return 0;
 }
 
-static int release(struct txn *t, void *userdata, struct error *err)
-{
-    struct derive *d = userdata;
-
-    return jobs_release_node(txn_db(t), d->node, clock_now_usec(), err);
-}
-
 static void init_locks(struct derive *d)
 {
     pthread_condattr_t attr;
@@ -321,11 +313,8 @@ static void try_hardware(struct derive *d, const struct settings *s)
 
 static int open_all(struct derive *d, const struct derive_context *context, struct error *err)
 {
-    struct utsname host;
     int r;
 
-    uname(&host);
-    snprintf(d->node, sizeof d->node, "%.64s", context->node ? context->node : host.nodename);
     d->cache_fd = open(context->cache, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->cache_fd < 0)
         return error_errno(err, -errno, context->cache, "cannot be opened");
@@ -334,7 +323,7 @@ static int open_all(struct derive *d, const struct derive_context *context, stru
         log_event(EVENT_DERIVE_SWEEP, "REASON", strerror(-r), NULL);
     try_hardware(d, context->settings);
     r = readers_new(context->settings->catalogue.dsn, &d->readers);
-    return r != 0 ? r : writer_run(d->writer, true, release, d, err);
+    return r != 0 ? r : derive_node_begin(d, context->node, err);
 }
 
 int derive_new(const struct derive_context *context, struct derive **ret, struct error *err)

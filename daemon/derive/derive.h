@@ -29,10 +29,10 @@ struct derive_context {
     struct feed *feed;
     const char *cache;               /* folder */
     const struct settings *settings; /* in force now; the caller keeps every generation until derive_free */
-    const char *node;                /* what leases of this machine are known by; NULL = its host name */
+    const char *node;                /* the machine's name in leases; NULL = its host name */
 };
 
-/* Clears what was being made, takes back the leases of this machine, starts the threads (media.derive.jobs of them). */
+/* Clears what was being made, takes back the leases of the last process here, starts the threads (media.derive.jobs of them). */
 int derive_new(const struct derive_context *context, struct derive **ret, struct error *err);
 /* The daemon is stopping: what is being made is given up (and begun anew at the next start). Does not wait. */
 void derive_hurry(struct derive *d);

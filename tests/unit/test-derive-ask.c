@@ -7,6 +7,7 @@
 #include "site.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -168,11 +169,112 @@ static void test_copy(void **state)
     GIVES(DERIVE_E_NEVER, derive_copy_open(derive, "01ARZ3NDEKTSV4RRFFQ69G5FAV", &d, &fd, &s->err));
 }
 
+/* ---- whose a running job is ------------------------------------------------------------------------------------------------ */
+
+static void start_idle(struct site *s, const char *folder, struct derive **ret)
+{
+    struct derive_context c = {s->store, s->writer, s->in, s->feed, folder, s->settings, NULL};
+
+    if (mkdir(folder, 0755) < 0)
+        assert_int_equal(errno, EEXIST);
+    OK(derive_new(&c, ret, &s->err));
+}
+
+struct taking {
+    char node[200];
+    int64_t until_usec;
+    const char *recording;
+    bool taken;
+};
+
+static int take_as(struct txn *t, void *userdata, struct error *err)
+{
+    struct taking *k = userdata;
+    char lease[ULID_LENGTH + 1];
+    struct job_taking taking = {k->node, lease, clock_now_usec(), k->until_usec, JOB_LATER, false};
+    struct recording_id id;
+    struct job job = {0};
+    int64_t due;
+    int r;
+
+    assert_int_equal(recording_id_parse(k->recording, &id), 0);
+    ulid_make(taking.now_usec, lease);
+    r = jobs_want_again(txn_db(t), &id, JOB_USUAL, taking.now_usec, err);
+    r = r != 0 ? r : jobs_take(txn_db(t), &taking, &job, &k->taken, &due, err);
+    job_done(&job);
+    return r;
+}
+
+/* How many jobs are. */
+static int64_t state_is(struct site *s, const char *state)
+{
+    int64_t n = -1;
+
+    OK(sql_integer(s->db, &n, -1, &s->err, "SELECT count(*) FROM jobs WHERE state = $1", "t", state));
+    return n;
+}
+
+/* Takes the recording's job as the process that has this cache. */
+static void take_for(struct site *s, const char *folder, const struct recording_id *id, int64_t until_usec)
+{
+    struct taking k = {.until_usec = until_usec, .recording = id->text};
+    _cleanup_free_ char *node = NULL;
+    char path[800];
+    int fd;
+
+    snprintf(path, sizeof path, "%s/node", folder);
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    assert_true(fd >= 0 && read(fd, k.node, sizeof k.node - 1) > 0);
+    close(fd);
+    OK(writer_run(s->writer, true, take_as, &k, &s->err));
+    assert_true(k.taken);
+}
+
+/* Two processes on machines of one name: what the one has in hand is not the other's, is its own again after it died, and anybody's when
+ * its lease has ended. */
+static void test_two_of_one_name(void **state)
+{
+    struct site *s = *state;
+    _cleanup_(derive_freep) struct derive *other = NULL;
+    char theirs[800];
+    struct recording_id id;
+    struct derivative d;
+    int fd = -1;
+
+    start(s, false);
+    id = wait_examined(s);
+    OK(open_patiently(s, &id, NULL, &d, &fd));
+    close(fd);
+    derive = derive_free(derive);
+    s->settings->media.derive.enabled = false; /* they take nothing by themselves */
+    start_idle(s, cache, &derive);
+    take_for(s, cache, &id, clock_now_usec() + USEC_PER_DAY);
+    snprintf(theirs, sizeof theirs, "%s-theirs", cache);
+    start_idle(s, theirs, &other); /* the other machine starts */
+    assert_int_equal(state_is(s, "running"), 1);
+    other = derive_free(other);
+    start_idle(s, theirs, &other); /* and again */
+    assert_int_equal(state_is(s, "running"), 1);
+    derive = derive_free(derive); /* as if it had died: it knows nothing of that job */
+    assert_int_equal(state_is(s, "running"), 1);
+    start_idle(s, cache, &derive);
+    assert_int_equal(state_is(s, "running"), 0);
+    take_for(s, cache, &id, clock_now_usec() - USEC_PER_SEC); /* and died again, a while ago */
+    other = derive_free(other);
+    derive = derive_free(derive);
+    s->settings->media.derive.enabled = true;
+    start_idle(s, theirs, &other);
+    for (int i = 0; i < 6000 && state_is(s, "done") == 0; i++)
+        usleep(10000);
+    assert_int_equal(state_is(s, "done"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_open_and_lose, site_set_up_only, stop),
         cmocka_unit_test_setup_teardown(test_copy, site_set_up_only, stop),
+        cmocka_unit_test_setup_teardown(test_two_of_one_name, site_set_up_only, stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
