@@ -92,7 +92,7 @@ static const struct option_row get_options[] = {
     {NULL, NULL, NULL},
 };
 static const struct option_row open_options[] = {
-    {"wait", NULL, "come back when there is something to look at"},
+    {"wait", NULL, "come back when there is something to look at; exit 1 and why when there never will be"},
     {"name", "NAME", "the address of this file alone, such as proxy.mp4 or original"},
     {NULL, NULL, NULL},
 };

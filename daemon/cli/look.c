@@ -13,22 +13,42 @@
 
 /* ---- open ---------------------------------------------------------------------------------------------------------------- */
 
-static bool has_file(const json_t *derived, const char *prefix)
+static const json_t *find_named(const json_t *derived, const char *list, const char *name)
 {
-    const json_t *file;
+    const json_t *one;
     size_t i;
 
-    json_array_foreach (json_get_array(derived, "files"), i, file)
-        if (strncmp(print_text(file, "name"), prefix, strlen(prefix)) == 0)
-            return true;
-    return false;
+    json_array_foreach (json_get_array(derived, list), i, one)
+        if (strcmp(print_text(one, "name"), name) == 0)
+            return one;
+    return NULL;
+}
+
+/* What there is now that no more is to come. name: what is wanted of it, NULL = something to look at. */
+static int judge_viewable(const json_t *derived, const char *recording, const char *name)
+{
+    const char *nothing = json_get_string(derived, "nothing");
+
+    if (nothing)
+        return cli_fail(CLI_NO, recording,
+                        "nothing of it can be shown, because %s; the original is kept untouched: `liuhen get "
+                        "%s` fetches it",
+                        nothing, recording);
+    if (name && !find_named(derived, "files", name)) {
+        const char *why = json_get_string(find_named(derived, "missing", name), "message");
+        return cli_fail(CLI_NO, recording, "there is no %s of it%s%s; `liuhen show %s` lists what there is",
+                        name, why ? ": " : "", why ? why : "", recording);
+    }
+    return CLI_OK;
 }
 
 /* Waits until there is something to look at. Return: an exit code; CLI_NO when there never will be. */
-static int wait_viewable(struct cli *c, const char *recording)
+static int wait_viewable(struct cli *c, const char *recording, const char *name)
 {
     _cleanup_free_ char *target = print_must(client_target("/v1/recordings/", recording, "/derivatives"));
 
+    if (name && strcmp(name, "original") == 0)
+        return CLI_OK;
     for (;;) {
         _cleanup_json_ json_t *derived = NULL;
         const char *state;
@@ -37,13 +57,8 @@ static int wait_viewable(struct cli *c, const char *recording)
         if (r != CLI_OK)
             return r;
         state = print_text(derived, "state");
-        if (strcmp(state, "ready") == 0)
-            return CLI_OK;
-        if (strcmp(state, "waiting") != 0 && strcmp(state, "running") != 0) {
-            if (has_file(derived, "proxy.") || has_file(derived, "photo-") || has_file(derived, "page-"))
-                return CLI_OK;
-            return cli_fail(CLI_NO, recording, "cannot be made viewable: %s", print_text(derived, "message"));
-        }
+        if (strcmp(state, "waiting") != 0 && strcmp(state, "running") != 0)
+            return judge_viewable(derived, recording, name);
         usleep(WAIT_USEC);
     }
 }
@@ -56,7 +71,7 @@ int cli_open(struct cli *c, int argc, char **argv)
 
     r = r != CLI_OK ? r : cli_ask(c, "POST", target, TAKE_PTR(body), &answer);
     if (r == CLI_OK && cli_option(c, "wait"))
-        r = wait_viewable(c, print_text(answer, "recording"));
+        r = wait_viewable(c, print_text(answer, "recording"), cli_option(c, "name"));
     if (r != CLI_OK || c->json)
         return r == CLI_OK ? cli_print_json(answer) : r;
     puts(print_text(answer, "url"));
@@ -132,18 +147,18 @@ int cli_jobs_again(struct cli *c, int argc, char **argv)
 /* "0:05–0:09, 1:00–1:02 and 4 more": spans of microseconds; lengths: the second number is a length. */
 static void print_spans(const char *label, const json_t *list, bool lengths)
 {
-    char text[400] = "";
+    char text[8 * 2 * (PRINT_LENGTH_SIZE + 4)] = "", first[PRINT_LENGTH_SIZE], last[PRINT_LENGTH_SIZE];
     const json_t *one;
     size_t i, n = json_array_size(list);
 
     json_array_foreach (list, i, one) {
-        long long from = json_integer_value(json_array_get(one, 0)) / 1000000;
-        long long to = json_integer_value(json_array_get(one, 1)) / 1000000 + (lengths ? from : 0);
+        int64_t from = json_integer_value(json_array_get(one, 0));
+        int64_t to = json_integer_value(json_array_get(one, 1)) + (lengths ? from : 0);
 
         if (i == 8)
             break;
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%lld:%02lld–%lld:%02lld", i ? ", " : "",
-                 from / 60, from % 60, to / 60, to % 60);
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s–%s", i ? ", " : "",
+                 print_length(from, false, first), print_length(to, false, last));
     }
     if (n > 8)
         print_field(label, "%s and %zu more", text, n - 8);
@@ -189,6 +204,7 @@ void print_derived(struct cli *c, const json_t *shown)
     _cleanup_free_ char *target =
         print_must(client_target("/v1/recordings/", print_text(shown, "id"), "/derivatives"));
     _cleanup_json_ json_t *derived = NULL;
+    const char *nothing, *message;
     char size[PRINT_SIZE_SIZE];
     const json_t *file;
     size_t i;
@@ -196,9 +212,13 @@ void print_derived(struct cli *c, const json_t *shown)
     print_decoded(json_get_object(shown, "decoded"));
     if (cli_ask(c, "GET", target, NULL, &derived) != CLI_OK)
         return;
-    print_field("to look at", "%s%s%s", print_text(derived, "state"),
-                json_get_string(derived, "message") ? ": " : "",
-                json_get_string(derived, "message") ? json_get_string(derived, "message") : "");
+    nothing = json_get_string(derived, "nothing");
+    message = json_get_string(derived, "message");
+    if (nothing)
+        print_field("to look at", "nothing, because %s", nothing);
+    else
+        print_field("to look at", "%s%s%s", print_text(derived, "state"), message ? ": " : "",
+                    message ? message : "");
     json_array_foreach (json_get_array(derived, "files"), i, file)
         print_field("", "%s  %s  %s", print_text(file, "name"),
                     print_size(json_get_integer(file, "bytes", 0), size),

@@ -154,6 +154,22 @@ const char *print_size(int64_t bytes, char text[PRINT_SIZE_SIZE])
     return text;
 }
 
+const char *print_length(int64_t usec, bool tenths, char text[PRINT_LENGTH_SIZE])
+{
+    long long seconds = MAX(usec, 0) / USEC_PER_SEC;
+    int n;
+
+    if (seconds >= 3600)
+        n = snprintf(text, PRINT_LENGTH_SIZE, "%lld:%02lld:%02lld", seconds / 3600, seconds / 60 % 60,
+                     seconds % 60);
+    else
+        n = snprintf(text, PRINT_LENGTH_SIZE, "%lld:%02lld", seconds / 60, seconds % 60);
+    if (tenths)
+        snprintf(text + n, PRINT_LENGTH_SIZE - (size_t)n, ".%d",
+                 (int)(MAX(usec, 0) % USEC_PER_SEC / (USEC_PER_SEC / 10)));
+    return text;
+}
+
 const char *print_time(const struct zone *z, int64_t usec, bool whole, char text[CALENDAR_TEXT_SIZE])
 {
     if (usec == 0 || usec == INT64_MAX)

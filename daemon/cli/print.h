@@ -38,6 +38,10 @@ const char *print_text(const json_t *object, const char *key);
 #define PRINT_SIZE_SIZE 16
 const char *print_size(int64_t bytes, char out[PRINT_SIZE_SIZE]);
 
+/* "0:09", "59:59", "10:00:00"; with tenths "0:02.5". */
+#define PRINT_LENGTH_SIZE 32
+const char *print_length(int64_t usec, bool tenths, char text[PRINT_LENGTH_SIZE]);
+
 /* In the zone: "2026-11-23 19:05"; with seconds and offset when whole. Unknown (0 or INT64_MAX): "-". */
 const char *print_time(const struct zone *z, int64_t usec, bool whole, char out[CALENDAR_TEXT_SIZE]);
 

@@ -238,16 +238,16 @@ static void print_stream(const json_t *stream)
 static void print_media(const json_t *media)
 {
     static const char *const elsewhere[] = {"bytes", "lock", "streams", "container", "duration_usec"};
-    int64_t msec = json_get_integer(media, "duration_usec", 0) / 1000;
+    int64_t usec = json_get_integer(media, "duration_usec", 0);
+    char length[PRINT_LENGTH_SIZE];
     const json_t *value;
     const char *key;
     size_t i;
 
     if (json_get_string(media, "container"))
         print_field("container", "%s", print_text(media, "container"));
-    if (msec)
-        print_field("duration", "%lld:%02lld.%lld", (long long)(msec / 60000), (long long)(msec / 1000 % 60),
-                    (long long)(msec % 1000 / 100));
+    if (usec)
+        print_field("duration", "%s", print_length(usec, true, length));
     json_array_foreach (json_get_array(media, "streams"), i, value)
         print_stream(value);
     json_object_foreach ((json_t *)media, key, value) {

@@ -283,15 +283,50 @@ static const char *state_of(struct derive *d, const struct known *k)
     return is_state(k, "running") ? "running" : "waiting";
 }
 
+/* What a person looks at, when there is one of them. */
+static bool is_shown(const char *name)
+{
+    static const char *const shown[] = {"proxy.mp4", "photo-large.jpg", "poster.jpg", "page-"};
+
+    for (size_t i = 0; i < ARRAY_SIZE(shown); i++)
+        if (strncmp(name, shown[i], strlen(shown[i])) == 0)
+            return true;
+    return false;
+}
+
+/* Why nothing can be shown, now that all is done that will be; NULL: something can, or may yet. */
+static const char *why_nothing(struct derive *d, const struct known *k, const json_t *missing)
+{
+    const json_t *v;
+    size_t i;
+
+    for (i = 0; i < k->n_rows; i++)
+        if (is_shown(k->rows[i].name))
+            return NULL;
+    if (k->examined && strcmp(k->kind, "data") == 0)
+        return "it is no medium that is known";
+    if (in_hand(k) || (!k->has_job && !is_off(d)))
+        return NULL;
+    if (is_state(k, "cancelled"))
+        return "making it was given up";
+    if (k->has_job && k->job.message)
+        return k->job.message;
+    json_array_foreach (missing, i, v)
+        if (is_shown(json_get_string(v, "name")) && json_get_string(v, "message"))
+            return json_get_string(v, "message");
+    return is_off(d) ? "media.derive.enabled is false" : "media.derive.make names nothing of it";
+}
+
 static int describe(struct derive *d, const struct known *k, json_t *o)
 {
-    _cleanup_json_ json_t *list = json_array();
-    json_t *missing = NULL;
+    _cleanup_json_ json_t *list = json_array(), *missing = NULL;
     int r = list ? json_set_string(o, "state", state_of(d, k)) : -ENOMEM, permille;
 
     for (size_t i = 0; r == 0 && i < k->n_rows; i++)
         r = add_file(list, &k->rows[i]);
     r = r < 0 ? r : json_set_take(o, "files", TAKE_PTR(list));
+    (void)missing_text(k, "", &missing);
+    r = r < 0 ? r : json_set_string(o, "nothing", why_nothing(d, k, missing));
     if (r < 0 || !k->has_job)
         return r;
     permille = progress(d, &k->job);
@@ -301,11 +336,7 @@ static int describe(struct derive *d, const struct known *k, json_t *o)
         r = json_set_string(o, "message", "making them was given up");
     else if (r == 0)
         r = json_set_string(o, "message", k->job.message);
-    (void)missing_text(k, "", &missing);
-    if (r == 0 && missing)
-        return json_set_take(o, "missing", missing);
-    json_decref(missing);
-    return r;
+    return r != 0 || !missing ? r : json_set_take(o, "missing", TAKE_PTR(missing));
 }
 
 /* Whether what is there was made by another recipe than today's. */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Looking: derivatives over the API, addresses for browsers, what each look leaves in the ledger."""
+import datetime
 import hashlib
 import http.client
 import json
@@ -221,3 +222,53 @@ def test_what_is_replaced_goes_on_being_read_and_what_vanishes_is_made_again(see
     status, headers, _ = ask(proxy)
     assert status in (200, 503) and (status == 200 or headers["Retry-After"])
     house.wait(lambda: ask(proxy)[0] == 200, "the derivative to be made again")
+
+
+def test_nothing_can_be_shown(make_daemon, media):
+    """Damaged beyond showing, no medium, a job that failed, none made here: said in words, never success with an empty page."""
+    house = make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"}, "media": {"derive": {"enabled": True, "load": 0}}}).start()
+    house.drop("cut.mp4", b"\0\0\0\x18ftypmp42" + bytes(16) + b"\0\0\1\0mdat" + bytes(range(1, 200)))
+    house.drop("words.txt", b"words")
+    house.drop("locked.pdf", b"%PDF-1.4\nnothing of it\n")
+    house.drop("good.mp4", media("video"))
+    ids = {r["name"]: r["id"] for r in house.wait_sealed(4)}
+    for name, why in (("cut.mp4", "salvage"), ("words.txt", "no medium"), ("locked.pdf", "cannot be opened")):
+        done = house.run("open", ids[name], "--wait")
+        assert done.returncode == 1 and done.stdout == "", (name, done)
+        assert "nothing of it can be shown, because" in done.stderr and why in done.stderr and "liuhen get" in done.stderr, done.stderr
+        about = json.loads(ask(other(house.cli("open", ids[name])["url"], "about.json"))[2])
+        assert why in about["derived"]["nothing"] and about["derived"]["files"] == []
+        assert "nothing, because" in house.cli("show", ids[name], json=False)
+    assert house.run("open", ids["good.mp4"], "--wait", "--name", "proxy.mp4").returncode == 0
+    done = house.run("open", ids["good.mp4"], "--wait", "--name", "trail.gpx")
+    assert done.returncode == 1 and "no positions" in done.stderr
+    assert "nothing" not in house.cli("open", ids["good.mp4"], "--wait")
+    house.write_config(media={"derive": {"enabled": False}})
+    house.reload()
+    house.drop("late.mp4", media("video", seconds=1))
+    late = next(r["id"] for r in house.wait_sealed(5) if r["name"] == "late.mp4")
+    house.wait_idle()
+    done = house.run("open", late, "--wait")
+    assert done.returncode == 1 and "media.derive.enabled" in done.stderr
+
+
+def test_what_was_given_up_says_so(house, media):
+    later = (datetime.datetime.now(datetime.timezone.utc).hour + 12) % 24
+    house.write_config(site={"timezone": "UTC"}, media={"derive": {"hours": f"{later:02}:00-{later:02}:01"}})  # so that it waits
+    house.restart()
+    house.drop("good.mp4", media("video"))
+    recording = house.wait_sealed(1)[0]["id"]
+    house.cli("jobs", "cancel", house.wait(lambda: house.cli("jobs")["jobs"], "a job")[0]["id"])
+    done = house.run("open", recording, "--wait")
+    assert done.returncode == 1 and "because making it was given up" in done.stderr, done
+
+
+def test_lengths_beyond_an_hour(make_daemon, work):
+    """Ten hours of one picture a minute."""
+    house = make_daemon().start()
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "color=size=64x64:rate=1/60:duration=36000", "-c:v", "libx264",
+                    "-preset", "ultrafast", work / "long.mp4"], check=True)
+    house.drop("long.mp4", work / "long.mp4")
+    recording = house.wait_sealed(1)[0]["id"]
+    house.wait_idle()
+    assert re.search(r"duration:\s+10:00:00\.0$", house.cli("show", recording, json=False), re.M)
