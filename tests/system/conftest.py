@@ -7,6 +7,7 @@ of the test's own, and ended by their process id. Sockets live in a short folder
 """
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import pathlib
@@ -65,7 +66,7 @@ def remove_tree(path):
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory):
+def postgres_server(tmp_path_factory):
     """DSN of a PostgreSQL of our own on a unix socket; skipped where its package is not installed."""
     folder = tmp_path_factory.mktemp("pg", numbered=True)
     up = subprocess.run([ROOT / "tests/pg-up", folder], capture_output=True, text=True, check=False, env={**os.environ, "PG_FSYNC": "off"})
@@ -74,6 +75,14 @@ def postgres(tmp_path_factory):
     assert up.returncode == 0, up.stderr
     yield up.stdout.strip()
     subprocess.run([ROOT / "tests/pg-up", "--remove", folder], check=False)
+
+
+@pytest.fixture
+def postgres(postgres_server, request):
+    """DSN of an empty database: a catalogue belongs to one archive, so no two tests share one."""
+    name = "liuhen_" + hashlib.sha256(request.node.nodeid.encode()).hexdigest()[:16]
+    subprocess.run(["psql", "-q", postgres_server, "-c", f"CREATE DATABASE {name} TEMPLATE template0"], check=True, capture_output=True)
+    return postgres_server.replace("dbname=postgres", f"dbname={name}")
 
 
 @pytest.fixture
