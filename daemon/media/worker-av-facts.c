@@ -114,6 +114,8 @@ static json_t *describe_stream(struct facts *f, const AVStream *st)
     if (p->codec_type == AVMEDIA_TYPE_AUDIO) {
         set_positive(f, o, "channels", p->ch_layout.nb_channels);
         set_positive(f, o, "sample_rate", p->sample_rate);
+        if (p->sample_rate > AV_SOUND_RATE_MAX)
+            facts_damage(f, "its sound says that it has %d samples a second, which none has", p->sample_rate);
     }
     set_positive(f, o, "bit_rate", p->bit_rate);
     if (language && strcmp(language, "und") != 0)

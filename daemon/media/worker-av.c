@@ -6,13 +6,14 @@
 #include "media/worker-av.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include <libavcodec/avcodec.h>
 #include <libavutil/opt.h>
 
 #define IO_BUFFER   32768
 #define ALLOC_MAX   ((size_t)512 << 20)
-#define STREAMS_MAX 256
+#define STREAMS_MAX 256 /* a recording has three or four */
 #define PROBE_BYTES (2 << 20)
 #define INDEX_BYTES (32u << 20)
 
@@ -168,14 +169,36 @@ static int find_streams(AVFormatContext *ctx, bool headers)
     return r;
 }
 
+/* libav says of too many streams that memory ran out, and why only in its log. */
+static bool too_many;
+
+static void on_log(void *context, int level, const char *format, va_list ap)
+{
+    too_many |= level <= AV_LOG_ERROR && strstr(format, "exceeds max_streams") != NULL;
+}
+
+/* Memory that is asked for here is asked for by numbers in the file. */
+static void say_why(struct facts *f, const struct form *form, int r)
+{
+    char why[AV_ERROR_MAX_STRING_SIZE];
+
+    av_strerror(r, why, sizeof why);
+    if (too_many)
+        facts_damage(f, "there are more than %d streams in it, which no recording has", STREAMS_MAX);
+    else if (r == AVERROR(ENOMEM))
+        facts_damage(f, "its headers ask for more memory than is given to any file: they are broken");
+    else
+        facts_damage(f, "cannot be read as %s: %s", form->container, why);
+}
+
 int av_open(struct input *in, const struct form *form, struct facts *f, bool headers, AVFormatContext **ret)
 {
     const AVInputFormat *format = av_find_input_format(form->demuxer);
-    char why[AV_ERROR_MAX_STRING_SIZE];
     int r;
 
     *ret = NULL;
-    av_log_set_callback(av_log_default_callback);
+    too_many = false;
+    av_log_set_callback(on_log);
     av_log_set_level(AV_LOG_QUIET);
     av_max_alloc(ALLOC_MAX);
     if (!format) {
@@ -187,13 +210,10 @@ int av_open(struct input *in, const struct form *form, struct facts *f, bool hea
         r = open_input(ret, format);
     if (r >= 0)
         r = find_streams(*ret, headers);
-    if (r == AVERROR(ENOMEM))
-        f->failed = true;
-    else if (r < 0 && !input_expired(in)) {
-        av_strerror(r, why, sizeof why);
-        facts_damage(f, "cannot be read as %s: %s", form->container, why);
-    }
-    return r;
+    av_log_set_callback(av_log_default_callback);
+    if (too_many || (r < 0 && !input_expired(in)))
+        say_why(f, form, r);
+    return r == AVERROR(ENOMEM) ? AVERROR_INVALIDDATA : r;
 }
 
 void av_facts(struct input *in, struct facts *f, const struct form *form)

@@ -9,10 +9,13 @@
 
 #include "media/worker-sniff.h"
 
-/* Opens with the form's demuxer and finds streams; headers: as far as headers tell, with no picture made for it where they suffice. Whatever stands in the way becomes damage, or f->failed. Return: 0, or AVERROR; *ret is
+/* Opens with the form's demuxer and finds streams; headers: as far as headers tell, with no picture made for it where they suffice. Whatever stands in the way becomes damage. Return: 0, or AVERROR; *ret is
  * NULL, or what was opened as far as that went (close it with av_close). */
 int av_open(struct input *in, const struct form *form, struct facts *f, bool headers, AVFormatContext **ret);
 void av_close(AVFormatContext **ctx);
+
+/* No sound has more samples a second; filters would be made for it all the same. */
+#define AV_SOUND_RATE_MAX 1536000
 
 /* How a stream's pictures are to be turned to be upright: 0, 90, 180 or 270, clockwise. */
 int av_rotation(const AVStream *st);

@@ -9,7 +9,9 @@
 #include "media/worker-facts.h"
 #include "media/worker-input.h"
 
-bool inspect_boxes(struct input *in, struct facts *f);  /* MP4, MOV, 3GP */
+bool inspect_boxes(struct input *in, struct facts *f); /* any ISO file: its boxes */
+bool inspect_mp4(struct input *in,
+                 struct facts *f); /* MP4, MOV, 3GP: also what the index claims (worker-samples.c) */
 bool inspect_riff(struct input *in, struct facts *f);   /* AVI, WAV */
 bool inspect_ebml(struct input *in, struct facts *f);   /* Matroska, WebM */
 bool inspect_mpegts(struct input *in, struct facts *f); /* 188, 192 and 204 byte packets */

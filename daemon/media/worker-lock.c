@@ -33,6 +33,18 @@ static int set_limit(int what, uint64_t value)
     return setrlimit(what, &limit) < 0 ? -errno : 0;
 }
 
+/* One second more before SIGKILL: SIGXCPU, which comes first, tells the client why. */
+static int set_cpu_limit(uint64_t seconds)
+{
+    struct rlimit now, limit = {seconds, seconds + 1};
+
+    if (getrlimit(RLIMIT_CPU, &now) < 0)
+        return -errno;
+    limit.rlim_max = MIN(limit.rlim_max, now.rlim_max);
+    limit.rlim_cur = MIN(limit.rlim_cur, limit.rlim_max);
+    return setrlimit(RLIMIT_CPU, &limit) < 0 ? -errno : 0;
+}
+
 /* 0 to 2 are closed as well, but for error output under the sanitizer, whose reports go there. What a verb's prepare() has opened stays only
  * where the profile is made for it: nothing else is above the files, as the client starts us without it. */
 static int close_all_but_ours(const struct lock_limits *limits)
@@ -75,10 +87,10 @@ int lock_limits(const struct lock_limits *limits)
         {RLIMIT_MEMLOCK, 0},
         {RLIMIT_MSGQUEUE, 0},
         {RLIMIT_AS, UNDER_ASAN ? RLIM_INFINITY : limits->memory_bytes},
-        {RLIMIT_CPU, limits->cpu_seconds},
     };
     int r = close_all_but_ours(limits);
 
+    r = r < 0 ? r : set_cpu_limit(limits->cpu_seconds);
     if (r < 0)
         return r;
     for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -67,7 +67,8 @@ static AVStream *choose(AVFormatContext *ctx, enum AVMediaType type, const AVStr
     if (type == AVMEDIA_TYPE_VIDEO && (st->codecpar->width <= 0 || st->codecpar->height <= 0))
         return NULL;
     if (type == AVMEDIA_TYPE_AUDIO &&
-        (st->codecpar->sample_rate <= 0 || st->codecpar->ch_layout.nb_channels <= 0))
+        (st->codecpar->sample_rate <= 0 || st->codecpar->sample_rate > AV_SOUND_RATE_MAX ||
+         st->codecpar->ch_layout.nb_channels <= 0))
         return NULL;
     return st;
 }
@@ -86,7 +87,7 @@ int pass_open(struct pass *p, struct input *in, const struct form *form, const j
 
     *p = (struct pass){.in = in, .plan = plan, .facts = facts};
     r = av_open(in, form, facts, false, &p->ctx);
-    if (!p->ctx || r == AVERROR(ENOMEM) || p->ctx->nb_streams == 0)
+    if (!p->ctx || p->ctx->nb_streams == 0)
         return r < 0 ? pass_errno(r) : -ENODATA;
     p->video = choose(p->ctx, AVMEDIA_TYPE_VIDEO, NULL);
     p->audio = choose(p->ctx, AVMEDIA_TYPE_AUDIO, p->video);

@@ -37,7 +37,7 @@ void worker_probe(struct input *in, struct facts *f)
         facts_text(f, f->media, "container", form->container, strlen(form->container));
         if ((!form->inspect || form->inspect(in, f)) && form->demuxer)
             av_facts(in, f, form);
-        if (form->inspect == inspect_boxes && !input_expired(in))
+        if (form->inspect == inspect_mp4 && !input_expired(in))
             udta_facts(in, f);
     }
     facts_reading(f, in);

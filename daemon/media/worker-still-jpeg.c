@@ -20,6 +20,7 @@
 #define BUFFER           65536
 #define COEFFICIENTS_MAX (UINT64_C(640) << 20) /* bytes; 200 megapixels with halved colour */
 #define SCANS_MAX        100                   /* encoders make a dozen */
+#define HEADER_MAX       (UINT64_C(32) << 20)  /* bytes before the picture; profiles are kept in memory */
 
 struct reading {
     struct jpeg_decompress_struct c;
@@ -31,6 +32,7 @@ struct reading {
     uint64_t at;
     bool stopped; /* no more is read: too late, or too many scans */
     bool broken;
+    bool in_header;
     bool shrinking;
     struct shrink shrink;
     uint8_t *row;
@@ -73,7 +75,8 @@ static boolean on_fill(j_decompress_ptr c)
 {
     static const JOCTET end[2] = {0xFF, JPEG_EOI};
     struct reading *r = c->client_data;
-    ssize_t n = r->stopped || input_expired(r->in) ? 0 : input_pread(r->in, r->buffer, BUFFER, r->at);
+    bool no_more = r->stopped || (r->in_header && r->at > HEADER_MAX) || input_expired(r->in);
+    ssize_t n = no_more ? 0 : input_pread(r->in, r->buffer, BUFFER, r->at);
 
     if (n <= 0) {
         r->broken = true;
@@ -131,7 +134,9 @@ static void start(struct reading *r)
     r->progress.progress_monitor = on_progress;
     r->c.progress = &r->progress;
     jpeg_save_markers(&r->c, JPEG_APP0 + 2, 0xFFFF);
+    r->in_header = true;
     jpeg_read_header(&r->c, TRUE);
+    r->in_header = false;
 }
 
 static uint64_t coefficient_bytes(const struct reading *r)

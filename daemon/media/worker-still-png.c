@@ -82,12 +82,15 @@ static void read_interlaced(struct reading *r, int passes)
 
 static int begin(struct reading *r, uint32_t longest, int *ret_passes)
 {
+    /* nobody reads them, and a few bytes of them unfold to megabytes */
+    static const png_byte texts[] = "tEXt\0zTXt\0iTXt";
     uint32_t width, height, w, h;
     int e;
 
     png_set_read_fn(r->png, r, on_read);
     png_set_user_limits(r->png, SHRINK_SIDE_MAX, SHRINK_SIDE_MAX);
     png_set_chunk_malloc_max(r->png, CHUNK_MAX);
+    png_set_keep_unknown_chunks(r->png, PNG_HANDLE_CHUNK_NEVER, texts, 3);
     png_set_crc_action(r->png, PNG_CRC_QUIET_USE, PNG_CRC_WARN_DISCARD);
     png_read_info(r->png, r->info);
     width = png_get_image_width(r->png, r->info);

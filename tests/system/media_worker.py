@@ -16,7 +16,7 @@ TYPES = {1: "locked", 2: "beat", 3: "progress", 4: "output", 5: "answer", 6: "el
 
 class Run:
     """What came of a run: .status as subprocess gives it, .messages [(type, payload)], .answer (bytes, b"" when there is none),
-    .elsewhere, .cpu (seconds), .peak (bytes)."""
+    .elsewhere, .cpu (seconds), .peak (bytes; never less than that of this process, so to be shown and not judged by: limit memory)."""
 
     def __init__(self, status, stream, usage):
         self.status, self.cpu, self.peak = status, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10

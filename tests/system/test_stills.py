@@ -214,19 +214,21 @@ def test_what_is_no_picture_says_why(make, tmp_path):
 
 
 def test_photo_bombs_stay_small(make, tmp_path):
-    """65,500 × 65,500 pixels of nothing: a gray JPEG whose every block is two bits, and a PNG."""
+    """65,500 × 65,500 pixels of nothing: a gray JPEG whose every block is two bits, and a PNG. The kernel holds the program to its memory: what it
+    says of a peak begins with that of the process that started it (posix_spawn), which is pytest with all that it has done before."""
+    limit = {"memory": 384 << 20}
     side = 65500
     table = b"\1" + bytes(15) + b"\0"  # one code of one bit for the value 0
     head = (b"\xff\xd8\xff\xdb\0\x43\0" + b"\1" * 64 + b"\xff\xc0\0\x0b\x08" + struct.pack(">HH", side, side) + b"\1\1\x11\0" +
             b"\xff\xc4\0\x14\0" + table + b"\xff\xc4\0\x14\x10" + table + b"\xff\xda\0\x08\1\1\0\0\x3f\0")
     blocks = ((side + 7) // 8) ** 2
     (tmp_path / "bomb.jpg").write_bytes(head + bytes((2 * blocks + 7) // 8) + b"\xff\xd9")
-    made = make("liuhen-media", "derive", tmp_path / "bomb.jpg", PHOTO)
-    assert made.files["photo-large.jpg"]["width"] == 64 and made.result.peak < 200 << 20
+    made = make("liuhen-media", "derive", tmp_path / "bomb.jpg", PHOTO, **limit)
+    assert made.files["photo-large.jpg"]["width"] == 64
     progressive = head.replace(b"\xff\xc0\0\x0b", b"\xff\xc2\0\x0b")
     (tmp_path / "many.jpg").write_bytes(progressive + b"\xff\xd9")
-    made = make("liuhen-media", "derive", tmp_path / "many.jpg", PHOTO)
-    assert "more than is taken into memory" in made.files["photo-large.jpg"]["message"] and made.result.peak < 200 << 20
+    made = make("liuhen-media", "derive", tmp_path / "many.jpg", PHOTO, **limit)
+    assert "more than is taken into memory" in made.files["photo-large.jpg"]["message"]
     one = zlib.compressobj(9)
     row = bytes(1 + side // 8 + 1)
     data = b"".join(one.compress(row) for _ in range(side)) + one.flush()
@@ -236,8 +238,7 @@ def test_photo_bombs_stay_small(make, tmp_path):
     for lace in (0, 1):
         (tmp_path / "bomb.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, lace)) +
                                             chunk(b"IDAT", data) + chunk(b"IEND", b""))
-        made = make("liuhen-media", "derive", tmp_path / "bomb.png", PHOTO)
-        assert made.result.peak < 200 << 20
+        made = make("liuhen-media", "derive", tmp_path / "bomb.png", PHOTO, **limit)
         assert lace == 0 or "more than is taken into memory" in made.files["photo-large.jpg"]["message"]
 
 
@@ -415,8 +416,8 @@ def test_document_with_script_and_a_million_pages(make, tmp_path):
     path.write_bytes(data)
     assert_corners(make("liuhen-stills", "pages", path, PAGES).corners("page-1.jpg"), CORNERS)
     path.write_bytes(data.replace(b"/Count 1/", b"/Count 1000000/"))
-    made = make("liuhen-stills", "pages", path, PAGES)
-    assert made.result.peak < 400 << 20 and (made.is_whole("page-1.jpg") or made.files["page-1.jpg"]["message"])
+    made = make("liuhen-stills", "pages", path, PAGES, memory=1 << 30)
+    assert made.is_whole("page-1.jpg") or made.files["page-1.jpg"]["message"]
 
 
 def test_document_that_names_its_fonts_only(make, tmp_path):

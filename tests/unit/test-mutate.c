@@ -5,8 +5,10 @@
  * (SIGSYS), and each has to end within its deadline, with a reason where it is not well. Seeded: a fault is found again by its number.
  *
  *   make mutate N=10000 [MUTATE_SEED=1] [MUTATE_FOLDER=../shared/samples]
+ *   MUTATE_ONLY=915 MUTATE_KEEP=found.wav …/test-mutate        that one again, and its bytes in a file
  *
- * Without these a few hundred of small clips that ffmpeg makes; every tenth is derived or salvaged, the others are probed.
+ * Without these one or two of each kind on each of the small clips that ffmpeg makes, as they run with every check: starting a program that is
+ * instrumented takes long. Every tenth is derived or salvaged, the others are probed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,6 +30,8 @@
 #define BYTES_MAX (4u << 20)
 #define DEADLINE  (20 * USEC_PER_SEC)
 #define EDITS_MAX 6
+#define KINDS     7
+#define ROUNDS    (UNDER_ASAN ? 1 : 2) /* of each kind on each file, when nobody says how many */
 
 static char worker[4096];
 static char *files[FILES_MAX];
@@ -49,6 +53,11 @@ static int on_file(const char *path, const struct stat *st, int type, struct FTW
     return 0;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 static void edit_number(uint8_t *p, size_t size)
 {
     static const uint32_t values[] = {0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFF, 0x10000, 0x40000000};
@@ -59,14 +68,15 @@ static void edit_number(uint8_t *p, size_t size)
         p[at + i] = (uint8_t)(v >> (8 * (n - 1 - i)));
 }
 
-static size_t mutate(uint8_t *p, size_t size)
+/* kind: of the first edit. */
+static size_t mutate(uint8_t *p, size_t size, uint64_t kind)
 {
-    for (uint64_t i = 1 + draw(EDITS_MAX); i > 0; i--) {
+    for (uint64_t i = 1 + draw(EDITS_MAX); i > 0; i--, kind = draw(KINDS)) {
         size_t length = 1 + draw(MIN(size / 4, (size_t)4096)), from = draw(size - length),
                to = draw(size - length);
         size_t head = MIN(size, (size_t)2048); /* where the lengths are */
 
-        switch (draw(7)) {
+        switch (kind) {
         case 0:
             p[draw(size)] ^= (uint8_t)(1u << draw(8));
             break;
@@ -98,15 +108,21 @@ static size_t mutate(uint8_t *p, size_t size)
 }
 
 /* Return: bytes of a mutation of a file, in a memfd. */
-static int make(const char *path)
+static int make(const char *path, uint64_t kind)
 {
     static uint8_t buffer[BYTES_MAX];
+    const char *keep = getenv("MUTATE_KEEP");
+    _cleanup_close_ int kept = keep ? open(keep, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+    size_t left;
     _cleanup_close_ int in = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t size = in < 0 ? -1 : read(in, buffer, sizeof buffer);
     int fd = memfd_create("mutation", MFD_CLOEXEC);
 
     assert_true(size > 16 && fd >= 0);
-    assert_int_equal(fd_write_full(fd, buffer, mutate(buffer, (size_t)size)), 0);
+    left = mutate(buffer, (size_t)size, kind);
+    assert_int_equal(fd_write_full(fd, buffer, left), 0);
+    if (kept >= 0)
+        assert_int_equal(fd_write_full(kept, buffer, left), 0);
     return fd;
 }
 
@@ -128,8 +144,8 @@ static void judge(uint64_t i, const char *path, const char *verb, const struct m
 static void run_one(uint64_t i, bool heavy, unsigned counts[4])
 {
     static const char *const names[] = {"proxy.mp4", "poster.jpg"};
-    const char *path = files[draw(n_files)], *verb = !heavy ? "probe" : draw(2) ? "derive" : "salvage";
-    _cleanup_close_ int fd = make(path), a = memfd_create("a", MFD_CLOEXEC),
+    const char *path = files[i % n_files], *verb = !heavy ? "probe" : draw(2) ? "derive" : "salvage";
+    _cleanup_close_ int fd = make(path, i / n_files % KINDS), a = memfd_create("a", MFD_CLOEXEC),
                         b = memfd_create("b", MFD_CLOEXEC);
     _cleanup_json_ json_t *plan =
         heavy
@@ -158,15 +174,17 @@ static void run_one(uint64_t i, bool heavy, unsigned counts[4])
 static void test_campaign(void **unused)
 {
     const char *n = getenv("MUTATE_N"), *seed = getenv("MUTATE_SEED"), *share = getenv("MUTATE_DERIVE");
-    uint64_t total = n ? strtoull(n, NULL, 10) : 240, each = share ? strtoull(share, NULL, 10) : 10;
+    const char *only = getenv("MUTATE_ONLY");
+    uint64_t first = only ? strtoull(only, NULL, 10) : 0, each = share ? strtoull(share, NULL, 10) : 10,
+             total = n ? strtoull(n, NULL, 10) : ROUNDS * KINDS * n_files;
     unsigned counts[4] = {0};
 
     if (n_files == 0)
         skip(); /* no ffmpeg to make any */
-    for (uint64_t i = 0; i < total; i++) {
+    for (uint64_t i = first; i < (only ? first + 1 : total); i++) {
         state = ((seed ? strtoull(seed, NULL, 10) : 1) * UINT64_C(0x9E3779B97F4A7C15)) ^
                 ((i + 1) * UINT64_C(0xBF58476D1CE4E5B9));
-        run_one(i, each && i % each == 0, counts);
+        run_one(i, each && (i + i / n_files) % each == 0, counts);
     }
     print_message("%llu mutations of %zu files: %u ok, %u damaged, %u unknown, %u where the program died or "
                   "was ended with a reason\n",
@@ -199,7 +217,10 @@ static int set_up(void **unused)
             if (system(command) != 0)
                 continue;
         }
-    return nftw(given ? given : folder, on_file, 16, FTW_PHYS) < 0 ? -1 : 0;
+    if (nftw(given ? given : folder, on_file, 16, FTW_PHYS) < 0)
+        return -1;
+    qsort(files, n_files, sizeof *files, by_name); /* so that a number means the same on every machine */
+    return 0;
 }
 
 static int on_remove(const char *path, const struct stat *st, int type, struct FTW *at)
