@@ -120,22 +120,3 @@ bool box_find(struct input *in, struct box_range within, const char *type, struc
         }
     return false;
 }
-
-bool inspect_boxes(struct input *in, struct facts *f)
-{
-    unsigned seen = boxes_walk(in, f);
-
-    if (input_expired(in)) /* what was not met may still be there */
-        return seen & BOX_MOOV;
-    if ((seen & BOX_MOOV) && !(seen & (BOX_MDAT | BOX_MOOF)) && !facts_is_damaged(f))
-        facts_damage(f, "there is an index but no footage (no mdat box)");
-    if (seen & BOX_MOOV)
-        return true;
-    if (seen & BOX_MOOF)
-        facts_damage(
-            f, "a fragment without its initialisation segment (no moov box): cannot be played by itself");
-    else
-        facts_damage(f,
-                     "no moov box: the recording stopped before its index was written, or the index is lost");
-    return false;
-}

@@ -35,6 +35,12 @@ struct box_range {
 bool box_find(struct input *in, struct box_range within, const char *type, struct box_range *ret);
 bool box_next(struct input *in, struct box_range *rest, char type[4], struct box_range *ret);
 
+/* A second recording behind the first in one file (worker-moov.c). What is there of it cannot be decoded by the first's header: that is said,
+ * and nothing reads on beyond at. */
+void second_recording(struct input *in, struct facts *f, uint64_t at);
+/* Whether two parts of the file hold the same bytes. */
+bool same_bytes(struct input *in, struct box_range a, struct box_range b);
+
 /* What cameras write into the user data of an ISO file (moov/udta) and libav does not read (worker-udta.c). */
 void udta_facts(struct input *in, struct facts *f);
 

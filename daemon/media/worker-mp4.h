@@ -17,6 +17,8 @@ struct mp4 {
     uint64_t packets[2]; /* by stream */
     int64_t last_dts[2];
     int64_t last_in[2]; /* the same before it was rescaled; of copied streams */
+    bool sound_seen;
+    uint32_t sound_head; /* what the first packet of copied sound said of itself */
 };
 
 /* Return: 0, -ENOMEM, -ENOTSUP. Streams are added to m->ctx with avformat_new_stream next, at most two. */

@@ -18,10 +18,13 @@ static bool discontinuous(const struct pass *p)
     return (p->ctx->iformat->flags & AVFMT_TS_DISCONT) != 0;
 }
 
-/* AVI has no times of sound: they are worked out from a rate in its header that need not be true. Sound in it cannot overlap. */
+/* AVI and streams of sound without a container have no times of it: they are worked out from a rate that is said once and need not be true.
+ * Sound in them cannot overlap. */
 static bool counts_samples(const struct pass *p)
 {
-    return strcmp(p->ctx->iformat->name, "avi") == 0;
+    const char *name = p->ctx->iformat->name;
+
+    return strcmp(name, "avi") == 0 || strcmp(name, "aac") == 0 || strcmp(name, "mp3") == 0;
 }
 
 static int64_t to_usec(const struct pass *p, const AVStream *st, int64_t ts)

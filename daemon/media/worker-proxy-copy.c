@@ -8,6 +8,7 @@
 
 #include <libavutil/avstring.h>
 
+#include "media/worker-nal.h"
 #include "media/worker-proxy.h"
 
 #define SIDE_LONG     1920
@@ -118,29 +119,20 @@ static void free_packet(AVPacket **p)
     av_packet_free(p);
 }
 
-/* Whether the units of a picture fill its packet (ISO/IEC 14496-15, 5.3.3: each with its length before it). Where start codes part them there
- * is nothing to check. */
-static bool units_are_whole(const AVStream *st, const AVPacket *packet)
+/* ADTS says its profile, rate and channels before each packet of AAC (ISO/IEC 13818-7, 6.2.1); MP4 says it once. */
+static bool same_sound(struct mp4 *m, const AVStream *st, const AVPacket *packet)
 {
-    const AVCodecParameters *c = st->codecpar;
-    uint32_t left = (uint32_t)packet->size, head, size;
-    const uint8_t *data = packet->data;
+    const uint8_t *d = packet->data;
+    uint32_t head;
 
-    if (c->extradata_size < 7 || c->extradata[0] != 1)
+    if (st->codecpar->codec_id != AV_CODEC_ID_AAC || st->codecpar->extradata_size > 0 || packet->size < 7 ||
+        d[0] != 0xFF || (d[1] & 0xF6) != 0xF0)
         return true;
-    head = (c->extradata[4] & 3u) + 1;
-    while (left > 0) {
-        if (left < head)
-            return false;
-        size = 0;
-        for (uint32_t i = 0; i < head; i++)
-            size = size << 8 | data[i];
-        if (size == 0 || size > left - head)
-            return false;
-        data += head + size;
-        left -= head + size;
-    }
-    return true;
+    head = (d[2] & 0xFDu) << 2 | d[3] >> 6; /* but the private bit */
+    if (!m->sound_seen)
+        m->sound_head = head;
+    m->sound_seen = true;
+    return m->sound_head == head;
 }
 
 /* Matroska has no dts; libav works them out, but not of the first packets: those lie a picture apart, as many before the first one as pictures
@@ -166,7 +158,9 @@ int copy_packet(struct mp4 *m, int stream, const struct pass *p, const AVStream 
         return 0;
     if (av_packet_get_side_data(packet, AV_PKT_DATA_NEW_EXTRADATA, NULL))
         return -EXDEV; /* other parameters from here on, which MP4 has no place for */
-    if ((packet->flags & AV_PKT_FLAG_CORRUPT) || (st == p->video && !units_are_whole(st, packet)))
+    if ((packet->flags & AV_PKT_FLAG_CORRUPT) ||
+        !(st == p->video ? nal_fits_header(st->codecpar, packet->data, (size_t)packet->size)
+                         : same_sound(m, st, packet)))
         return -EXDEV; /* players stop where a decoder of ours goes on */
     copy = av_packet_clone(packet);
     if (!copy)

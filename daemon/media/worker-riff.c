@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * RIFF chunks (AVI, WAV, RF64) and EBML elements (Matroska), the outer levels only: whether the sizes they state are there, and
- * whether the index is. Recorders that lose power leave sizes of 0 and no index.
+ * RIFF chunks (AVI, WAV, RF64), the outer levels only: whether the sizes they state are there, and whether the index is. Recorders that lose power leave sizes of 0 and no index.
  */
 #include "media/worker-inspect.h"
 
@@ -100,55 +99,5 @@ bool inspect_riff(struct input *in, struct facts *f)
         facts_damage(f, "no sound data (no data chunk)");
     if (!r.is_wav && !r.has_index && !has_opendml_index(in))
         facts_damage(f, "no index (idx1): the recording was not closed");
-    return true;
-}
-
-/* Reads an EBML number of 1–8 bytes; keep_marker for ids. Return: its length, 0 when there is none. */
-static size_t read_vint(struct input *in, uint64_t at, bool keep_marker, uint64_t *ret)
-{
-    uint8_t b[8];
-    size_t n = 1;
-    uint64_t v;
-
-    if (!input_get(in, b, 1, at) || b[0] == 0)
-        return 0;
-    while (!(b[0] & (0x80 >> (n - 1))))
-        n++;
-    if (!input_get(in, b, n, at))
-        return 0;
-    v = keep_marker ? b[0] : b[0] & (0xFFu >> n);
-    for (size_t i = 1; i < n; i++)
-        v = v << 8 | b[i];
-    if (!keep_marker && v == (UINT64_C(1) << 7 * n) - 1)
-        v = UINT64_MAX; /* unknown size: live */
-    *ret = v;
-    return n;
-}
-
-bool inspect_ebml(struct input *in, struct facts *f)
-{
-    uint64_t at = 0, id, size;
-
-    for (int i = 0; i < CHUNKS_MAX && at < in->size; i++) {
-        size_t n = read_vint(in, at, true, &id), m = n ? read_vint(in, at + n, false, &size) : 0;
-
-        if (m == 0) {
-            if (input_is_zero(in, at, in->size))
-                facts_damage(f, "%" PRIu64 " zero bytes at the end: space set aside and never written",
-                             in->size - at);
-            return true;
-        }
-        at += n + m;
-        if (size == UINT64_MAX)
-            return true;
-        if (size > in->size - at) {
-            facts_damage(f,
-                         "cut off: element %" PRIX64 " at byte %" PRIu64 " says it has %" PRIu64
-                         " bytes, but only %" PRIu64 " are there",
-                         id, at - n - m, size, in->size - at);
-            return true;
-        }
-        at += size;
-    }
     return true;
 }

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "media/worker-nal.h"
 #include "media/worker-pass.h"
 
 #define UUID_BYTES 16
@@ -91,28 +92,12 @@ static const char *find_in_nal(enum signed_codec codec, const uint8_t *nal, size
     return NULL;
 }
 
-/* The next start code from at on: its place, or size. */
-static size_t next_start(const uint8_t *data, size_t size, size_t at)
-{
-    while (at + 3 <= size) {
-        const uint8_t *one = memchr(data + at + 2, 1, size - at - 2);
-
-        if (!one)
-            return size;
-        at = (size_t)(one - data) - 2;
-        if (data[at] == 0 && data[at + 1] == 0)
-            return at;
-        at++;
-    }
-    return size;
-}
-
 static const char *find_by_start_codes(enum signed_codec codec, const uint8_t *data, size_t size)
 {
-    size_t at = next_start(data, size, 0);
+    size_t at = nal_next(data, size, 0);
 
     while (at < size) {
-        size_t from = at + 3, to = next_start(data, size, from);
+        size_t from = at + 3, to = nal_next(data, size, from);
         const char *found = find_in_nal(codec, data + from, to - from);
 
         if (found)
@@ -155,18 +140,6 @@ struct signing {
     bool over;
 };
 
-/* avcC (ISO/IEC 14496-15 §5.3.3.1) and hvcC (§8.3.3.1) say how long lengths are; without them there are start codes. */
-static unsigned nal_bytes_of(const AVCodecParameters *c)
-{
-    const uint8_t *e = c->extradata;
-
-    if (!e || c->extradata_size < 7 || e[0] != 1)
-        return 0;
-    if (c->codec_id == AV_CODEC_ID_H264)
-        return (e[4] & 3u) + 1;
-    return c->extradata_size >= 23 ? (e[21] & 3u) + 1 : 0;
-}
-
 /* Signatures come with each group of pictures: a minute, and at least four groups, is enough to look at. */
 static int on_packet(void *state, const struct pass *p, const AVStream *st, const AVPacket *packet)
 {
@@ -208,7 +181,7 @@ int tap_signed(const struct pass *p, struct tap *ret)
     if (!s)
         return -ENOMEM;
     s->codec = c->codec_id == AV_CODEC_ID_H264 ? SIGNED_H264 : SIGNED_HEVC;
-    s->nal_bytes = nal_bytes_of(c);
+    s->nal_bytes = nal_length_bytes(c);
     *ret = (struct tap){.name = "signed", .state = s, .packet = on_packet, .end = on_end, .done = free};
     return 1;
 }
