@@ -26,6 +26,7 @@
 #include "base/feed.h"
 #include "base/log.h"
 #include "base/notify.h"
+#include "base/settings-table.h"
 #include "base/settings.h"
 #include "cases/device-watch.h"
 #include "cases/place.h"
@@ -36,6 +37,7 @@
 #include "doors/door.h"
 #include "intake/intake.h"
 #include "ledger/ledger.h"
+#include "media/hardware.h"
 #include "media/run.h"
 #include "store/store.h"
 
@@ -294,6 +296,11 @@ static int open_ledger(struct daemon *d, const struct settings *s, struct error 
     return r < 0 ? r : ledger_open(path, d->key, signing_key_verifier(d->key), &d->ledger, err);
 }
 
+static int check_hardware(const struct settings *s, struct error *err)
+{
+    return hardware_check(s->media.worker, settings_hardware_names[s->media.derive.hardware], err);
+}
+
 static int open_all(struct daemon *d, struct error *err)
 {
     const struct settings *s = current_settings(d);
@@ -305,6 +312,7 @@ static int open_all(struct daemon *d, struct error *err)
 
     if (r == 0 && media_version(s->media.worker, version, sizeof version) == 0)
         log_event(EVENT_MEDIA_PROGRAM, "VERSION", version, NULL);
+    r = r != 0 ? r : check_hardware(s, err);
     if (r == 0)
         r = store_open_local(s->archive.path, &options, &d->store, err);
     if (r == 0)
@@ -589,6 +597,7 @@ enum mode { MODE_RUN, MODE_CHECK, MODE_DUMP };
 static int start_as(struct daemon *d, enum mode mode)
 {
     unsigned faults = 0;
+    struct error err = ERROR_INIT;
     struct generation *g;
     char *text = NULL;
     int r = load_settings(d, print_fault, &faults, &g);
@@ -599,6 +608,10 @@ static int start_as(struct daemon *d, enum mode mode)
         return EXIT_CONFIG;
     }
     install_generation(d, g);
+    if (mode == MODE_CHECK && check_hardware(g->settings, &err) < 0) {
+        print_fault(&faults, &err);
+        return EXIT_CONFIG;
+    }
     if (mode == MODE_CHECK) {
         printf("%s: good\n", g->settings->file);
         return EXIT_SUCCESS;

@@ -408,6 +408,7 @@ static int add_troubles(json_t *answer)
     static const char *const keys[] = {"policy_trouble", "catalogue_trouble", "clock_trouble"};
     json_t *list = json_array(), *intake = json_get_object(answer, "intake");
     const char *reason = json_get_string(intake, "reason");
+    const json_t *hardware = json_get_object(json_get_object(answer, "derive"), "hardware");
     const json_t *folder, *alarm;
     size_t i;
 
@@ -426,6 +427,10 @@ static int add_troubles(json_t *answer)
         json_array_append_new(list, json_sprintf("%lld sign-ins of %s were refused",
                                                  (long long)json_get_integer(alarm, "denials", 0),
                                                  json_get_string(alarm, "who")));
+    if (strcmp(json_get_string(hardware, "kind") ? json_get_string(hardware, "kind") : "", "none") == 0 &&
+        strcmp(json_get_string(hardware, "message") ? json_get_string(hardware, "message") : "none",
+               "none") != 0)
+        json_array_append_new(list, json_string(json_get_string(hardware, "message")));
     if (add_device_troubles(json_get_object(answer, "devices"), list) < 0) {
         json_decref(list);
         return -ENOMEM;

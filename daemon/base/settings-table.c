@@ -280,8 +280,11 @@ static const struct config_row rows[] = {
      .fallback = "2", .reloadable = true, .help = "Threads of each."},
     {.path = "media.derive.hardware", .type = CONFIG_ENUM, .offset = AT(media.derive.hardware), .names = settings_hardware_names,
      .fallback = "none",
-     .help = "Hardware that decodes, where liuhen-media was built with MEDIA_LINK=shared: none, vaapi, cuda or qsv. It is tried\n"
-             "when the daemon starts; what does not work, then or later, is done in software, and that is said."},
+     .help = "Hardware that decodes, and encodes the proxy: none (software), vaapi, cuda or qsv. It needs a liuhen-media that was built with\n"
+             "MEDIA_LINK=shared. It is tried when the daemon starts; what does not work, then or later, is done in software, and that is said\n"
+             "(`liuhen status`, the log). Damage within pictures is seen by software only. Copies that leave the house are made in software."},
+    {.path = "media.derive.device", .type = CONFIG_STRING, .offset = AT(media.derive.device), .max = 200, .fallback = "\"\"",
+     .help = "Which device of that hardware, where there are several: /dev/dri/renderD129 for vaapi and qsv, 1 for cuda. Empty: the first."},
     {.path = "media.derive.cpu", .type = CONFIG_INTEGER, .offset = AT(media.derive.cpu_percent), .min = 0, .max = 10000,
      .fallback = "0", .reloadable = true,
      .help = "How much of the processors each may use, in percent of one of them. 0: as much as nobody else wants."},

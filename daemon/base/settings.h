@@ -150,6 +150,7 @@ struct settings {
             unsigned make; /* bit set of 1u << enum derive_what */
             int64_t height, jobs, threads, cpu_percent, nice;
             int hardware; /* index of settings_hardware_names */
+            char *device; /* of that hardware; "" = the first */
             int64_t deadline_usec, deadline_factor;
             uint64_t memory_bytes;
             int64_t load_percent;

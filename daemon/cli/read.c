@@ -27,6 +27,25 @@ static void print_intake(const json_t *intake)
                     json_get_bool(folder, "present", true) ? "" : "  NOT THERE");
 }
 
+/* What is made of recordings, so that they can be seen. */
+static void print_derive(const json_t *derive)
+{
+    const json_t *jobs = json_get_object(derive, "jobs"), *hardware = json_get_object(derive, "hardware");
+    const char *state = json_get_string(derive, "state"), *why = json_get_string(derive, "paused"),
+               *kind = json_get_string(hardware, "kind"), *said = json_get_string(hardware, "message");
+
+    if (!state)
+        return;
+    print_field("derivatives", "%s%s%s · %lld waiting · %lld being made · %lld failed%s · %s", state,
+                why ? ": " : "", why ? why : "", (long long)json_get_integer(jobs, "waiting", 0),
+                (long long)json_get_integer(jobs, "running", 0),
+                (long long)json_get_integer(jobs, "failed", 0),
+                json_get_integer(jobs, "failed", 0) ? " (`liuhen jobs` says why)" : "",
+                kind && strcmp(kind, "none") != 0 ? said : "in software");
+    if (json_get_string(derive, "trouble"))
+        print_field("", "the last one was put off: %s", json_get_string(derive, "trouble"));
+}
+
 /* The unix socket is no news to whoever asks through it. */
 static void print_network(const json_t *listens)
 {
@@ -101,6 +120,7 @@ int cli_status(struct cli *c, int argc, char **argv)
     print_field("archive", "%s, %s free; catalogue in %s", print_text(s, "archive"),
                 print_size(json_get_integer(space, "bytes_free", 0), size), print_text(s, "catalogue"));
     print_intake(json_get_object(s, "intake"));
+    print_derive(json_get_object(s, "derive"));
     print_network(json_get_array(s, "listens"));
     print_counts(json_get_object(s, "counts"));
     print_field("ledger", "%lld acts", (long long)json_get_integer(s, "leaves", 0));

@@ -488,11 +488,37 @@ int derive_again(struct derive *d, const struct recording_id *id, struct error *
     return 0;
 }
 
+/* Why what nobody waits for is not made now, asked anew: while all threads sleep nobody else looks. */
+static int add_state(struct derive *d, json_t *o)
+{
+    const struct settings *s = atomic_load(&d->settings);
+    char why[DERIVE_PAUSE_SIZE] = "media.derive.enabled is false";
+    int64_t ignored;
+    int r;
+
+    if (s->media.derive.enabled)
+        derive_pause_reason(s, clock_now_usec(), why, sizeof why, &ignored);
+    r = json_set_string(o, "state", !s->media.derive.enabled ? "off" : why[0] ? "paused" : "running");
+    return r != 0 ? r : json_set_string(o, "paused", why[0] ? why : NULL);
+}
+
+static int add_hardware(const struct hardware *h, json_t *o)
+{
+    json_t *made = json_object();
+    int r = json_set_string(made, "kind", h->name ? h->name : "none");
+
+    r = r != 0 ? r : json_set_bool(made, "decodes", h->decodes);
+    r = r != 0 ? r : json_set_bool(made, "encodes", h->encodes);
+    r = r != 0 ? r : json_set_string(made, "message", h->message);
+    return json_set_take(o, "hardware", made) != 0 ? -ENOMEM : r;
+}
+
 json_t *derive_status(struct derive *d)
 {
     json_t *o = json_object(), *counts = NULL;
     struct error err = ERROR_INIT;
-    char paused[sizeof d->paused], trouble[sizeof d->trouble];
+    char trouble[sizeof d->trouble];
+    struct hardware hardware;
     struct db *db;
     int r = o ? readers_take(d->readers, &db, &err) : -ENOMEM;
 
@@ -503,13 +529,11 @@ json_t *derive_status(struct derive *d)
     if (r == 0)
         r = json_set_take(o, "jobs", counts);
     pthread_mutex_lock(&d->lock);
-    memcpy(paused, d->paused, sizeof paused);
     memcpy(trouble, d->trouble, sizeof trouble);
+    hardware = d->hardware;
     pthread_mutex_unlock(&d->lock);
-    if (r == 0 && is_off(d))
-        snprintf(paused, sizeof paused, "media.derive.enabled is false");
-    r = r != 0 ? r : json_set_string(o, "paused", paused[0] ? paused : NULL);
-    r = r != 0 ? r : json_set_string(o, "hardware", d->hardware.message);
+    r = r != 0 ? r : add_state(d, o);
+    r = r != 0 ? r : add_hardware(&hardware, o);
     r = r != 0 ? r : json_set_string(o, "trouble", trouble[0] ? trouble : NULL);
     if (r != 0) {
         json_decref(o);

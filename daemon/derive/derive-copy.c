@@ -262,8 +262,8 @@ static int plan_copy(struct making *m, struct error *err)
     if (r < 0)
         return r;
     m->plan = (struct derive_plan){.program = MEDIA_AV, .verb = "copy", .names = {1, {file}}};
-    m->plan.json = json_pack("{s:O, s:O, s:I, s:s}", "files", files, "copy", copy, "threads",
-                             (json_int_t)s->media.derive.threads, "hardware", "none");
+    m->plan.json = json_pack("{s:O, s:O, s:I}", "files", files, "copy", copy, "threads",
+                             (json_int_t)s->media.derive.threads);
     return m->plan.json ? 0 : -ENOMEM;
 }
 

@@ -57,9 +57,9 @@ struct derive {
     uint64_t kicks;
     bool stopping;
     bool sweep_wanted;
-    struct hardware hardware; /* tried when it started; not changed later */
-    char paused[120];         /* why nothing but what is watched is made now; "" = it is */
-    char trouble[300];        /* why the last job was put off; "" = none was */
+    struct hardware hardware;   /* tried when it started; given up for good when it fails on and on */
+    unsigned hardware_failures; /* in a row, of what software then did well */
+    char trouble[300];          /* why the last job was put off; "" = none was */
     int64_t
         hold_usec; /* how long after the last fault of ours nothing more is begun; 0 = there was none since a job went well */
     int64_t held_until_usec; /* monotonic */
@@ -100,6 +100,7 @@ int64_t derive_deadline(const struct settings *s, int64_t duration_usec);
 
 /* Whether minute of the day lies in "20:00-06:00"; "" = always. */
 bool derive_hour_is_right(const char *hours, int minute);
+#define DERIVE_PAUSE_SIZE 120
 /* Why nothing but what is watched is to be made now; "" = it is. *ret_usec: when to look again (INT64_MAX: never by itself). */
 void derive_pause_reason(const struct settings *s, int64_t now_usec, char *out, size_t size,
                          int64_t *ret_usec);

@@ -54,8 +54,8 @@ static int name_files(const struct settings *s, const char *kind, struct derive_
 
 static json_t *pack_moving(const struct settings *s, const char *kind)
 {
-    json_t *o = json_pack("{s:{s:b,s:b}, s:I, s:s}", "decoded", "black", 1, "silence", 1, "threads",
-                          (json_int_t)s->media.derive.threads, "hardware", "none");
+    json_t *o = json_pack("{s:{s:b,s:b}, s:I}", "decoded", "black", 1, "silence", 1, "threads",
+                          (json_int_t)s->media.derive.threads);
     bool video = strcmp(kind, "video") == 0;
     int r = o ? 0 : -ENOMEM;
 

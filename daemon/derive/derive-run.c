@@ -22,17 +22,17 @@
 #include "derive/derive-run.h"
 #include "media/decoded-facts.h"
 
-#define RENEW_USEC         (2 * USEC_PER_SEC)
-#define BACK_OFF_LEAST     USEC_PER_SEC
-#define BACK_OFF_MOST      (10 * USEC_PER_MIN)
-#define TRIES_MAX          2
-#define STARTS_MAX         10 /* begun so often and never ended: it takes the machine down with it */
-#define FILE_BYTES_MORE    (UINT64_C(1) << 30)
-#define DRIVER_THREADS     12 /* that a driver of hardware may start beside ours */
-#define LOOK_USEC          USEC_PER_SEC
-#define NEAR_LIMIT         (UINT64_C(1) << 20)
-#define SLOWEST_DISK       10 /* bytes a microsecond, to give a lease for what cannot be interrupted */
-#define PAGES_LEFT_OUT_MAX 2
+#define RENEW_USEC            (2 * USEC_PER_SEC)
+#define BACK_OFF_LEAST        USEC_PER_SEC
+#define BACK_OFF_MOST         (10 * USEC_PER_MIN)
+#define TRIES_MAX             2
+#define STARTS_MAX            10 /* begun so often and never ended: it takes the machine down with it */
+#define FILE_BYTES_MORE       (UINT64_C(1) << 30)
+#define HARDWARE_FAILURES_MAX 3
+#define LOOK_USEC             USEC_PER_SEC
+#define NEAR_LIMIT            (UINT64_C(1) << 20)
+#define SLOWEST_DISK          10 /* bytes a microsecond, to give a lease for what cannot be interrupted */
+#define PAGES_LEFT_OUT_MAX    2
 
 struct job_mark job_mark_of(const struct job *job)
 {
@@ -231,12 +231,41 @@ static int64_t duration_of(const struct making *m)
     return MAX(whole, json_get_integer(m->media, "playable_usec", 0));
 }
 
-/* The verbs that can use hardware, and what they are called when they may. */
-static const char *hardware_verb(const char *verb)
+/* The hardware that this job may use; without a name: none. Redaction goes by what software sees of damage, so copies have none. */
+static struct hardware hardware_for(const struct making *m)
 {
-    return strcmp(verb, "derive") == 0 ? "derive-hardware"
-           : strcmp(verb, "copy") == 0 ? "copy-hardware"
-                                       : NULL;
+    struct derive *d = m->slot->d;
+    struct hardware h = {0};
+
+    if (m->plan.program != MEDIA_AV || strcmp(m->plan.verb, "derive") != 0)
+        return h;
+    pthread_mutex_lock(&d->lock);
+    h = d->hardware;
+    pthread_mutex_unlock(&d->lock);
+    return h;
+}
+
+/* It is the device's fault when software does well. One that does so again and again is given up until the next start. */
+static void blame_hardware(struct derive *d, bool failed)
+{
+    bool given_up = false;
+    char reason[sizeof d->hardware.message];
+
+    pthread_mutex_lock(&d->lock);
+    d->hardware_failures = failed ? d->hardware_failures + 1 : 0;
+    if (d->hardware.name && d->hardware_failures >= HARDWARE_FAILURES_MAX) {
+        snprintf(
+            reason, sizeof reason,
+            "%s is not used, software is: it failed %d times, one after the other; it is tried again when "
+            "the daemon starts",
+            d->hardware.name, HARDWARE_FAILURES_MAX);
+        d->hardware = (struct hardware){0};
+        memcpy(d->hardware.message, reason, sizeof reason);
+        given_up = true;
+    }
+    pthread_mutex_unlock(&d->lock);
+    if (given_up)
+        log_event(EVENT_NO_HARDWARE, "REASON", reason, NULL);
 }
 
 static int start_anew(struct making *m, struct error *err)
@@ -247,32 +276,44 @@ static int start_anew(struct making *m, struct error *err)
     return make_files(m, err);
 }
 
+static int run_with(struct making *m, struct media_request *request, const struct hardware *h,
+                    struct error *err)
+{
+    const struct settings *s = atomic_load(&m->slot->d->settings);
+    int r = json_set_take(m->plan.json, "hardware", hardware_plan(h));
+
+    request->verb = "derive-hardware";
+    request->limits.threads += HARDWARE_THREADS;
+    r = r < 0 ? r : media_run(s->media.worker, request, &m->result, err);
+    request->limits.threads -= HARDWARE_THREADS;
+    request->verb = m->plan.verb;
+    json_object_del(m->plan.json, "hardware");
+    return r;
+}
+
 /* With the hardware that there is, and where that comes to nothing, once more without. */
 static int run_program(struct making *m, struct media_request *request, struct error *err)
 {
     const struct settings *s = atomic_load(&m->slot->d->settings);
-    const struct hardware *hardware = &m->slot->d->hardware;
-    const char *verb = hardware->name && m->plan.program == MEDIA_AV ? hardware_verb(m->plan.verb) : NULL;
+    struct hardware hardware = hardware_for(m);
     int r;
 
     media_result_done(&m->result);
     m->result = (struct media_result){0};
-    if (!verb)
+    if (!hardware.name)
         return media_run(s->media.worker, request, &m->result, err);
-    r = json_set_string(m->plan.json, "hardware", hardware->name);
-    request->verb = verb;
-    request->limits.threads += DRIVER_THREADS;
-    r = r < 0 ? r : media_run(s->media.worker, request, &m->result, err);
-    request->limits.threads -= DRIVER_THREADS;
-    if (r != 0 || m->result.status != MEDIA_FAILED)
+    r = run_with(m, request, &hardware, err);
+    if (r != 0 || m->result.status != MEDIA_FAILED) {
+        if (r == 0)
+            blame_hardware(m->slot->d, false);
         return r;
+    }
     log_event(EVENT_HARDWARE_FAILED, "RECORDING", m->job->recording.text, "REASON", m->result.message, NULL);
     r = start_anew(m, err);
-    if (r == 0 && m->extra_fd >= 0)
-        m->files[m->n_files] = m->extra_fd;
-    r = r < 0 ? r : json_set_string(m->plan.json, "hardware", "none");
-    request->verb = m->plan.verb;
-    return r < 0 ? r : media_run(s->media.worker, request, &m->result, err);
+    r = r < 0 ? r : media_run(s->media.worker, request, &m->result, err);
+    if (r == 0 && m->result.status == MEDIA_OK)
+        blame_hardware(m->slot->d, true);
+    return r;
 }
 
 int making_run(struct making *m, struct error *err)

@@ -170,7 +170,7 @@ static bool may_take(struct slot *slot, struct job_taking *taking, int64_t *ret_
 {
     struct derive *d = slot->d;
     const struct settings *s = atomic_load(&d->settings);
-    char why[sizeof d->paused];
+    char why[DERIVE_PAUSE_SIZE];
     bool extra = slot->index == DERIVE_SLOTS_MAX;
 
     *ret_usec = INT64_MAX;
@@ -181,9 +181,6 @@ static bool may_take(struct slot *slot, struct job_taking *taking, int64_t *ret_
         *ret_usec = INT64_MAX;
     taking->least = extra || why[0] ? JOB_WATCHED : JOB_LATER;
     taking->copies_only = !s->media.derive.enabled;
-    pthread_mutex_lock(&d->lock);
-    snprintf(d->paused, sizeof d->paused, "%s", why);
-    pthread_mutex_unlock(&d->lock);
     return true;
 }
 
@@ -306,8 +303,9 @@ static void init_locks(struct derive *d)
 
 static void try_hardware(struct derive *d, const struct settings *s)
 {
-    hardware_try(s->media.worker, settings_hardware_names[s->media.derive.hardware], &d->hardware);
-    if (s->media.derive.hardware && !d->hardware.name)
+    hardware_try(s->media.worker, settings_hardware_names[s->media.derive.hardware], s->media.derive.device,
+                 &d->hardware);
+    if (s->media.derive.hardware && !(d->hardware.decodes && d->hardware.encodes))
         log_event(EVENT_NO_HARDWARE, "REASON", d->hardware.message, NULL);
 }
 

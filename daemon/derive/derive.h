@@ -93,7 +93,8 @@ int derive_cancel(struct derive *d, const char *job, struct error *err);
 int derive_again(struct derive *d, const struct recording_id *id,
                  struct error *err); /* makes everything of it anew */
 
-/* {jobs: {waiting, running, failed, more?}, paused?: "why", hardware: "…"}; new object. */
+/* {state: running · paused · off, paused?: "why", jobs: {waiting, running, failed, more?}, hardware: {kind: none · vaapi · cuda · qsv, decodes,
+ * encodes, message}, trouble?: "why the last job was put off"}; new object. */
 json_t *derive_status(struct derive *d);
 
 #endif

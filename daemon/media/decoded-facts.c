@@ -67,6 +67,7 @@ static const struct decoded_rule rules[] = {
     {"sound_errors",      DECODED_INTEGER, 0, TIME_MOST, NULL, NULL},
     {"truncated",         DECODED_TRUTH,   0, 0, NULL, NULL},
     {"signed",            DECODED_TEXT,    0, 16, " onvif axis ", NULL},
+    {"hardware",          DECODED_TEXT,    0, 16, " vaapi cuda qsv ", NULL},
     {"trail",             DECODED_OBJECT,  0, 0, NULL, trail_rules},
     {"key_pictures_only", DECODED_TRUTH,   0, 0, NULL, NULL},
     {"pages",             DECODED_INTEGER, 0, INT32_MAX, NULL, NULL},

@@ -38,10 +38,11 @@
 /* How a program ends. Anything else is a crash. */
 enum worker_exit {
     WORKER_EXIT_OK = 0,
-    WORKER_EXIT_USAGE = 64,  /* arguments, descriptors or plan are not as they should be */
-    WORKER_EXIT_FAULT = 69,  /* an inner fault: the verb gave up */
-    WORKER_EXIT_LOCK = 70,   /* the lock could not be made: nothing was read */
-    WORKER_EXIT_MEMORY = 71, /* out of memory within the limit */
+    WORKER_EXIT_USAGE = 64,    /* arguments, descriptors or plan are not as they should be */
+    WORKER_EXIT_FAULT = 69,    /* an inner fault: the verb gave up */
+    WORKER_EXIT_LOCK = 70,     /* the lock could not be made: nothing was read */
+    WORKER_EXIT_MEMORY = 71,   /* out of memory within the limit */
+    WORKER_EXIT_HARDWARE = 72, /* the device that decodes or encodes failed */
     WORKER_EXIT_OUTPUT =
         74, /* a message or a file could not be written (for a file: no space, or more than its limit) */
 };

@@ -244,6 +244,9 @@ static void describe_exit(const struct run *run, char *out, size_t size)
         snprintf(out, size, "media worker could not write what it made (%" PRIu64 " MiB a file allowed)",
                  run->limits.file_bytes >> 20);
         break;
+    case WORKER_EXIT_HARDWARE:
+        snprintf(out, size, "the device failed at decoding or encoding, or the footage is damaged");
+        break;
     case WORKER_EXIT_USAGE:
         snprintf(out, size, "media worker does not understand its plan");
         break;

@@ -32,7 +32,7 @@ static void taps_done(struct taps *t)
     t->n = 0;
 }
 
-/* Return: 0 or -ENOMEM; another fault takes only that tap out. */
+/* Return: 0, -ENOMEM or -EREMOTEIO; another fault takes only that tap out. */
 static int make_taps(const struct pass *p, struct taps *t)
 {
     for (size_t i = 0; i < ARRAY_SIZE(makers) && t->n < TAPS_MAX; i++) {
@@ -41,7 +41,7 @@ static int make_taps(const struct pass *p, struct taps *t)
 
         *tap = (struct tap){0};
         r = makers[i](p, tap);
-        if (r == -ENOMEM)
+        if (r == -ENOMEM || r == -EREMOTEIO)
             return r;
         if (r > 0)
             t->n++;
@@ -147,7 +147,7 @@ static int derive(struct input *in, const json_t *plan, struct facts *f)
         pass_close_decoders(&p);
         r = encode_proxy(in, form, plan, f);
     }
-    if (r == -ENOMEM)
+    if (r == -ENOMEM || r == -EREMOTEIO)
         return r;
     facts_reading(f, in);
     say_what_is_missing(&p, f, r);

@@ -268,6 +268,8 @@ int filter_load(const struct lock_limits *limits, bool landlock)
     if (!f.ctx)
         return -ENOMEM;
     r = seccomp_attr_set(f.ctx, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (r == 0 && limits->profile == LOCK_HARDWARE) /* drivers have threads by now */
+        r = seccomp_attr_set(f.ctx, SCMP_FLTATR_CTL_TSYNC, 1);
     if (r == 0)
         r = fill(&f);
     if (r == 0)

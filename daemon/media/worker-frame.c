@@ -94,6 +94,8 @@ static int exit_of(int r)
         return WORKER_EXIT_OK;
     case -ENOMEM:
         return WORKER_EXIT_MEMORY;
+    case -EREMOTEIO:
+        return WORKER_EXIT_HARDWARE;
     case -EINVAL:
     case -E2BIG:
         return WORKER_EXIT_USAGE;

@@ -74,8 +74,20 @@ static uint64_t most_fds(const struct lock_limits *limits)
     }
 }
 
+/* What a driver has mapped by now: often more than there is memory, as it only sets addresses aside. */
+static uint64_t mapped_already(void)
+{
+    _cleanup_close_ int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+    char text[64] = "";
+
+    if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
+        return 0;
+    return strtoull(text, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 int lock_limits(const struct lock_limits *limits)
 {
+    uint64_t drivers = limits->profile == LOCK_HARDWARE ? mapped_already() : 0;
     const struct {
         int what;
         uint64_t value;
@@ -86,7 +98,7 @@ int lock_limits(const struct lock_limits *limits)
         {RLIMIT_FSIZE, limits->writable ? limits->file_bytes : 0},
         {RLIMIT_MEMLOCK, 0},
         {RLIMIT_MSGQUEUE, 0},
-        {RLIMIT_AS, UNDER_ASAN ? RLIM_INFINITY : limits->memory_bytes},
+        {RLIMIT_AS, UNDER_ASAN ? RLIM_INFINITY : limits->memory_bytes + drivers},
     };
     int r = close_all_but_ours(limits);
 

@@ -25,7 +25,8 @@ enum lock_profile {
 
 struct lock_limits {
     enum lock_profile profile;
-    uint64_t memory_bytes; /* RLIMIT_AS; not applied under AddressSanitizer, which maps terabytes */
+    uint64_t
+        memory_bytes; /* RLIMIT_AS, beside what drivers of hardware have mapped before; not applied under AddressSanitizer, which maps terabytes */
     uint64_t cpu_seconds;
     uint64_t file_bytes; /* no file may be longer */
     unsigned threads;    /* 0: none can be started in any profile; more: the client counts them */

@@ -19,7 +19,6 @@ static const struct verb verbs[] = {
     {"salvage", verb_salvage, LOCK_ENCODE, false, NULL},
     {"hardware", verb_hardware, LOCK_HARDWARE, true, hardware_prepare},
     {"derive-hardware", verb_derive, LOCK_HARDWARE, false, hardware_prepare},
-    {"copy-hardware", verb_copy, LOCK_HARDWARE, false, hardware_prepare},
 };
 
 /* Which libav decodes here: with MEDIA_LINK=static it is the one of the build, and a security update of FFmpeg wants another build. */

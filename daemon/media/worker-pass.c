@@ -152,7 +152,7 @@ static int tap_judge(struct tap *t, int r)
     if (r >= 0)
         return 0;
     t->result = r;
-    return r == -ENOMEM || r == -ENOSPC || r == -EFBIG ? r : 0;
+    return r == -ENOMEM || r == -ENOSPC || r == -EFBIG || r == -EREMOTEIO ? r : 0;
 }
 
 /* What those taps that still live ask for. Return: whether there is any that does. */
@@ -256,14 +256,16 @@ static int give_samples(struct run *run)
     return r;
 }
 
-static void count_error(struct pass *p, bool video)
+/* What cannot be decoded is damage, unless a device decodes: then software has to say so. Return: 0 or -EREMOTEIO. */
+static int count_error(struct pass *p, const AVCodecContext *c)
 {
-    if (video) {
-        p->pictures_lost++;
-        p->picture_errors++;
-    } else {
+    if (c != p->video_decoder) {
         p->sound_errors++;
+        return 0;
     }
+    p->pictures_lost++;
+    p->picture_errors++;
+    return hardware_decodes(c) ? -EREMOTEIO : 0;
 }
 
 /* Takes all that a decoder has ready. Return: 0 or what ends the pass. */
@@ -278,13 +280,14 @@ static int take_frames(struct run *run, AVCodecContext *c)
             return 0;
         if (r == AVERROR(ENOMEM))
             return -ENOMEM;
-        if (r < 0) {
-            count_error(run->p, video);
-            return 0;
-        }
+        if (r < 0)
+            return count_error(run->p, c);
+        run->p->by_device |= run->frame->hw_frames_ctx != NULL;
         r = hardware_fetch(run->frame);
         if (r == 0)
             r = video ? give_picture(run) : give_samples(run);
+        if (r == 0 && run->p->picture_errors && video && hardware_decodes(c))
+            r = -EREMOTEIO;
         av_frame_unref(run->frame);
         if (r < 0)
             return r;
@@ -293,7 +296,6 @@ static int take_frames(struct run *run, AVCodecContext *c)
 
 static int decode(struct run *run, AVCodecContext *c, const AVPacket *packet)
 {
-    bool video = c == run->p->video_decoder;
     int r = avcodec_send_packet(c, packet);
 
     if (r == AVERROR(EAGAIN)) { /* full: cannot be after take_frames, but costs nothing to allow for */
@@ -304,9 +306,8 @@ static int decode(struct run *run, AVCodecContext *c, const AVPacket *packet)
     }
     if (r == AVERROR(ENOMEM))
         return -ENOMEM;
-    if (r < 0 && r != AVERROR_EOF)
-        count_error(run->p, video);
-    return take_frames(run, c);
+    r = r < 0 && r != AVERROR_EOF ? count_error(run->p, c) : 0;
+    return r < 0 ? r : take_frames(run, c);
 }
 
 /* One key picture by itself. */
@@ -435,6 +436,8 @@ static void write_counts(struct pass *p)
         facts_damage(p->facts, "%llu of %llu decoded pictures are broken",
                      (unsigned long long)p->picture_errors,
                      (unsigned long long)(p->pictures + p->pictures_lost));
+    if (p->by_device && json_set_string(facts_decoded(p->facts), "hardware", hardware_kind()) < 0)
+        p->facts->failed = true;
     if (p->truncated && json_set_bool(facts_decoded(p->facts), "truncated", true) < 0)
         p->facts->failed = true;
 }

@@ -45,10 +45,11 @@ struct pass {
     uint64_t pictures, pictures_lost; /* decoded; given to the decoder, that made nothing of them */
     uint64_t picture_errors;          /* of both: broken, concealed or lost */
     uint64_t sound_errors;
+    bool by_device; /* pictures were decoded by hardware: damage within them is not seen */
 };
 
 /* A tap. Any function may be NULL. Return of each: 0, 1 (of picture: it has all the pictures it wants), or a negative errno: the tap is taken out and its failure noted under its name (the
- * others go on); -ENOMEM, -ENOSPC and -EFBIG end the pass. */
+ * others go on); -ENOMEM, -ENOSPC, -EFBIG and -EREMOTEIO (worker-hardware.h) end the pass. */
 struct tap {
     const char *name; /* "proxy", "poster", "sprite", "peaks", "qr", "black", "silence", "cadence", … */
     void *state;

@@ -9,6 +9,7 @@
 #include <libavutil/opt.h>
 #include <libswscale/swscale.h>
 
+#include "media/worker-hardware.h"
 #include "media/worker-pass-clock.h"
 #include "media/worker-proxy.h"
 
@@ -28,12 +29,17 @@ static AVRational rate_of(const struct pass *p)
     return r;
 }
 
+static int quality_of(const json_t *plan)
+{
+    return (int)MIN(MAX(json_get_integer(plan, "crf", 23), 0), 51);
+}
+
 static int set_options(AVCodecContext *c, const json_t *plan)
 {
     const char *preset = json_get_string(plan, "preset");
     char crf[16];
 
-    snprintf(crf, sizeof crf, "%d", (int)MIN(MAX(json_get_integer(plan, "crf", 23), 0), 51));
+    snprintf(crf, sizeof crf, "%d", quality_of(plan));
     if (av_opt_set(c->priv_data, "preset", preset ? preset : "veryfast", 0) < 0 ||
         av_opt_set(c->priv_data, "crf", crf, 0) < 0 || av_opt_set(c->priv_data, "profile", "high", 0) < 0 ||
         av_opt_set(c->priv_data, "forced-idr", "1", 0) < 0 ||
@@ -58,13 +64,15 @@ static void set_colours(AVCodecContext *c, const AVCodecParameters *from, enum A
 
 static int open_codec(struct video_encoder *e, const struct pass *p, const struct scale_want *want)
 {
-    const AVCodec *codec = avcodec_find_encoder_by_name("libx264");
+    const AVCodec *device = hardware_encoder(),
+                  *codec = device ? device : avcodec_find_encoder_by_name("libx264");
     const json_t *plan = json_get_object(p->plan, "proxy");
     AVCodecContext *c = codec ? avcodec_alloc_context3(codec) : NULL;
     int64_t keys = MIN(MAX(json_get_integer(plan, "keyframe_msec", 2000), 100), 60000);
     int r;
 
     e->codec = c;
+    e->by_device = device != NULL;
     if (!c)
         return codec ? -ENOMEM : -ENOTSUP;
     c->width = want->width;
@@ -77,6 +85,8 @@ static int open_codec(struct video_encoder *e, const struct pass *p, const struc
     c->thread_count = (int)MIN(MAX(json_get_integer(p->plan, "threads", 1), 1), 16);
     c->flags |= AV_CODEC_FLAG_GLOBAL_HEADER | AV_CODEC_FLAG_BITEXACT;
     set_colours(c, p->video->codecpar, want->matrix);
+    if (device)
+        return hardware_encoder_open(c, quality_of(plan));
     r = set_options(c, plan);
     return r < 0 ? r : pass_errno(avcodec_open2(c, codec, NULL));
 }
@@ -121,17 +131,24 @@ static int take_packets(struct video_encoder *e, struct mp4 *m)
         if (r == AVERROR(EAGAIN) || r == AVERROR_EOF)
             return 0;
         if (r < 0)
-            return pass_errno(r);
+            return e->by_device ? -EREMOTEIO : pass_errno(r);
         r = mp4_packet(m, e->stream, e->packet, e->codec->time_base);
         if (r < 0)
             return r;
     }
 }
 
+/* f NULL: the end. */
+static int send_picture(struct video_encoder *e, struct mp4 *m, const AVFrame *f)
+{
+    int r = e->by_device ? hardware_encode(e->codec, f) : pass_errno(avcodec_send_frame(e->codec, f));
+
+    return r < 0 ? r : take_packets(e, m);
+}
+
 static int encode_at(struct video_encoder *e, struct mp4 *m, AVFrame *f, int64_t at, int64_t key_usec)
 {
     bool key = e->last_usec < 0 || av_sat_add64(at, e->step_usec) - e->last_key_usec > key_usec;
-    int r;
 
     f->pts = av_rescale(at, TICKS, USEC_PER_SEC);
     f->pict_type = key ? AV_PICTURE_TYPE_I : AV_PICTURE_TYPE_NONE;
@@ -141,8 +158,7 @@ static int encode_at(struct video_encoder *e, struct mp4 *m, AVFrame *f, int64_t
         e->step_usec = MIN(at - e->last_usec, USEC_PER_SEC);
     e->last_usec = at;
     e->pictures++;
-    r = avcodec_send_frame(e->codec, f);
-    return r < 0 ? pass_errno(r) : take_packets(e, m);
+    return send_picture(e, m, f);
 }
 
 int video_encoder_picture(struct video_encoder *e, struct mp4 *m, const AVFrame *frame, int64_t at_usec)
@@ -171,9 +187,7 @@ int video_encoder_picture(struct video_encoder *e, struct mp4 *m, const AVFrame 
 
 int video_encoder_end(struct video_encoder *e, struct mp4 *m)
 {
-    int r = avcodec_send_frame(e->codec, NULL);
-
-    return r < 0 ? pass_errno(r) : take_packets(e, m);
+    return send_picture(e, m, NULL);
 }
 
 void video_encoder_done(struct video_encoder *e)

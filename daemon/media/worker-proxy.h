@@ -20,6 +20,7 @@ int copy_packet(struct mp4 *m, int stream, const struct pass *p, const AVStream 
 
 struct video_encoder {
     AVCodecContext *codec;
+    bool by_device; /* worker-hardware.h */
     AVPacket *packet;
     struct scaler scaler;
     int stream;

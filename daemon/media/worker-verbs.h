@@ -26,7 +26,7 @@ struct job {
 };
 
 /* Return of each: 0 (the answer is written from the facts, damage and all), or a negative errno that ends the process without one: -ENOMEM,
- * -ENOSPC, -EFBIG and -EIO (a file could not be written), -EINVAL (the plan is not as it must be), others: an inner fault. */
+ * -ENOSPC, -EFBIG and -EIO (a file could not be written), -EREMOTEIO (the device of worker-hardware.h failed), -EINVAL (the plan is not as it must be), others: an inner fault. */
 int verb_probe(struct job *job);   /* worker-probe.c */
 int verb_derive(struct job *job);  /* worker-derive.c */
 int verb_salvage(struct job *job); /* worker-salvage.c */

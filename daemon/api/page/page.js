@@ -67,7 +67,8 @@ function showNotes(about) {
   if (about.status === "unknown") note("unknown", about.message, true);
   if (files.some((f) => f.how === "salvaged")) note("salvaged", "", true);
   if (derived.state === "failed") note("failed", derived.message, true);
-  if (derived.state === "off" && !files.length) note("off", derived.message);
+  else if (text(derived.nothing)) note("nothing", derived.nothing, true);
+  if (text(derived.nothing)) by("notes").append(element("p", {}, word.kept, " ", element("a", { href: "original", download: "" }, word.original)));
 }
 
 function showProgress(about) {
@@ -281,7 +282,7 @@ function streamFacts(streams) {
   for (const s of list(streams)) {
     const codec = text(s.codec);
     if (s.type === "video") fact("picture", `${codec} ${number(s.width)}×${number(s.height)}${perSecond(s.rate)}`);
-    if (s.type === "audio") fact("sound", `${codec} ${number(s.sample_rate)} Hz, ${say("channels", number(s.channels))}`);
+    if (s.type === "audio") fact("sound", `${codec} ${number(s.sample_rate)} Hz, ${say(number(s.channels) === 1 ? "channel" : "channels", number(s.channels))}`);
   }
 }
 

@@ -5,7 +5,7 @@ const WORDS = {
   en: {
     facts: "Facts", files: "Files", video: "Video", audio: "Sound", photo: "Photo", document: "Document", data: "Data",
     waiting: "Waits its turn to be made viewable. This page goes on by itself.", running: "Is being made viewable.",
-    percent: "being made, {} %", failed: "It could not be made viewable", off: "Nothing is made of this recording that a browser can show",
+    percent: "being made, {} %", failed: "It could not be made viewable",
     damaged: "This recording is damaged", unknown: "What this recording is could not be found out",
     salvaged: "What is shown was salvaged from damaged data: it may be incomplete, and times may be wrong.",
     ended: "This address has ended. Ask for a new one with “liuhen open”.", away: "The daemon does not answer; trying again.",
@@ -17,13 +17,13 @@ const WORDS = {
     received: "Received", duration: "Length", picture: "Picture", sound: "Sound", container: "Container", place: "Place", trail: "Trail",
     points: "{} points", from: "from", to: "to", qr: "QR code", signed: "Signed by the camera", rate: "Frame rate", constant: "constant", variable: "variable",
     sha256: "SHA-256", sm3: "SM3", recording: "Recording", make: "Camera", truncated: "Truncated", yes: "yes", gaps: "Gaps", errors: "Faults in the data",
-    channels: "{} channels", viewer: "Opened for {}. Looking is recorded in the ledger.", certain: "certain", probable: "probable", doubtful: "doubtful",
+    channel: "{} channel", channels: "{} channels", nothing: "Nothing of this recording can be shown", kept: "The original is kept untouched:", viewer: "Opened for {}. Looking is recorded in the ledger.", certain: "certain", probable: "probable", doubtful: "doubtful",
     trailfile: "trail (GPX)", peaks: "waveform", pages: "pages", copy: "viewing copy",
   },
   zh: {
     facts: "事实", files: "文件", video: "视频", audio: "音频", photo: "照片", document: "文档", data: "数据",
     waiting: "正在排队生成可观看的版本，本页会自动更新。", running: "正在生成可观看的版本。",
-    percent: "生成中 {} %", failed: "无法生成可观看的版本", off: "此记录没有浏览器可显示的内容",
+    percent: "生成中 {} %", failed: "无法生成可观看的版本",
     damaged: "此记录已损坏", unknown: "无法识别此记录的类型",
     salvaged: "以下内容由损坏的数据抢救而得，可能不完整，时间也可能不准。",
     ended: "此链接已失效，请用“liuhen open”重新获取。", away: "服务没有响应，正在重试。",
@@ -35,7 +35,7 @@ const WORDS = {
     received: "接收时间", duration: "时长", picture: "画面", sound: "声音", container: "封装格式", place: "地点", trail: "轨迹",
     points: "{} 个点", from: "起", to: "止", qr: "二维码", signed: "摄像机签名", rate: "帧率", constant: "恒定", variable: "可变",
     sha256: "SHA-256", sm3: "SM3", recording: "记录编号", make: "摄像机", truncated: "文件截断", yes: "是", gaps: "中断", errors: "数据错误",
-    channels: "{} 声道", viewer: "为{}打开。观看行为已记入台账。", certain: "确定", probable: "较可能", doubtful: "存疑",
+    channel: "{} 声道", channels: "{} 声道", nothing: "此记录没有可显示的内容", kept: "原件完好保存：", viewer: "为{}打开。观看行为已记入台账。", certain: "确定", probable: "较可能", doubtful: "存疑",
     trailfile: "轨迹（GPX）", peaks: "波形", pages: "页面", copy: "观看版",
   },
 };
