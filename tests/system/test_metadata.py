@@ -7,6 +7,7 @@ import json
 import re
 import subprocess
 
+import h264_ts
 import pytest
 from media_worker import run
 
@@ -24,7 +25,7 @@ EXCEPTIONS = {
     "photo_jpeg/gps_thompson_springs.jpg": {"DateTimeOriginal": "IPTC, which editors write", "CreateDate": "XMP, which editors write",
                                             "SerialNumber": "XMP, which editors write"},
     "ts/camcorder_avchd_raw.mts": {"Make": "a number of AVCHD's own table of makers",
-                                   "DateTimeOriginal": "AVCHD's own SEI within the first pictures, which probing does not read"},
+                                   "DateTimeOriginal": "+00:00 is what camcorders write that know no zone: said as a wall clock"},
 }
 
 
@@ -150,3 +151,36 @@ def test_android_date_in_udta(made, tmp_path, build):
     (tmp_path / "b.mp4").write_bytes(data + box)
     m = json.loads(run(build / "liuhen-media", tmp_path / "b.mp4").answer)["media"]
     assert (m["started_usec"], m["started_source"], m["started_certainty"]) == (1795395723_000000, "udta date", "certain")
+
+
+MDPM = bytes.fromhex("17ee8c60f84d11d98cd60800200c9a66") + b"MDPM"
+TIME = [b"\x18\x10\x20\x26\x11", b"\x19\x23\x09\x02\x03"]  # zone + 8 h, 20 26-11 · 23 09:02:03
+PLACE = [b"\xb1S\0\0\0", b"\xb2\0\x29\0\1", b"\xb3\0\x0c\0\1", b"\xb4\0\0\0\1", b"\xb5E\0\0\0", b"\xb6\0\x7b\0\1", b"\xb7\0\x2a\0\1",
+         b"\xb8\0\0\0\1", b"\xb9\0\0\0\1", b"\xba\0\x15\0\2"]
+SONY = [b"\xe0\x01\x08\x30\x01", b"\xe4HDR-", b"\xe5CX\x1b5", b"\xe650\0\0"]
+
+
+@pytest.mark.parametrize("packs, count, expected", [
+    ([*TIME, *PLACE, *SONY], None, {"started_usec": 1795395723_000000, "started_source": "avchd recording time", "started_certainty": "certain",
+                                    "gps": {"lat_e7": -412000000, "lon_e7": 1237000000, "alt_mm": -10500},
+                                    "device": {"make": "Sony", "model": "HDR-CX 550"}}),
+    ([b"\x18\x00" + TIME[0][2:], TIME[1]], None, {"started_local": "2026-11-23T09:02:03", "started_certainty": "probable"}),     # no zone
+    ([b"\x18\x50" + TIME[0][2:], TIME[1]], None, {"started_local": "2026-11-23T09:02:03", "started_certainty": "probable"}),     # summer time
+    ([b"\x18\x27" + TIME[0][2:], TIME[1]], None, {"started_usec": 1795395723_000000 + 41400_000000}),                            # - 3:30
+    ([b"\x18\x10\xff\xff\xff", b"\x19\xff\xff\xff\xff", *PLACE, b"\xbeV\0\0\0"], None, {}),                               # nothing known
+    ([b"\x18\x10\x20\x26\x1a", TIME[1], *PLACE[:3], b"\xb4\0\0\0\0", *PLACE[4:], b"\xe0\xff\xff\0\0", *SONY[1:]], None, {}),    # none of these is true
+    ([b"\xb1N\0\0\0", b"\xb2\0\x5b\0\1", *PLACE[2:]], None, {}),                                                          # 91° north
+    (TIME, 255, {"started_usec": 1795395723_000000}),                                                                      # more than there are
+    (TIME, 1, {}),
+])
+def test_avchd_says_when_and_where(build, tmp_path, packs, count, expected):
+    """In an SEI message of the first picture, with emulation prevention as everything between pictures."""
+    payload = MDPM + bytes([len(packs) if count is None else count]) + b"".join(packs)
+    escaped = re.sub(b"\0\0(?=[\0-\3])", b"\0\0\3", payload)
+    sei = b"\0\0\0\1\x06\x05" + bytes([len(payload)]) + escaped + b"\x80"
+    clip = tmp_path / "camcorder.ts"
+    clip.write_bytes(h264_ts.transport_stream([(9000 + t, u) for t, u in h264_ts.fields(20, sei=lambda n: sei if n < 10 else b"")]))
+    media = json.loads(run(build / "liuhen-media", clip).answer)["media"]
+    found = {k: v for k, v in media.items() if k.startswith("started") or k in ("gps", "device")}
+    assert {k: found.get(k) for k in expected} == expected
+    assert expected or not found
