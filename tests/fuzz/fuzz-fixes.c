@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The readers of positions, of signatures and of AVCHD's times over any bytes; the first byte says which. What they give must be such that GPX can say it
+ * The readers of positions, of signatures, of AVCHD's times, XMP and IPTC over any bytes; the first byte says which. What they give must be such that GPX can say it
  * once it is clean.
  */
 #include <stdlib.h>
@@ -8,6 +8,7 @@
 
 #include "base/macro.h"
 #include "media/worker-fixes.h"
+#include "media/worker-inspect.h"
 #include "media/worker-sei.h"
 
 static void take(void *userdata, const struct gpx_point *point, int64_t at_usec)
@@ -22,14 +23,19 @@ static void take(void *userdata, const struct gpx_point *point, int64_t at_usec)
 }
 
 /* What is said must be an answer. */
-static void mdpm(const uint8_t *data, size_t size)
+static void say(char what, const uint8_t *data, size_t size)
 {
     _cleanup_free_ char *answer = NULL;
     struct facts f;
 
     if (facts_init(&f, 0) < 0)
         abort();
-    (void)mdpm_facts(&f, SEI_H264, 0, data, size);
+    if (what == 'd')
+        (void)mdpm_facts(&f, SEI_H264, 0, data, size);
+    else if (what == 'x')
+        xmp_facts(&f, (const char *)data, size);
+    else
+        iptc_facts(&f, data, size);
     if (facts_answer(&f, &answer) < 0)
         abort();
     facts_done(&f);
@@ -69,7 +75,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         fixes_70mai(data, size - 1, take, NULL);
         break;
     case 'd':
-        mdpm(data, size - 1);
+    case 'x':
+    case 'p':
+        say((char)data[-1], data, size - 1);
         break;
     case 'i':
         (void)fixes_iso6709((const char *)data, size - 1, &p);
