@@ -88,7 +88,7 @@ CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) $(HARDEN) -Idaemon -I$(BUILD)/gen $(PKGFLAGS
 DIRS      := base http policy ledger store catalogue media cases intake derive doors api fsck
 WORKER    := $(wildcard daemon/media/worker-*.c)
 STILLS    := $(wildcard daemon/media/stills-*.c)
-SHARED    := $(patsubst %,daemon/media/worker-%.c,frame lock filter say input facts time escape deaths box exif shrink picture icc)
+SHARED    := $(patsubst %,daemon/media/worker-%.c,frame lock filter say input facts time escape deaths box exif xmp shrink picture icc)
 LIBSRC    := $(filter-out $(WORKER) $(STILLS),$(foreach d,$(DIRS),$(wildcard daemon/$(d)/*.c)))
 LIBOBJ    := $(LIBSRC:daemon/%.c=$(BUILD)/obj/%.o)
 LIB       := $(BUILD)/libliuhen.a

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * HEIC and AVIF through libheif: dimensions and EXIF; pixels are not decoded, so no plugin and no thread is needed. That the
+ * HEIC and AVIF through libheif: dimensions, EXIF and XMP; pixels are not decoded, so no plugin and no thread is needed. That the
  * picture data are there is checked on the boxes.
  */
 #include <string.h>
@@ -9,7 +9,8 @@
 #include "media/worker-inspect.h"
 #include "media/worker-verbs.h"
 
-#define EXIF_BYTES_MAX (1u << 20)
+#define ITEM_BYTES_MAX (1u << 20)
+#define ITEMS_MAX      8
 #define SIDE_MAX       65535
 
 static int64_t on_position(void *userdata)
@@ -53,30 +54,49 @@ static const struct heif_reader reader_calls = {
     .wait_for_file_size = on_wait,
 };
 
+/* The first item of that type, and of that content where it is MIME, in new memory. Return: whether there is one. */
+static bool read_item(const struct heif_image_handle *h, struct facts *f, const char *type,
+                      const char *content, uint8_t **ret, size_t *ret_size)
+{
+    heif_item_id ids[ITEMS_MAX];
+    int n = heif_image_handle_get_list_of_metadata_block_IDs(h, type, ids, ITEMS_MAX);
+
+    for (int i = 0; i < n; i++) {
+        const char *is = heif_image_handle_get_metadata_content_type(h, ids[i]);
+        size_t size = heif_image_handle_get_metadata_size(h, ids[i]);
+
+        if ((content && (!is || strcmp(is, content) != 0)) || size == 0 || size > ITEM_BYTES_MAX)
+            continue;
+        *ret = malloc(size);
+        f->failed |= !*ret;
+        *ret_size = size;
+        return *ret && heif_image_handle_get_metadata(h, ids[i], *ret).code == heif_error_Ok;
+    }
+    return false;
+}
+
 /* A HEIF Exif item begins with the offset of the TIFF header (ISO/IEC 23008-12 annex A.2.1). */
-static void read_exif(struct heif_image_handle *h, struct facts *f)
+static void read_exif(const struct heif_image_handle *h, struct facts *f)
 {
     _cleanup_free_ uint8_t *data = NULL;
-    heif_item_id id;
     uint64_t skip;
     size_t size;
 
-    if (heif_image_handle_get_list_of_metadata_block_IDs(h, "Exif", &id, 1) < 1)
-        return;
-    size = heif_image_handle_get_metadata_size(h, id);
-    if (size < 12 || size > EXIF_BYTES_MAX)
-        return;
-    data = malloc(size);
-    if (!data) {
-        f->failed = true;
-        return;
-    }
-    if (heif_image_handle_get_metadata(h, id, data).code != heif_error_Ok)
+    if (!read_item(h, f, "Exif", NULL, &data, &size) || size < 12)
         return;
     skip = 4 + (uint64_t)be32_at(data);
     if (skip + 8 > size)
         return;
     exif_facts(f, data + skip, size - (size_t)skip);
+}
+
+static void read_xmp(const struct heif_image_handle *h, struct facts *f)
+{
+    _cleanup_free_ uint8_t *data = NULL;
+    size_t size;
+
+    if (read_item(h, f, "mime", "application/rdf+xml", &data, &size))
+        xmp_facts(f, (const char *)data, size);
 }
 
 static void open_file(struct heif_file *h, struct facts *f)
@@ -105,6 +125,7 @@ static void open_file(struct heif_file *h, struct facts *f)
     facts_integer(f, "width", heif_image_handle_get_ispe_width(h->primary));
     facts_integer(f, "height", heif_image_handle_get_ispe_height(h->primary));
     read_exif(h->primary, f);
+    read_xmp(h->primary, f);
 }
 
 void heif_file_open(struct heif_file *h, struct input *in, struct facts *f)

@@ -11,6 +11,7 @@
 #include <libavutil/avstring.h>
 
 #include "media/worker-av.h"
+#include "media/worker-sei.h"
 
 #define PIXELS_MAX        (INT64_C(8192) * 8192)
 #define PIXELS_SMALL      (1280 * 720)
@@ -103,6 +104,7 @@ struct check {
     int stream;
     int64_t first, decoded; /* where the first key picture lies; compressed bytes so far */
     bool broken;
+    bool heard; /* what cameras say between pictures was looked for up to the first key picture */
 };
 
 static void check_done(struct check *c)
@@ -138,8 +140,21 @@ static bool wanted(struct check *c, int sent, int64_t bytes_here, bool *ret_enou
     return !*ret_enough;
 }
 
+/* AVCHD says when and where with each group of pictures: the first one's is that of the beginning. */
+static void hear(struct check *c, struct facts *f)
+{
+    enum sei_codec codec;
+    unsigned nal_bytes;
+
+    if (c->heard || c->packet->stream_index != c->stream || c->packet->size <= 0)
+        return;
+    c->heard = !sei_of(c->ctx->streams[c->stream]->codecpar, &codec, &nal_bytes) ||
+               mdpm_facts(f, codec, nal_bytes, c->packet->data, (size_t)c->packet->size) ||
+               (c->packet->flags & AV_PKT_FLAG_KEY);
+}
+
 /* Decodes a key picture and at most follow packets after it, from where the demuxer stands. */
-static void decode_here(struct check *c, const struct input *in, int follow)
+static void decode_here(struct check *c, const struct input *in, struct facts *f, int follow)
 {
     int64_t bytes = 0, before = c->decoded;
     bool enough = false;
@@ -150,6 +165,7 @@ static void decode_here(struct check *c, const struct input *in, int follow)
         if (av_read_frame(c->ctx, c->packet) < 0)
             break;
         bytes += c->packet->size;
+        hear(c, f);
         if (wanted(c, sent, c->decoded - before, &enough)) {
             int r = avcodec_send_packet(c->decoder, c->packet);
 
@@ -216,7 +232,7 @@ static void check_pictures(AVFormatContext *ctx, struct input *in, struct facts 
             break;
         complaints = 0;
         c.broken = false;
-        decode_here(&c, in, follow);
+        decode_here(&c, in, f, follow);
         if (c.broken || complaints)
             facts_damage(f, "pictures %s are broken", names[i]);
     }

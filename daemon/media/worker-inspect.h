@@ -44,6 +44,10 @@ bool same_bytes(struct input *in, struct box_range a, struct box_range b);
 /* What cameras write into the user data of an ISO file (moov/udta) and libav does not read (worker-udta.c). */
 void udta_facts(struct input *in, struct facts *f);
 
+/* XMP's packet, and Photoshop's image resources with IPTC in them (JPEG APP13): only what EXIF has not said (worker-xmp.c). */
+void xmp_facts(struct facts *f, const char *text, size_t size);
+void iptc_facts(struct facts *f, const uint8_t *resources, size_t size);
+
 /* EXIF as it stands in JPEG APP1, PNG eXIf and HEIF items. data begins with the TIFF header. */
 void exif_facts(struct facts *f, const uint8_t *tiff, size_t size);
 

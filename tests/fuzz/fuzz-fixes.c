@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
- * The readers of positions and of signatures over any bytes; the first byte says which. What they give must be such that GPX can say it
+ * The readers of positions, of signatures, of AVCHD's times, XMP and IPTC over any bytes; the first byte says which. What they give must be such that GPX can say it
  * once it is clean.
  */
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 
 #include "base/macro.h"
 #include "media/worker-fixes.h"
-#include "media/worker-signed.h"
+#include "media/worker-inspect.h"
+#include "media/worker-sei.h"
 
 static void take(void *userdata, const struct gpx_point *point, int64_t at_usec)
 {
@@ -19,6 +20,25 @@ static void take(void *userdata, const struct gpx_point *point, int64_t at_usec)
         abort();
     if (gpx_point_clean(&p) && gpx_point_write(&p, text) != strlen(text))
         abort();
+}
+
+/* What is said must be an answer. */
+static void say(char what, const uint8_t *data, size_t size)
+{
+    _cleanup_free_ char *answer = NULL;
+    struct facts f;
+
+    if (facts_init(&f, 0) < 0)
+        abort();
+    if (what == 'd')
+        (void)mdpm_facts(&f, SEI_H264, 0, data, size);
+    else if (what == 'x')
+        xmp_facts(&f, (const char *)data, size);
+    else
+        iptc_facts(&f, data, size);
+    if (facts_answer(&f, &answer) < 0)
+        abort();
+    facts_done(&f);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -54,11 +74,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case '7':
         fixes_70mai(data, size - 1, take, NULL);
         break;
+    case 'd':
+    case 'x':
+    case 'p':
+        say((char)data[-1], data, size - 1);
+        break;
     case 'i':
         (void)fixes_iso6709((const char *)data, size - 1, &p);
         break;
     default:
-        (void)signed_find(data[-1] & 1 ? SIGNED_HEVC : SIGNED_H264, data[-1] >> 1 & 7, data, size - 1);
+        (void)signed_find(data[-1] & 1 ? SEI_HEVC : SEI_H264, data[-1] >> 1 & 7, data, size - 1);
     }
     return 0;
 }

@@ -5,8 +5,11 @@ import csv
 import datetime
 import json
 import re
+import shutil
 import subprocess
+import zlib
 
+import h264_ts
 import pytest
 from media_worker import run
 
@@ -19,12 +22,9 @@ EXCEPTIONS = {
     "audio/bwf_bext_reaper_24bit.wav": {"creation_time": "a time of day: said together with its date"},
     "audio/bwf_protools_issue1163.bwf": {"creation_time": "a time of day: said together with its date"},
     "broken/heic_truncated_30pct.heic": {"*": "its EXIF lies beyond the cut; exiftool reads the item's bytes as they come"},
-    "photo_jpeg/date_priority.jpg": {"CreationDate": "XMP (pdf), which editors write", "GPSDateTime": "XMP, which editors write"},
-    "photo_jpeg/gps_southern_hemisphere.jpg": {"SerialNumber": "XMP, which editors write"},
-    "photo_jpeg/gps_thompson_springs.jpg": {"DateTimeOriginal": "IPTC, which editors write", "CreateDate": "XMP, which editors write",
-                                            "SerialNumber": "XMP, which editors write"},
+    "photo_jpeg/date_priority.jpg": {"CreationDate": "XMP (pdf), which is of documents"},
     "ts/camcorder_avchd_raw.mts": {"Make": "a number of AVCHD's own table of makers",
-                                   "DateTimeOriginal": "AVCHD's own SEI within the first pictures, which probing does not read"},
+                                   "DateTimeOriginal": "+00:00 is what camcorders write that know no zone: said as a wall clock"},
 }
 
 
@@ -150,3 +150,112 @@ def test_android_date_in_udta(made, tmp_path, build):
     (tmp_path / "b.mp4").write_bytes(data + box)
     m = json.loads(run(build / "liuhen-media", tmp_path / "b.mp4").answer)["media"]
     assert (m["started_usec"], m["started_source"], m["started_certainty"]) == (1795395723_000000, "udta date", "certain")
+
+
+MDPM = bytes.fromhex("17ee8c60f84d11d98cd60800200c9a66") + b"MDPM"
+TIME = [b"\x18\x10\x20\x26\x11", b"\x19\x23\x09\x02\x03"]  # zone + 8 h, 20 26-11 · 23 09:02:03
+PLACE = [b"\xb1S\0\0\0", b"\xb2\0\x29\0\1", b"\xb3\0\x0c\0\1", b"\xb4\0\0\0\1", b"\xb5E\0\0\0", b"\xb6\0\x7b\0\1", b"\xb7\0\x2a\0\1",
+         b"\xb8\0\0\0\1", b"\xb9\0\0\0\1", b"\xba\0\x15\0\2"]
+SONY = [b"\xe0\x01\x08\x30\x01", b"\xe4HDR-", b"\xe5CX\x1b5", b"\xe650\0\0"]
+
+
+@pytest.mark.parametrize("packs, count, expected", [
+    ([*TIME, *PLACE, *SONY], None, {"started_usec": 1795395723_000000, "started_source": "avchd recording time", "started_certainty": "certain",
+                                    "gps": {"lat_e7": -412000000, "lon_e7": 1237000000, "alt_mm": -10500},
+                                    "device": {"make": "Sony", "model": "HDR-CX 550"}}),
+    ([b"\x18\x00" + TIME[0][2:], TIME[1]], None, {"started_local": "2026-11-23T09:02:03", "started_certainty": "probable"}),     # no zone
+    ([b"\x18\x50" + TIME[0][2:], TIME[1]], None, {"started_local": "2026-11-23T09:02:03", "started_certainty": "probable"}),     # summer time
+    ([b"\x18\x27" + TIME[0][2:], TIME[1]], None, {"started_usec": 1795395723_000000 + 41400_000000}),                            # - 3:30
+    ([b"\x18\x10\xff\xff\xff", b"\x19\xff\xff\xff\xff", *PLACE, b"\xbeV\0\0\0"], None, {}),                               # nothing known
+    ([b"\x18\x10\x20\x26\x1a", TIME[1], *PLACE[:3], b"\xb4\0\0\0\0", *PLACE[4:], b"\xe0\xff\xff\0\0", *SONY[1:]], None, {}),    # none of these is true
+    ([b"\xb1N\0\0\0", b"\xb2\0\x5b\0\1", *PLACE[2:]], None, {}),                                                          # 91° north
+    (TIME, 255, {"started_usec": 1795395723_000000}),                                                                      # more than there are
+    (TIME, 1, {}),
+])
+def test_avchd_says_when_and_where(build, tmp_path, packs, count, expected):
+    """In an SEI message of the first picture, with emulation prevention as everything between pictures."""
+    payload = MDPM + bytes([len(packs) if count is None else count]) + b"".join(packs)
+    escaped = re.sub(b"\0\0(?=[\0-\3])", b"\0\0\3", payload)
+    sei = b"\0\0\0\1\x06\x05" + bytes([len(payload)]) + escaped + b"\x80"
+    clip = tmp_path / "camcorder.ts"
+    clip.write_bytes(h264_ts.transport_stream([(9000 + t, u) for t, u in h264_ts.fields(20, sei=lambda n: sei if n < 10 else b"")]))
+    media = json.loads(run(build / "liuhen-media", clip).answer)["media"]
+    found = {k: v for k, v in media.items() if k.startswith("started") or k in ("gps", "device")}
+    assert {k: found.get(k) for k in expected} == expected
+    assert expected or not found
+
+
+XMP_HEAD, PHOTOSHOP = b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
+ELEMENTS = """<x:xmpmeta><rdf:Description><exif:DateTimeOriginal> 2026-11-23T09:02:03+08:00\n</exif:DateTimeOriginal>
+<exif:GPSLatitude>41,12,36N</exif:GPSLatitude><exif:GPSLongitude>123,42.6W</exif:GPSLongitude><exif:GPSAltitude>21/2</exif:GPSAltitude>
+<exif:GPSAltitudeRef>1</exif:GPSAltitudeRef></rdf:Description></x:xmpmeta>"""
+ATTRIBUTES = """<rdf:Description xmp:CreateDate="2026-11-23T09:02:03+08:00" tiff:Make='Canon' tiff:Model = "EOS" aux:SerialNumber="17"/>"""
+SAID = {"started_usec": 1795395723_000000, "started_source": "xmp exif:DateTimeOriginal", "started_certainty": "probable",
+        "gps": {"lat_e7": 412100000, "lon_e7": -1237100000, "alt_mm": -10500}}
+
+
+def iptc(date, clock, before=b""):
+    sets = before + b"\x1c\x02\x37" + len(date).to_bytes(2, "big") + date + b"\x1c\x02\x3c" + len(clock).to_bytes(2, "big") + clock
+    return PHOTOSHOP + b"8BIM\x04\x25\x03odd" + b"\0\0\0\x01x\0" + b"8BIM\x04\x04\0\0" + len(sets).to_bytes(4, "big") + sets
+
+
+def segments(*parts):
+    return b"".join(b"\xff" + bytes([marker]) + (len(data) + 2).to_bytes(2, "big") + data for marker, data in parts)
+
+
+def tiff(when):
+    """EXIF with a DateTimeOriginal alone."""
+    text = when.encode() + b"\0"
+    return (b"Exif\0\0MM\0*\0\0\0\x08" + b"\0\x01" + b"\x87\x69\0\x04\0\0\0\x01\0\0\0\x1a" + b"\0\0\0\0"
+            + b"\0\x01" + b"\x90\x03\0\x02" + len(text).to_bytes(4, "big") + b"\0\0\0\x2c" + b"\0\0\0\0" + text)
+
+
+@pytest.mark.parametrize("parts, expected", [
+    ([(0xE1, XMP_HEAD + ELEMENTS.encode())], SAID),
+    ([(0xE1, XMP_HEAD + ATTRIBUTES.encode())], {"started_usec": 1795395723_000000, "started_certainty": "doubtful",
+                                                "device": {"make": "Canon", "model": "EOS", "serial": "17"}}),
+    ([(0xED, iptc(b"20261123", b"090203+0800"))], {"started_usec": 1795395723_000000, "started_source": "iptc DateCreated"}),
+    ([(0xED, iptc(b"20261123", b"090203", b"\x1c\x02\x05\0\x04name"))], {"started_local": "2026-11-23T09:02:03"}),
+    ([(0xE1, XMP_HEAD + ELEMENTS.encode()), (0xE1, tiff("2026:11:22 08:00:00"))], {"started_local": "2026-11-22T08:00:00", "gps": SAID["gps"]}),
+    ([(0xED, iptc(b"20261123", b"\xff\xff\xff\xff\xff\xff"))], {}),
+    ([(0xED, iptc(b"20261123", b"090203")[:-12])], {}),                                           # its length reaches beyond it
+    ([(0xED, PHOTOSHOP + b"8BIM\x04\x04\xff\0\0\0\0\0\0\0")], {}),
+    ([(0xE1, XMP_HEAD + b'<a exif:DateTimeOriginal="2026-11-23T09:02:03')], {}),                # no end
+    ([(0xE1, XMP_HEAD + b'<a xexif:DateTimeOriginal="2026-11-23T09:02:03"/>')], {}),            # another name
+    ([(0xE1, XMP_HEAD + b'<exif:GPSLatitude>95,0,0N</exif:GPSLatitude><exif:GPSLongitude>1,0,0E<')], {}),
+    ([(0xE1, XMP_HEAD + b'<exif:GPSLatitude>NaN,0,0N</exif:GPSLatitude><exif:GPSLongitude>1,0,0E<')], {}),
+    ([(0xE1, XMP_HEAD + b'<exif:GPSLatitude>0,0,0N</exif:GPSLatitude><exif:GPSLongitude>0,0,0E<')], {}),
+    ([(0xE1, XMP_HEAD + b'<a tiff:Make="&#27;[2J" tiff:Model="' + b"x" * 5000 + b'"/>')], {}),
+])
+def test_photos_whose_exif_lacks_it(build, tmp_path, parts, expected):
+    """XMP and IPTC, which say less surely than EXIF, wherever they stand."""
+    photo = tmp_path / "a.jpg"
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64", "-frames:v", "1", photo], check=True)
+    photo.write_bytes(photo.read_bytes()[:2] + segments(*parts) + photo.read_bytes()[2:])
+    answer = json.loads(run(build / "liuhen-media", photo).answer)
+    media = answer["media"]
+    found = {k: v for k, v in media.items() if k.startswith("started") or k in ("gps", "device")}
+    assert {k: found.get(k) for k in expected} == expected
+    assert answer["status"] == "ok" and (expected or not found)
+
+
+def test_xmp_of_png(build, tmp_path):
+    photo = tmp_path / "a.png"
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64", "-frames:v", "1", photo], check=True)
+    chunk = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + ELEMENTS.encode()
+    data = photo.read_bytes()
+    photo.write_bytes(data[:33] + (len(chunk) - 4).to_bytes(4, "big") + chunk + zlib.crc32(chunk).to_bytes(4, "big") + data[33:])
+    media = json.loads(run(build / "liuhen-media", photo).answer)["media"]
+    assert {k: media.get(k) for k in SAID} == SAID and "damage" not in media
+
+
+def test_xmp_of_heic(build, tmp_path):
+    if not shutil.which("heif-enc"):
+        pytest.skip("no heif-enc (libheif-examples)")
+    photo = tmp_path / "a.jpg"
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=64x64", "-frames:v", "1", photo], check=True)
+    data = photo.read_bytes()
+    photo.write_bytes(data[:2] + segments((0xE1, XMP_HEAD + ELEMENTS.encode())) + data[2:])
+    subprocess.run(["heif-enc", "-o", tmp_path / "a.heic", photo], check=True, capture_output=True)  # takes XMP along
+    media = json.loads(run(build / "liuhen-stills", tmp_path / "a.heic").answer)["media"]
+    assert {k: media.get(k) for k in SAID} == SAID

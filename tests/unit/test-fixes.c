@@ -13,7 +13,7 @@
 #include "base/macro.h"
 #include "media/worker-cadence.h"
 #include "media/worker-fixes.h"
-#include "media/worker-signed.h"
+#include "media/worker-sei.h"
 
 #define FIXES_MAX 64
 
@@ -360,7 +360,7 @@ static struct bytes unit_of(const struct bytes *nal, bool start_codes)
     return b;
 }
 
-static const char *find(enum signed_codec codec, const struct bytes *nal, bool start_codes)
+static const char *find(enum sei_codec codec, const struct bytes *nal, bool start_codes)
 {
     struct bytes b = unit_of(nal, start_codes);
     uint8_t *exact = malloc(b.n);
@@ -382,15 +382,15 @@ static void test_signed(void **state)
                  c = sei(suffix, 2, onvif), d = sei(h264, 1, other), e = sei(slice, 1, onvif);
 
     for (int codes = 0; codes < 2; codes++) {
-        assert_string_equal(find(SIGNED_H264, &a, codes), "onvif");
-        assert_string_equal(find(SIGNED_HEVC, &b, codes), "axis");
-        assert_string_equal(find(SIGNED_HEVC, &c, codes), "onvif");
-        assert_null(find(SIGNED_H264, &d, codes));
-        assert_null(find(SIGNED_H264, &e, codes)); /* in pictures the same bytes mean nothing */
-        assert_null(find(SIGNED_HEVC, &a, codes));
+        assert_string_equal(find(SEI_H264, &a, codes), "onvif");
+        assert_string_equal(find(SEI_HEVC, &b, codes), "axis");
+        assert_string_equal(find(SEI_HEVC, &c, codes), "onvif");
+        assert_null(find(SEI_H264, &d, codes));
+        assert_null(find(SEI_H264, &e, codes)); /* in pictures the same bytes mean nothing */
+        assert_null(find(SEI_HEVC, &a, codes));
     }
-    assert_null(signed_find(SIGNED_H264, 4, (const uint8_t *)"\xff\xff\xff\xff\x06", 5));
-    assert_null(signed_find(SIGNED_H264, 9, a.data, a.n));
+    assert_null(signed_find(SEI_H264, 4, (const uint8_t *)"\xff\xff\xff\xff\x06", 5));
+    assert_null(signed_find(SEI_H264, 9, a.data, a.n));
 }
 
 /* ---- cadence ---- */
