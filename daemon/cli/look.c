@@ -196,6 +196,8 @@ static void print_decoded(const json_t *d)
     print_spans("silence", json_get_array(d, "silence"), false);
     if (json_get_bool(d, "truncated", false))
         print_field("truncated", "yes");
+    if (json_get_bool(d, "key_pictures_only", false))
+        print_field("looked at", "key pictures only: damage between them would not be seen");
     print_trail(json_get_object(d, "trail"));
 }
 

@@ -20,7 +20,7 @@
 struct black {
     bool is_black;
     int64_t from_usec, last_usec;
-    uint64_t stretches, judged;
+    uint64_t stretches;
     uint64_t packets;      /* of the pictures' stream */
     uint64_t packets_then; /* when the last picture was judged */
 };
@@ -55,7 +55,6 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
 
     if (!luma_is_readable(frame))
         return 0;
-    b->judged++;
     black = luma_dark_permille(frame) >= BLACK_PERMILLE;
     if (!black)
         close_stretch(b, p, end_of(b, at_usec));
@@ -76,7 +75,6 @@ static int on_end(void *state, const struct pass *p)
 {
     struct black *b = state;
     json_t *decoded = facts_decoded(p->facts);
-    uint64_t given = p->pictures + p->picture_errors + b->packets / 10 + 2;
     int r = 0;
 
     if (!decoded)
@@ -84,8 +82,6 @@ static int on_end(void *state, const struct pass *p)
     close_stretch(b, p, p->truncated ? b->last_usec : end_of(b, MAX(b->last_usec, p->duration_usec)));
     if (b->stretches > STRETCHES_MAX)
         r = json_set_integer(decoded, "black_total", (int64_t)b->stretches);
-    if (r == 0 && b->judged > 0 && given < b->packets)
-        r = json_set_take(decoded, "key_pictures_only", json_true());
     return r;
 }
 

@@ -316,8 +316,10 @@ static int decode_alone(struct run *run, int64_t at)
     AVCodecContext *c = run->p->video_decoder;
     int r;
 
-    if (run->last_key_usec >= 0 && at >= run->last_key_usec && at - run->last_key_usec < run->spacing_usec)
+    if (run->last_key_usec >= 0 && at >= run->last_key_usec && at - run->last_key_usec < run->spacing_usec) {
+        run->p->passed_over++;
         return 0;
+    }
     run->last_key_usec = at;
     run->alone = true;
     r = decode(run, c, run->packet);
@@ -343,8 +345,12 @@ static int decode_video(struct run *run, int64_t at)
         r = decode(run, p->video_decoder, NULL);
         avcodec_flush_buffers(p->video_decoder);
     }
-    if (r < 0 || !(run->packet->flags & AV_PKT_FLAG_KEY))
+    if (r < 0)
         return r;
+    if (!(run->packet->flags & AV_PKT_FLAG_KEY)) {
+        p->passed_over++;
+        return 0;
+    }
     return decode_alone(run, MAX(at, 0));
 }
 
@@ -370,8 +376,12 @@ static int take_packet(struct run *run)
     r = give_packet(run, st);
     at = pass_packet_usec(p, st, packet);
     pass_clock_shift(p, st, packet);
-    if (r == 0 && st == p->video && p->video_decoder && run->want != PICTURES_NONE)
-        r = decode_video(run, at);
+    if (r == 0 && st == p->video) {
+        if (p->video_decoder && run->want != PICTURES_NONE)
+            r = decode_video(run, at);
+        else
+            p->passed_over++;
+    }
     if (r == 0 && st == p->audio && p->audio_decoder && run->sound)
         r = decode(run, p->audio_decoder, packet);
     return r;
@@ -437,6 +447,8 @@ static void write_counts(struct pass *p)
                      (unsigned long long)p->picture_errors,
                      (unsigned long long)(p->pictures + p->pictures_lost));
     if (p->by_device && json_set_string(facts_decoded(p->facts), "hardware", hardware_kind()) < 0)
+        p->facts->failed = true;
+    if (p->passed_over && json_set_bool(facts_decoded(p->facts), "key_pictures_only", true) < 0)
         p->facts->failed = true;
     if (p->truncated && json_set_bool(facts_decoded(p->facts), "truncated", true) < 0)
         p->facts->failed = true;

@@ -45,6 +45,7 @@ struct pass {
     uint64_t pictures, pictures_lost; /* decoded; given to the decoder, that made nothing of them */
     uint64_t picture_errors;          /* of both: broken, concealed or lost */
     uint64_t sound_errors;
+    uint64_t passed_over; /* packets of pictures that nobody wanted decoded: damage in them is not seen */
     bool by_device; /* pictures were decoded by hardware: damage within them is not seen */
 };
 

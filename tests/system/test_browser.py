@@ -86,7 +86,7 @@ def browse():
 def test_it_plays_and_seeks(make_daemon, media, browse):
     house = make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"}, "media": {"derive": {"enabled": True, "load": 0}}}).start()
     name = "现场 <img src=x onerror=alert(1)>.mp4"
-    house.drop(name, media("video", seconds=8))
+    house.drop(name, media("video", seconds=14))
     recording = house.wait_sealed(1)[0]["id"]
     browser = browse(language="zh-CN", width=400)
     browser.call("Page.navigate", url=house.cli("open", recording)["url"])  # perhaps before it is made: the page goes on by itself
@@ -103,4 +103,5 @@ def test_it_plays_and_seeks(make_daemon, media, browse):
     browser.value("document.getElementById('bar').focus()")
     browser.call("Input.dispatchKeyEvent", type="keyDown", key="Home", code="Home", windowsVirtualKeyCode=36)
     browser.wait("document.querySelector('video').currentTime === 0")
+    assert "仅关键帧" in browser.value("document.getElementById('list').textContent")  # copied, and beyond the seconds that are searched for codes
     assert browser.said == []  # no error, no warning

@@ -122,6 +122,18 @@ def test_black_by_key_pictures(worker, make, tmp_path):
     assert "black" not in derive(worker, alone, tmp_path, decoded={"black": True})["decoded"]
 
 
+def test_what_was_not_decoded_is_said(worker, make, tmp_path):
+    """A proxy that is copied needs key pictures only: that no damage was seen between them means nothing."""
+    clip = make("copied.mp4", *pattern(4), *X264, "-g", "25", "-pix_fmt", "yuv420p")
+    copied = derive(worker, clip, tmp_path, files=["proxy.mp4", "poster.jpg"], decoded={})
+    assert {"name": "proxy.mp4", "how": "remux"}.items() <= copied["files"][-1].items() and copied["decoded"]["key_pictures_only"] is True
+    for name in ("proxy.mp4", "poster.jpg"):
+        (tmp_path / name).unlink()
+    clip = make("encoded.avi", *pattern(4), "-c:v", "mpeg4", "-g", "25")
+    encoded = derive(worker, clip, tmp_path, files=["proxy.mp4", "poster.jpg"], decoded={})
+    assert {"name": "proxy.mp4", "how": "encoded"}.items() <= encoded["files"][-1].items() and "key_pictures_only" not in encoded["decoded"]
+
+
 # ---- cadence ----
 
 

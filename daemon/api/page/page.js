@@ -295,6 +295,7 @@ function decodedFacts(d) {
   for (const kind of ["gaps", "jumps"]) if (list(d[kind]).length) fact(kind === "gaps" ? "gap" : "jump", list(d[kind]).map((g) => clock(number(g[0]) / 1e6)).join(", "));
   for (const kind of ["black", "silence"]) if (list(d[kind]).length) fact(kind, list(d[kind]).map((g) => `${clock(number(g[0]) / 1e6)} – ${clock(number(g[1]) / 1e6)}`).join(", "));
   if (d.truncated) fact("truncated", word.yes);
+  if (d.key_pictures_only) fact("looked", word.keys);
   if (number(d.picture_errors) + number(d.sound_errors)) fact("errors", String(number(d.picture_errors) + number(d.sound_errors)));
 }
 
@@ -307,7 +308,7 @@ function showFacts(about) {
   for (const key of ["device", "officer", "unit", "case_number"]) placed(about, key);
   fact("received", moment(number(about.received), about.zone));
   if (number(media.duration_usec)) fact("duration", clock(media.duration_usec / 1e6));
-  fact("make", [text(media.make), text(media.model)].filter(Boolean).join(" "));
+  fact("make", [text((media.device || {}).make), text((media.device || {}).model)].filter(Boolean).join(" "));
   fact("container", text(media.container));
   streamFacts(media.streams);
   fact("place", degrees(media.gps));
