@@ -46,7 +46,7 @@ struct pass {
     uint64_t picture_errors;          /* of both: broken, concealed or lost */
     uint64_t sound_errors;
     uint64_t passed_over; /* packets of pictures that nobody wanted decoded: damage in them is not seen */
-    bool by_device; /* pictures were decoded by hardware: damage within them is not seen */
+    bool by_device;       /* pictures were decoded by hardware: damage within them is not seen */
 };
 
 /* A tap. Any function may be NULL. Return of each: 0, 1 (of picture: it has all the pictures it wants), or a negative errno: the tap is taken out and its failure noted under its name (the
