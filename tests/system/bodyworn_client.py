@@ -4,28 +4,19 @@ import contextlib
 import hashlib
 import http.client
 import json
-import random
 import socket
 import ssl
 import time
 import urllib.parse
 
 from conftest import TIMEOUT, merge
+from ports import free_port
 from upload_client import curl
 
 SERIAL = "BWS-0001"
 CAMERA = "ACCC8EAA0001"
 SYSTEM = "5f0c3d52-6f0a-4d5f-9b8a-9f7f3c9d1e11"
 USER = "0b7c1f7e-9d0a-4a53-8d8e-3f2b6f7a1c55"
-
-
-def free_port():
-    """A TCP port of loopback that nobody uses now, below those that the kernel gives to clients."""
-    for _ in range(100):
-        with contextlib.suppress(OSError), socket.socket() as s:
-            s.bind(("127.0.0.1", random.randrange(18000, 31000)))
-            return s.getsockname()[1]
-    raise AssertionError("no free port")
 
 
 def open_door(make_daemon, config=None, **kwargs):

@@ -13,8 +13,9 @@ import psycopg2
 import pytest
 
 from archive_view import assert_fsck_clean
-from bodyworn_client import CAMERA, SERIAL, SYSTEM, USER, CameraSystem, Session, api, free_port, iso, md5, open_door, register, stamp
+from bodyworn_client import CAMERA, SERIAL, SYSTEM, USER, CameraSystem, Session, api, iso, md5, open_door, register, stamp
 from conftest import ROOT, TIMEOUT, succeeded
+from ports import free_port
 from upload_client import content
 
 swiftclient = pytest.importorskip("swiftclient", reason="python3-swiftclient is not installed")

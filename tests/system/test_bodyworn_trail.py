@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The GPS trail that a body-worn system sends beside its clips becomes trail.gpx of each of them, whichever comes first."""
+import contextlib
 import sqlite3
 import xml.etree.ElementTree as ElementTree
 
@@ -11,7 +12,14 @@ GPX = "{http://www.topografix.com/GPX/1/1}"
 
 
 def trails(daemon):
-    """{recording: trail.gpx's bytes}, once every job is done."""
+    """{recording: trail.gpx's bytes} by the rows of now."""
+    for _ in range(20):
+        with contextlib.suppress(FileNotFoundError):  # replaced after its row was read
+            return trails_once(daemon)
+    return trails_once(daemon)
+
+
+def trails_once(daemon):
     db = sqlite3.connect(f"file:{daemon.archive}/catalogue.db?mode=ro", uri=True, timeout=20)
     try:
         rows = db.execute("SELECT recording, file, how FROM derivatives WHERE name = 'trail.gpx'").fetchall()

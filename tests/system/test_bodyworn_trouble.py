@@ -14,9 +14,10 @@ import urllib.parse
 import pytest
 
 from archive_view import assert_fsck_clean, locked
-from bodyworn_client import (CAMERA, SERIAL, USER, CameraSystem, Session, api, free_port, md5, open_door, register,
+from bodyworn_client import (CAMERA, SERIAL, USER, CameraSystem, Session, api, md5, open_door, register,
                              stamp)
 from conftest import TIMEOUT
+from ports import free_port
 from upload_client import content, staging, wait_no_staging
 
 BOX = f"{USER}_{CAMERA}_20261123T010507Z"

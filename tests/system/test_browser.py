@@ -9,8 +9,8 @@ import tempfile
 import time
 
 import pytest
-from bodyworn_client import free_port
 from conftest import TIMEOUT
+from ports import free_port
 
 pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="no browser here (Debian package chromium)")
 

@@ -6,7 +6,7 @@ import pathlib
 import sqlite3
 
 import pytest
-from bodyworn_client import free_port
+from ports import free_port
 
 DERIVE = {"enabled": True, "load": 0, "nice": 0}
 ON = {"media": {"derive": DERIVE}}

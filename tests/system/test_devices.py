@@ -14,14 +14,9 @@ import time
 import pytest
 
 from conftest import TIMEOUT, succeeded
+from ports import free_port
 
 REFUSED, USAGE, MISSING = 6, 2, 3
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def network(make_daemon, config=None):

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from conftest import ROOT, TIMEOUT
+from ports import free_port
 
 jsonschema = pytest.importorskip("jsonschema", reason="python3-jsonschema is not installed (scripts/bootstrap --tests)")
 
@@ -62,12 +63,6 @@ def unix_json(daemon, method, target, **body):
 def tcp(daemon, method, target, body=None, **headers):
     port = int(daemon.config["http"]["loopback"].rsplit(":", 1)[1])
     return ask(http.client.HTTPConnection("127.0.0.1", port, timeout=TIMEOUT), method, target, body, headers)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture

@@ -25,6 +25,7 @@ import yaml
 from conftest import ROOT, TIMEOUT
 from dock_station import (MIB, SEED, SMALL_CHUNKS, Station, assert_arrived, bytes_of, card, events, fill, station,  # noqa: F401
                           wiping)
+from ports import free_port
 
 # pylint: disable=redefined-outer-name
 
@@ -275,12 +276,6 @@ def test_one_run_at_a_card(daemon, station, card):
 
 
 # ---- who it is --------------------------------------------------------------------------------------------------------------
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def test_wrong_token(make_daemon, build, work, card):

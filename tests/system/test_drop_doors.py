@@ -7,24 +7,21 @@ test's, so that nothing of the machine changes; that takes root.
 import contextlib
 import hashlib
 import os
+import pathlib
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
 import pytest
 
 from conftest import ROOT, TIMEOUT, remove_tree, succeeded
+from ports import free_port
 
 PASSWORD = "a password for tests"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Machine:
@@ -278,12 +275,20 @@ def test_sftp_devices_can_only_upload(sftp, uploads, work):
 # SMB
 
 
+@pytest.fixture(name="short")
+def short_folder():
+    """For the sockets of servers: a UNIX address holds 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="lh-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)
+        yield pathlib.Path(folder)
+
+
 @pytest.fixture
-def smb(machine):
+def smb(short, machine):
     for program in ("smbd", "smbclient", "smbpasswd"):
         if not shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin"):
             pytest.skip(f"no {program}")
-    port, state = free_port(), machine.folder / "samba"
+    port, state = free_port(), short / "samba"
     state.mkdir(mode=0o755)
     own = "".join(f"    {key} = {state}\n" for key in (
         "private dir", "lock directory", "state directory", "cache directory", "pid directory", "ncalrpc dir"))

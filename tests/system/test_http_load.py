@@ -17,17 +17,12 @@ import pytest
 
 from archive_view import assert_fsck_clean
 from conftest import TIMEOUT
+from ports import free_port
 from upload_client import curl
 
 HALF_OPEN, SLOW_HEADERS, SLOW_BODIES = 400, 300, 300
 IDLE = 500
 UPLOADS, UPLOAD_BYTES = 8, 16 << 20
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture(name="room", autouse=True)

@@ -13,14 +13,9 @@ import time
 import pytest
 
 from conftest import ROOT, TIMEOUT, succeeded
+from ports import free_port
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import threading
 import urllib.parse
 
 import pytest
-from bodyworn_client import free_port
+from ports import free_port
 
 
 def ask(url, method="GET", **headers):

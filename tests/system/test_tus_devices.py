@@ -6,7 +6,8 @@ import random
 
 import pytest
 
-from tus_client import Client, Tus, assert_sealed, free_port, installed_client, make_file, metadata
+from ports import free_port
+from tus_client import Client, Tus, assert_sealed, installed_client, make_file, metadata
 
 DATA = random.Random(6).randbytes(200_000)
 

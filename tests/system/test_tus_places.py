@@ -10,7 +10,8 @@ import pytest
 
 from archive_view import assert_fsck_clean
 from conftest import succeeded
-from tus_client import Client, Tus, assert_sealed, digest, free_port, installed_client, make_file
+from ports import free_port
+from tus_client import Client, Tus, assert_sealed, digest, installed_client, make_file
 
 SIZE = 24_000_000
 

@@ -14,7 +14,8 @@ import time
 
 import pytest
 
-from tus_client import OFFSET, Client, Tus, assert_sealed, checksum, digest, free_port, installed_client, make_file
+from ports import free_port
+from tus_client import OFFSET, Client, Tus, assert_sealed, checksum, digest, installed_client, make_file
 
 DATA = random.Random(9).randbytes(3_000_000)
 SENT = 1_000_000  # of DATA, before the first writer falls silent

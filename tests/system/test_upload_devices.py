@@ -7,7 +7,7 @@ import pytest
 
 from archive_view import assert_fsck_clean, originals
 from conftest import TIMEOUT
-from tus_client import free_port
+from ports import free_port
 from upload_client import FORM, Raw, curl, form, part, staging, wait_no_staging
 
 DATA = random.Random(8).randbytes(300_000)
