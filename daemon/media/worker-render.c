@@ -19,6 +19,7 @@
 #include "media/worker-copy.h"
 #include "media/worker-cover.h"
 #include "media/worker-mark.h"
+#include "media/worker-missing.h"
 #include "media/worker-pass-clock.h"
 #include "media/worker-say.h"
 #include "media/worker-scale.h"
@@ -49,6 +50,8 @@ struct render {
     int64_t clean_usec; /* when the key picture is shown that was read after it */
     int64_t key_usec;   /* of the last key picture that was whole */
     unsigned complaints;
+    uint64_t errors; /* that the pass counted */
+    struct missing missing;
     int64_t last_pts;
     int64_t pictures, covered, blackened;
 };
@@ -56,11 +59,17 @@ struct render {
 /* Of the decoder of pictures, whichever of its threads. */
 static atomic_uint complaints;
 
+/* H.264 pictures that are left out are no error to its decoder: it fills them with the one before. */
+static bool is_complaint(int level, const char *format)
+{
+    return level <= AV_LOG_ERROR || strncmp(format, "Frame num gap", 13) == 0;
+}
+
 static void on_log(void *context, int level, const char *format, va_list ap)
 {
     const AVClass *class = context ? *(const AVClass **)context : NULL;
 
-    if (level <= AV_LOG_ERROR && class && strcmp(class->class_name, "AVCodecContext") == 0 &&
+    if (class && is_complaint(level, format) && strcmp(class->class_name, "AVCodecContext") == 0 &&
         ((const AVCodecContext *)context)->codec_type == AVMEDIA_TYPE_VIDEO)
         atomic_fetch_add(&complaints, 1);
 }
@@ -240,13 +249,14 @@ static void note_damage(struct render *r)
     r->clean_usec = INT64_MAX;
 }
 
-static void note_complaints(struct render *r)
+static void note_complaints(struct render *r, const struct pass *p)
 {
     unsigned now = atomic_load(&complaints);
 
-    if (now != r->complaints)
+    if (now != r->complaints || p->picture_errors != r->errors)
         note_damage(r);
     r->complaints = now;
+    r->errors = p->picture_errors;
 }
 
 static int on_packet(void *state, const struct pass *p, const AVStream *st, const AVPacket *packet)
@@ -256,10 +266,10 @@ static int on_packet(void *state, const struct pass *p, const AVStream *st, cons
 
     if (st != p->video)
         return 0;
-    note_complaints(r);
-    if (packet->flags & AV_PKT_FLAG_CORRUPT)
+    note_complaints(r, p);
+    if (missing_packet(&r->missing, p, packet) || (packet->flags & AV_PKT_FLAG_CORRUPT))
         note_damage(r);
-    else if (r->dirty && (packet->flags & AV_PKT_FLAG_KEY) && at >= 0) {
+    if (r->dirty && (packet->flags & (AV_PKT_FLAG_KEY | AV_PKT_FLAG_CORRUPT)) == AV_PKT_FLAG_KEY && at >= 0) {
         r->clean_usec = at - GRACE_USEC;
         r->dirty = false;
     }
@@ -282,7 +292,9 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
     bool back = r->held_usec >= 0 && at_usec < r->held_usec; /* one of both times is not true */
     int e;
 
-    note_complaints(r);
+    note_complaints(r, p);
+    if (missing_picture(&r->missing, p, at_usec))
+        note_damage(r);
     r->held_timeless |= back;
     e = send_held(r, at_usec);
     if (e == 0)
@@ -397,6 +409,7 @@ int render_make(const struct pass *p, struct tap *ret)
         on_done(r);
         return e;
     }
+    missing_init(&r->missing);
     av_log_set_callback(on_log); /* whatever the level: it judges by itself */
     *ret = (struct tap){.name = "copy",
                         .state = r,

@@ -342,6 +342,51 @@ def test_flipped_bits_show_nothing(worker, tmp_path, seed):
     assert max(max(p) for p in pictures(out)) < 170
 
 
+MISSING = {  # what the recording is, and which of its packets a recorder never got
+    "h264": ("mkv", [], "between(n,20,29)"),
+    "h264 one": ("mkv", ["-bf", 0], "eq(n,30)"),
+    "h264 whose numbers fit": ("mp4", ["-bf", 0], "between(n,20,35)"),
+    "mpeg4": ("avi", ["-c:v", "mpeg4", "-q:v", 3, "-bf", 0], "between(n,20,29)"),
+    "mpeg2": ("mkv", ["-c:v", "mpeg2video", "-q:v", 3], "between(n,20,29)"),
+}
+
+
+@pytest.mark.parametrize("what", MISSING)
+def test_missing_pictures_show_nothing(worker, tmp_path, what):
+    """Nothing in the data tells that packets are missing: what refers to them is made from older ones, with what was covered elsewhere."""
+    suffix, words, drop = MISSING[what]
+    whole, source = tmp_path / f"whole.{suffix}", tmp_path / f"missing.{suffix}"
+    plan = moving_secret(whole, *words)
+    out, r = redact(worker, whole, tmp_path, plan)
+    assert "blackened" not in r.file and max(max(p) for p in pictures(out)) < 170
+    ffmpeg("-i", whole, "-c", "copy", "-bsf:v", f"noise=amount=0:drop='{drop}'", source)
+    out, r = redact(worker, source, tmp_path, plan)
+    assert r.file["blackened"] > 20
+    assert max(max(p) for p in pictures(out)) < 170
+
+
+def test_holes_show_nothing(worker, tmp_path):
+    """Half a picture was never written: its decoder reads zeros and says nothing."""
+    source = tmp_path / "hole.mp4"
+    plan, data = moving_secret(source, "-c:v", "libx265", "-x265-params", "log-level=none"), bytearray(source.read_bytes())
+    packet = ffprobe(source, "-select_streams", "v", "-show_packets")["packets"][20]
+    end = int(packet["pos"]) + int(packet["size"])
+    data[end - int(packet["size"]) // 2:end] = bytes(int(packet["size"]) // 2)
+    source.write_bytes(data)
+    out, r = redact(worker, source, tmp_path, plan)
+    assert r.file["blackened"] > 20
+    assert max(max(p) for p in pictures(out)) < 170
+
+
+def test_rates_that_change_are_no_damage(worker, tmp_path):
+    """A camera that leaves out pictures of itself numbers those that it makes."""
+    source = tmp_path / "vfr.mkv"
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=3", "-vf", "select='not(eq(n,40)+between(n,55,57))'", "-fps_mode", "vfr",
+           *H264, "-g", 25, "-keyint_min", 25, "-sc_threshold", 0, source)
+    _, r = redact(worker, source, tmp_path, {"regions": [region()]})
+    assert r.file["pictures"] == 71 and "blackened" not in r.file
+
+
 def test_first_and_last_picture_stand(worker, tmp_path):
     """What players show before the first picture is that one; the last one stands for as long as nobody closes it."""
     source = tmp_path / "late.mkv"
