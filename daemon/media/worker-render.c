@@ -51,13 +51,15 @@ struct render {
     int64_t key_usec;   /* of the last key picture that was whole */
     unsigned complaints;
     uint64_t errors; /* that the pass counted */
+    unsigned sound_complaints;
+    uint64_t sound_errors;
     struct missing missing;
     int64_t last_pts;
     int64_t pictures, covered, blackened;
 };
 
-/* Of the decoder of pictures, whichever of its threads. */
-static atomic_uint complaints;
+/* Of the decoders of pictures, whichever of their threads, and of sound. */
+static atomic_uint complaints, sound_complaints;
 
 /* H.264 pictures that are left out are no error to its decoder: it fills them with the one before. */
 static bool is_complaint(int level, const char *format)
@@ -69,9 +71,12 @@ static void on_log(void *context, int level, const char *format, va_list ap)
 {
     const AVClass *class = context ? *(const AVClass **)context : NULL;
 
-    if (class && is_complaint(level, format) && strcmp(class->class_name, "AVCodecContext") == 0 &&
-        ((const AVCodecContext *)context)->codec_type == AVMEDIA_TYPE_VIDEO)
+    if (!class || !is_complaint(level, format) || strcmp(class->class_name, "AVCodecContext") != 0)
+        return;
+    if (((const AVCodecContext *)context)->codec_type == AVMEDIA_TYPE_VIDEO)
         atomic_fetch_add(&complaints, 1);
+    else
+        atomic_fetch_add(&sound_complaints, 1);
 }
 
 static void on_done(void *state)
@@ -264,6 +269,8 @@ static int on_packet(void *state, const struct pass *p, const AVStream *st, cons
     struct render *r = state;
     int64_t at = pass_packet_usec(p, st, packet);
 
+    if (st == p->audio && (packet->flags & AV_PKT_FLAG_CORRUPT))
+        copy_sound_damaged(&r->sound, MAX(at, 0));
     if (st != p->video)
         return 0;
     note_complaints(r, p);
@@ -316,7 +323,12 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
 static int on_samples(void *state, const struct pass *p, const AVFrame *frame, int64_t at_usec)
 {
     struct render *r = state;
+    unsigned now = atomic_load(&sound_complaints);
 
+    if (now != r->sound_complaints || p->sound_errors != r->sound_errors)
+        copy_sound_damaged(&r->sound, at_usec);
+    r->sound_complaints = now;
+    r->sound_errors = p->sound_errors;
     return copy_sound_take(&r->sound, &r->out, r->packet, frame, at_usec);
 }
 
@@ -415,7 +427,7 @@ int render_make(const struct pass *p, struct tap *ret)
                         .state = r,
                         .pictures = p->video ? PICTURES_ALL : PICTURES_NONE,
                         .sound = p->audio != NULL,
-                        .packet = p->video ? on_packet : NULL,
+                        .packet = on_packet,
                         .picture = p->video ? on_picture : NULL,
                         .samples = p->audio ? on_samples : NULL,
                         .end = on_end,

@@ -270,7 +270,33 @@ def test_mute(worker, tmp_path, words):
     assert loudness(out, 1.6, 2.8)[0] == pytest.approx(loud, rel=0.2)
     # AAC smears by a window: what it had to encode was silent to the sample (test-redaction.c), what comes out is nearly so
     assert loudness(out, 1.03, 1.47)[0] < loud / 200
-    assert 495 <= r.file["muted_msec"] <= 505
+    assert 595 <= r.file["muted_msec"] <= 605  # with 50 ms on each side
+
+
+@pytest.mark.parametrize("suffix, words", [("ts", ["-c:a", "aac"]), ("avi", ["-c:a", "mp2"])])
+def test_mute_hides_what_encoders_delay(worker, tmp_path, suffix, words):
+    """A sound from 1.0 to 1.5 s comes out later where nothing tells of the encoder's delay."""
+    source = tmp_path / f"late.{suffix}"
+    ffmpeg(*VIDEO, "-f", "lavfi", "-i", "aevalsrc='0.8*sin(2*PI*1000*t)*between(t,1,1.49998)':s=48000:d=3", "-c:v", "mpeg4", *words, source)
+    assert loudness(source, 1.502, 1.55)[1] > 10000
+    out, _ = redact(worker, source, tmp_path, {"mute": [{"from_msec": 1000, "until_msec": 1500}]})
+    assert loudness(out, 0, 3)[1] < 60
+
+
+def test_mute_beside_lost_sound(worker, tmp_path):
+    """What a demuxer counts on from what was lost comes too early, until the recording tells a time again."""
+    source, whole = tmp_path / "lost.ts", tmp_path / "whole.ts"
+    ffmpeg("-f", "lavfi", "-i", "aevalsrc='0.8*sin(2*PI*1000*t)*between(t,1.0,1.5)+0.02*random(0)':s=48000:d=3", "-c:a", "aac", "-b:a", "128k",
+           "-pes_payload_size", 16000, whole)
+    data = whole.read_bytes()
+    packets = [data[i:i + 188] for i in range(0, len(data), 188)]
+    sound = [i for i, p in enumerate(packets) if (p[1] & 31) << 8 | p[2] == 0x100]
+    first = len(sound) * 72 // 270
+    source.write_bytes(b"".join(p for i, p in enumerate(packets) if i not in sound[first:first + 12]))
+    assert loudness(source, 0.86, 0.9)[1] > 10000  # 150 ms too early
+    out, r = redact(worker, source, tmp_path, {"mute": [{"from_msec": 1000, "until_msec": 1530}]})
+    assert r.facts["status"] == "damaged"
+    assert loudness(out, 0, 3)[1] < 3000
 
 
 def test_mute_without_pictures(worker, tmp_path):
