@@ -62,6 +62,9 @@ int preserve_make(const struct pass *p, struct tap *ret); /* worker-preserve.c *
 /* A released or redacted photo, "copy.jpg" (worker-copy-photo.c). Return: as a verb. */
 struct job;
 int copy_photo(struct job *job, const struct form *form);
+#define COPY_COMMENT_MAX 128
+/* What is said inside a redacted copy: the plan's digest, nothing of the original. In worker-render.c. */
+void copy_comment(const struct redaction *plan, char ret[COPY_COMMENT_MAX]);
 /* The plan of a redaction, held against its digest; of a release what it keeps open. In worker-render.c. */
 int copy_read_plan(const json_t *plan, bool redact, struct redaction *ret, struct error *err);
 

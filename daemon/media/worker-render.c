@@ -157,14 +157,18 @@ static int open_pictures(struct render *r, const struct pass *p, struct error *e
     return e;
 }
 
-/* What is said of the copy inside the file: the plan's digest, nothing of the original. */
+void copy_comment(const struct redaction *plan, char ret[COPY_COMMENT_MAX])
+{
+    snprintf(ret, COPY_COMMENT_MAX, "Liuhen redacted copy; plan sha256:%s", plan->digest);
+}
+
 static int set_comment(struct render *r)
 {
-    char text[128];
+    char text[COPY_COMMENT_MAX];
 
     if (!r->redact)
         return 0;
-    snprintf(text, sizeof text, "Liuhen redacted copy; plan sha256:%s", r->plan.digest);
+    copy_comment(&r->plan, text);
     return pass_errno(av_dict_set(&r->out.ctx->metadata, "comment", text, 0));
 }
 

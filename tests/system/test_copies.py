@@ -5,6 +5,7 @@ import hashlib
 import json
 import random
 import shutil
+import struct
 import subprocess
 
 import pytest
@@ -627,11 +628,54 @@ def test_photos(worker, tmp_path, suffix):
     picture = pictures(to, r.file["width"], r.file["height"])[0]
     assert is_black(picture, (84, 64, 156, 116), r.file["width"])  # whenever a plan says it: a photo is for all time
     assert is_open(picture, [(20, 20), (300, 200), (120, 200)], r.file["width"])
-    assert b"SECRET" not in to.read_bytes()
+    data = to.read_bytes()
+    assert b"SECRET" not in data
+    about = f"Liuhen redacted copy; plan sha256:{digest(plan)}".encode()
+    assert b"\xff\xfe" + struct.pack(">H", len(about) + 2) + about in data
     to.unlink()
     r = copy(worker, source, to, {"form": "release", "mark": lettering(mark)}, mark=mark)
     assert r.outputs and r.file["how"] == "released", r.facts
     assert sum(abs(v - 192) > 20 for v in pictures(to, r.file["width"], r.file["height"])[0]) > 1000
+    assert b"Liuhen" not in to.read_bytes()
     to.unlink()
     r = copy(worker, source, to, {"form": "redact", "plan": {"cuts": []}})
     assert not r.outputs and "cuts are refused" in r.file["message"]
+
+
+def exif(orientation, thumbnail):
+    """An APP1 segment (CIPA DC-008): how the picture is to be turned, a maker, a position's latitude, and a thumbnail that nobody covered."""
+    def entry(tag, kind, count, value):
+        return struct.pack(">HHI", tag, kind, count) + value
+
+    ifd0 = struct.pack(">H", 3) + entry(0x10F, 2, 4, b"SEC\0") + entry(0x112, 3, 1, struct.pack(">HH", orientation, 0)) \
+        + entry(0x8825, 4, 1, struct.pack(">I", 104)) + struct.pack(">I", 50)
+    ifd1 = struct.pack(">H", 4) + entry(0x103, 3, 1, struct.pack(">HH", 6, 0)) + entry(0x201, 4, 1, struct.pack(">I", 122)) \
+        + entry(0x202, 4, 1, struct.pack(">I", len(thumbnail))) + entry(0x112, 3, 1, struct.pack(">HH", orientation, 0)) + bytes(4)
+    gps = struct.pack(">H", 1) + entry(0x1, 2, 2, b"N\0\0\0") + bytes(4)
+    tiff = b"MM\0*" + struct.pack(">I", 8) + ifd0
+    tiff = tiff.ljust(50, b"\0") + ifd1
+    tiff = tiff.ljust(104, b"\0") + gps
+    body = b"Exif\0\0" + tiff.ljust(122, b"\0") + thumbnail
+    return b"\xff\xe1" + struct.pack(">H", len(body) + 2) + body
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_photo_as_it_is_held(worker, tmp_path, orientation):
+    """Places are in the upright photo. Neither its thumbnail nor anything else of EXIF goes along."""
+    plain, small, source, to = tmp_path / "plain.jpg", tmp_path / "small.jpg", tmp_path / "p.jpg", tmp_path / "copy.jpg"
+    # the corner that is white is where upright's upper left is, as the sensor saw it
+    x, y = {1: (0, 0), 3: (240, 180), 6: (0, 180), 8: (240, 0)}[orientation]
+    ffmpeg("-f", "lavfi", "-i", "color=c=0x606060:size=320x240", "-vf", f"drawbox=x={x}:y={y}:w=80:h=60:c=white:t=fill", "-frames:v", 1, plain)
+    ffmpeg("-i", plain, "-vf", "scale=80:60", small)
+    data = plain.read_bytes()
+    source.write_bytes(data[:2] + exif(orientation, small.read_bytes()) + data[2:])
+    plan = {"regions": [region(keyframes=[{"at_msec": 0, "x": 0, "y": 0, "w": 250, "h": 250}])]}
+    r = copy(worker, source, to, {"form": "redact", "plan": plan})
+    assert r.outputs, r.facts
+    upright = (240, 320) if orientation in (6, 8) else (320, 240)
+    assert (r.file["width"], r.file["height"]) == upright
+    picture = pictures(to, *upright)[0]
+    assert is_black(picture, (0, 0, upright[0] // 4, upright[1] // 4), upright[0])
+    assert max(picture) < 120 and at(picture, upright[0] - 5, upright[1] - 5, upright[0]) > 80
+    data = to.read_bytes()
+    assert b"Exif" not in data and b"SEC" not in data and data.count(b"\xff\xd8") == 1
