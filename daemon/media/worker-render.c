@@ -46,6 +46,7 @@ struct render {
     AVFrame *held, *black;
     int64_t held_usec; /* -1: nothing is held */
     bool held_timeless, held_damaged, suspect;
+    bool timed;         /* some picture has had a time */
     bool dirty;         /* damage was noticed, and no key picture was read since */
     int64_t clean_usec; /* when the key picture is shown that was read after it */
     int64_t key_usec;   /* of the last key picture that was whole */
@@ -278,6 +279,7 @@ static int on_packet(void *state, const struct pass *p, const AVStream *st, cons
     if (st != p->video)
         return 0;
     note_complaints(r, p);
+    r->timed |= packet->pts != AV_NOPTS_VALUE || packet->dts != AV_NOPTS_VALUE;
     if (missing_packet(&r->missing, p, packet) || (packet->flags & AV_PKT_FLAG_CORRUPT))
         note_damage(r);
     if (r->dirty && (packet->flags & (AV_PKT_FLAG_KEY | AV_PKT_FLAG_CORRUPT)) == AV_PKT_FLAG_KEY && at >= 0) {
@@ -294,6 +296,12 @@ static bool is_key(const AVFrame *f)
 #else
     return f->key_frame;
 #endif
+}
+
+/* A raw stream has no times at all: there, as in the proxy, pictures are counted. */
+static bool tells_times(const struct render *r, const struct pass *p)
+{
+    return r->timed || p->video->start_time != AV_NOPTS_VALUE;
 }
 
 static int on_picture(void *state, const struct pass *p, const AVFrame *frame, int64_t at_usec, bool key)
@@ -313,7 +321,7 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
     if (e < 0)
         return e;
     r->held_usec = at_usec;
-    r->held_timeless = back || frame->best_effort_timestamp == AV_NOPTS_VALUE;
+    r->held_timeless = back || (frame->best_effort_timestamp == AV_NOPTS_VALUE && tells_times(r, p));
     r->held_damaged = damaged;
     if (damaged && !r->suspect)
         note_damage(r);

@@ -414,6 +414,20 @@ def test_rates_that_change_are_no_damage(worker, tmp_path):
     assert r.file["pictures"] == 71 and "blackened" not in r.file
 
 
+@pytest.mark.parametrize("codec", [[], ["-c:v", "libx265", "-x265-params", "log-level=none"]])
+def test_salvaged(worker, tmp_path, codec):
+    """What is dug out of an MP4 without an index has no times but its order, as in the proxy over which the plan was made."""
+    whole, source = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
+    plan = moving_secret(whole, "-bf", 0, *codec, "-bsf:v", "dump_extra")
+    data = whole.read_bytes()
+    source.write_bytes(data[:data.rindex(b"moov") - 4])
+    out, r = redact(worker, source, tmp_path, plan)
+    assert "salvaged" in r.facts["message"] and r.facts["status"] == "damaged"
+    shown = pictures(out)
+    assert len(shown) >= 70 and max(max(p) for p in shown) < 170
+    assert "blackened" not in r.file  # it is whole but for its index
+
+
 def test_first_and_last_picture_stand(worker, tmp_path):
     """What players show before the first picture is that one; the last one stands for as long as nobody closes it."""
     source = tmp_path / "late.mkv"
