@@ -25,7 +25,8 @@
 
 static const struct {
     const char *form, *file, *photo; /* photo NULL: none of photos */
-} forms[] = {{"preserve", "copy.mkv", NULL}, {"release", "copy.mp4", NULL}, {"redact", "copy.mp4", NULL}};
+} forms[] = {
+    {"preserve", "copy.mkv", NULL}, {"release", "copy.mp4", "copy.jpg"}, {"redact", "copy.mp4", "copy.jpg"}};
 
 static bool is_line(const char *text, size_t most)
 {
@@ -272,7 +273,11 @@ int derive_copy_run(struct making *m, struct error *err)
     int r = json_parse(m->job->request, strlen(m->job->request), m->job->id, &m->asked, err);
 
     r = r < 0 ? r : plan_copy(m, err);
-    return r < 0 ? r : making_run(m, err);
+    r = r < 0 ? r : making_run(m, err);
+    if (r == 0 && m->result.elsewhere)
+        snprintf(m->result.message, sizeof m->result.message,
+                 "no such copy is made of photos of this form; the original can be had");
+    return r;
 }
 
 bool derive_copy_is_good(const struct making *m)

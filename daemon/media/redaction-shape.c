@@ -196,3 +196,11 @@ float mute_gain(const struct redaction *r, int64_t sample, int rate)
         least = MIN(least, distance(&r->mute[low], sample, rate));
     return fade > 0 ? (float)(least / fade) : 1;
 }
+
+bool mute_is_near(const struct redaction *r, int64_t at_usec, int64_t within_usec)
+{
+    for (size_t i = 0; i < r->n_mute; i++)
+        if (stretch_is_there(&r->mute[i], at_usec - within_usec, at_usec + within_usec))
+            return true;
+    return false;
+}

@@ -329,6 +329,15 @@ static int by_start(const void *a, const void *b)
     return x->from_usec < y->from_usec ? -1 : x->from_usec > y->from_usec;
 }
 
+static void add_margins(struct stretch *rows, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        rows[i].from_usec = MAX(rows[i].from_usec - MUTE_MARGIN_USEC, 0);
+        if (rows[i].until_usec != REDACTION_TO_THE_END)
+            rows[i].until_usec += MUTE_MARGIN_USEC;
+    }
+}
+
 /* Puts ranges in order and makes those one that overlap or touch. */
 static void join_stretches(struct stretch *rows, size_t *n)
 {
@@ -411,6 +420,7 @@ int redaction_read(const json_t *plan, struct redaction *ret, struct error *err)
     if (r < 0)
         return r;
     *ret = p;
+    add_margins(ret->mute, ret->n_mute);
     join_stretches(ret->mute, &ret->n_mute);
     p = (struct redaction){0};
     return 0;

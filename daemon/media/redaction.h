@@ -55,7 +55,8 @@ struct redaction {
     size_t n_regions;
     struct stretch *whole; /* whole pictures */
     size_t n_whole;
-    struct stretch *mute; /* ascending, apart from each other: ranges that overlap are one here */
+    struct stretch
+        *mute; /* with their margins, ascending, apart from each other: ranges that overlap are one here */
     size_t n_mute;
     struct place_in_picture
         keep[REDACTION_KEEP_MAX]; /* left open by whole pictures of blur and pixelate, and by marks */
@@ -86,9 +87,13 @@ struct row {
 bool region_rows(const struct region *r, int64_t from_usec, int64_t until_usec, int width, int height,
                  struct row *rows);
 
-/* How loud sample number i (of rate a second, from the beginning) is to be: 0 inside the ranges, to the sample; falling and rising over
- * MUTE_FADE_USEC outside of them; else 1. */
-#define MUTE_FADE_USEC 10000
+/* How loud sample number i (of rate a second, from the beginning) is to be: 0 inside the ranges and MUTE_MARGIN_USEC around them, to the
+ * sample; falling and rising over MUTE_FADE_USEC outside of that; else 1. The margin is there because encoders of sound delay it (AAC by
+ * up to 2112 samples) and not every file and player tells of that: what a person heard until one instant may sound until a little later. */
+#define MUTE_MARGIN_USEC 50000
+#define MUTE_FADE_USEC   10000
 float mute_gain(const struct redaction *r, int64_t sample, int rate);
+/* Whether a range, or its margin, is within so long of an instant. */
+bool mute_is_near(const struct redaction *r, int64_t at_usec, int64_t within_usec);
 
 #endif

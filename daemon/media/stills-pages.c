@@ -72,7 +72,7 @@ static int take_pixels(cairo_surface_t *surface, struct picture *ret)
 
     if (!out)
         return -ENOMEM;
-    *ret = (struct picture){(uint32_t)w, (uint32_t)h, out};
+    *ret = (struct picture){(uint32_t)w, (uint32_t)h, out, NULL};
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++, out += 3) {
             uint32_t v;

@@ -185,7 +185,7 @@ static int put_together(const struct decoded *d, const struct matrix *m, struct 
         for (uint32_t x = 0; x < d->width; x++, out += 3)
             to_rgb(&level, sample(&p[0], x, y, d), mono ? 128 : sample(&p[1], x, y, d),
                    mono ? 128 : sample(&p[2], x, y, d), out);
-    *ret = (struct picture){d->width, d->height, rgb};
+    *ret = (struct picture){d->width, d->height, rgb, NULL};
     return 0;
 }
 

@@ -96,6 +96,7 @@ int copy_photo(struct job *job, const struct form *form)
     _cleanup_(redaction_done) struct redaction plan = {0};
     struct picture p = {0};
     char why[STILL_WHY_MAX] = "";
+    char comment[COPY_COMMENT_MAX];
     struct error err = ERROR_INIT;
     int r;
 
@@ -109,6 +110,8 @@ int copy_photo(struct job *job, const struct form *form)
     else if (r == 0)
         r = error_set(&err, -EINVAL, "", "a picture of %u × %u is too small to be covered", p.width,
                       p.height);
+    copy_comment(&plan, comment);
+    p.comment = redact ? comment : NULL;
     if (r == 0)
         r = picture_write(job, &p, NAME, NULL);
     if (r == 0)

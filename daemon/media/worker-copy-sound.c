@@ -3,7 +3,8 @@
  * The sound of a copy (see worker-copy.h). Samples become floating point at their own rate, without any filter, and are silenced there, so
  * that neither a resampler's nor the encoder's windows can carry what was silenced to its neighbours. Samples are counted from the
  * beginning; small differences between the count and what the recording says are its clock's trembling, and then both are silenced.
- * Where a time is missing and there is anything to silence, silence it is.
+ * Where a time is missing and there is anything to silence, silence it is. What comes behind a step in time is silent, too, if it would have
+ * been before the step; and after damage, when a demuxer counts on from what it lost, all that is near anything silenced.
  */
 #include "media/worker-copy.h"
 
@@ -14,7 +15,9 @@
 
 #include "media/worker-pass-clock.h"
 
-#define DRIFT_USEC    40000               /* less is trembling */
+#define DRIFT_USEC 40000 /* less is trembling */
+#define UNSURE_USEC                                                                                          \
+    USEC_PER_SEC /* transport streams tell times at least every 0.7 s (ISO/IEC 13818-1 2.7.4) */
 #define SILENCE_USEC  (10 * USEC_PER_SEC) /* longer gaps are only told by times */
 #define BIT_RATE      96000               /* for each of two channels */
 #define CHANNELS_MOST 2
@@ -183,16 +186,35 @@ static int set_up(struct copy_sound *s, struct copy_file *f, AVPacket *packet, c
     return r;
 }
 
-static void silence(struct copy_sound *s, AVFrame *f, int64_t said, bool known)
+void copy_sound_damaged(struct copy_sound *s, int64_t at_usec)
+{
+    s->unsure_usec = av_sat_add64(at_usec, 2 * UNSURE_USEC);
+}
+
+/* Where samples may belong that begin a frame: as counted, as the recording says, and as counted before a step. */
+struct places {
+    int64_t counted, said, before;
+    bool known;
+};
+
+static float gain_of(const struct copy_sound *s, const struct places *at, int i)
+{
+    float gain =
+        MIN(mute_gain(s->plan, at->counted + i, s->in_rate), mute_gain(s->plan, at->said + i, s->in_rate));
+
+    return MIN(gain, mute_gain(s->plan, at->before + i, s->in_rate));
+}
+
+static void silence(struct copy_sound *s, AVFrame *f, const struct places *at)
 {
     float *const *planes = (float *const *)f->extended_data;
+    int64_t usec = av_rescale(at->said, USEC_PER_SEC, s->in_rate);
+    bool all = !at->known || (usec < s->unsure_usec && mute_is_near(s->plan, usec, UNSURE_USEC));
 
     if (s->plan->n_mute == 0)
         return;
     for (int i = 0; i < f->nb_samples; i++) {
-        float gain =
-            known ? MIN(mute_gain(s->plan, s->next + i, s->in_rate), mute_gain(s->plan, said + i, s->in_rate))
-                  : 0;
+        float gain = all ? 0 : gain_of(s, at, i);
 
         s->muted += gain <= 0;
         for (int c = 0; gain < 1 && c < f->ch_layout.nb_channels; c++)
@@ -241,13 +263,14 @@ int copy_sound_take(struct copy_sound *s, struct copy_file *f, AVPacket *packet,
 {
     bool known = in->pts != AV_NOPTS_VALUE || in->best_effort_timestamp != AV_NOPTS_VALUE;
     AVFrame *out = NULL;
-    int64_t said;
+    int64_t said, before;
     int r = 0, over;
 
     if (!s->swr || in->sample_rate != s->in_rate || in->format != s->in_format ||
         av_channel_layout_compare(&in->ch_layout, &s->in_layout) != 0)
         r = set_up(s, f, packet, in);
     said = av_rescale(at_usec, s->in_rate, USEC_PER_SEC);
+    before = s->begun ? s->next : said;
     over = r < 0 ? r : go_to(s, f, packet, known || !s->begun ? said : s->next);
     if (over < 0 || over >= in->nb_samples)
         return MIN(over, 0);
@@ -258,7 +281,7 @@ int copy_sound_take(struct copy_sound *s, struct copy_file *f, AVPacket *packet,
     if (r == 0 && over > 0)
         r = skip(out, over);
     if (r == 0) {
-        silence(s, out, said + over, known);
+        silence(s, out, &(struct places){s->next, said + over, before, known});
         r = put_at_rate(s, f, packet, out);
         s->next += out->nb_samples;
     }

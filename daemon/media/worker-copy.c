@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "media/worker-probe.h"
+#include "media/worker-salvage.h"
 #include "media/worker-say.h"
 #include "media/worker-verbs.h"
 
@@ -40,11 +41,11 @@ static bool ends_all(int code)
     return code == -ENOMEM || code == -ENOSPC || code == -EDQUOT || code == -EFBIG || code == -EIO;
 }
 
-static int copy_pass(struct job *job, const struct form *form)
+static int copy_pass(struct job *job, struct input *in, const struct form *form)
 {
     _cleanup_(pass_close) struct pass p;
     struct tap tap = {0};
-    int r = pass_open(&p, &job->in, form, job->plan, &job->facts);
+    int r = pass_open(&p, in, form, job->plan, &job->facts);
 
     if (r == 0)
         r = tap_copy(&p, &tap);
@@ -56,6 +57,20 @@ static int copy_pass(struct job *job, const struct form *form)
             tap.done(tap.state);
     }
     return r;
+}
+
+/* An MP4 without its index: what can be dug out of it, as in the proxy that people saw. */
+static int copy_salvaged(struct job *job, const struct form *form, int code)
+{
+    _cleanup_(salvage_done) struct salvage s = {0};
+    struct input pieces;
+    int r = strcmp(form->demuxer, "mov") == 0 ? salvage_find(&job->in, &s) : 0;
+
+    if (r < 0 || s.codec == SALVAGE_NONE || s.n_pieces == 0)
+        return r < 0 ? r : code;
+    salvage_input(&s, &job->in, &job->facts, &pieces);
+    form = sniff(&pieces);
+    return form && form->demuxer ? copy_pass(job, &pieces, form) : code;
 }
 
 /* A decoder and an encoder start so many threads each, the encoder one more to look ahead. */
@@ -80,7 +95,9 @@ int verb_copy(struct job *job)
     if (job->facts.unknown || !form || !form->demuxer)
         return 0;
     r = limit_threads(job);
-    r = r < 0 ? r : copy_pass(job, form);
+    r = r < 0 ? r : copy_pass(job, &job->in, form);
+    if (r == -EBADMSG)
+        r = copy_salvaged(job, form, r);
     if (r < 0 && !ends_all(r))
         say_failed(&job->facts, job->plan, r);
     return ends_all(r) ? r : 0;

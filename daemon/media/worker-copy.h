@@ -43,11 +43,14 @@ struct copy_sound {
     int64_t next;     /* number of the next sample in, at in_rate */
     int64_t next_out; /* likewise, at the encoder's rate */
     bool begun;
-    int64_t muted; /* samples, at the encoder's rate */
+    int64_t muted;       /* samples */
+    int64_t unsure_usec; /* until then times may be wrong, as sound was lost before */
 };
 int copy_sound_init(struct copy_sound *s, const struct pass *p, const struct redaction *plan,
                     struct copy_file *f);
 void copy_sound_done(struct copy_sound *s);
+/* Some of it was lost or broken about now. */
+void copy_sound_damaged(struct copy_sound *s, int64_t at_usec);
 int copy_sound_take(struct copy_sound *s, struct copy_file *f, AVPacket *packet, const AVFrame *frame,
                     int64_t at_usec);
 int copy_sound_end(struct copy_sound *s, struct copy_file *f, AVPacket *packet);
@@ -59,6 +62,9 @@ int preserve_make(const struct pass *p, struct tap *ret); /* worker-preserve.c *
 /* A released or redacted photo, "copy.jpg" (worker-copy-photo.c). Return: as a verb. */
 struct job;
 int copy_photo(struct job *job, const struct form *form);
+#define COPY_COMMENT_MAX 128
+/* What is said inside a redacted copy: the plan's digest, nothing of the original. In worker-render.c. */
+void copy_comment(const struct redaction *plan, char ret[COPY_COMMENT_MAX]);
 /* The plan of a redaction, held against its digest; of a release what it keeps open. In worker-render.c. */
 int copy_read_plan(const json_t *plan, bool redact, struct redaction *ret, struct error *err);
 

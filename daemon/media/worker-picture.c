@@ -52,7 +52,7 @@ int picture_orient(struct picture *p, int orientation)
             memcpy(out, p->rgb + ((size_t)sy * w + sx) * 3, 3);
         }
     free(p->rgb);
-    *p = (struct picture){to_w, to_h, rgb};
+    *p = (struct picture){to_w, to_h, rgb, NULL};
     return 0;
 }
 
@@ -96,6 +96,8 @@ static int encode(const struct picture *p, unsigned char **ret, unsigned long *r
     jpeg_set_quality(&c, QUALITY, TRUE);
     c.optimize_coding = TRUE;
     jpeg_start_compress(&c, TRUE);
+    if (p->comment)
+        jpeg_write_marker(&c, JPEG_COM, (const JOCTET *)p->comment, (unsigned)strlen(p->comment));
     while (c.next_scanline < c.image_height) {
         JSAMPROW row = p->rgb + (size_t)c.next_scanline * p->width * 3;
 

@@ -12,7 +12,8 @@
 
 struct picture {
     uint32_t width, height;
-    uint8_t *rgb; /* width × height × 3, without padding; owned */
+    uint8_t *rgb;        /* width × height × 3, without padding; owned */
+    const char *comment; /* what is said in the file (COM, ITU-T T.81 B.2.4.5); borrowed; or NULL */
 };
 
 void picture_done(struct picture *p);

@@ -19,6 +19,7 @@
 #include "media/worker-copy.h"
 #include "media/worker-cover.h"
 #include "media/worker-mark.h"
+#include "media/worker-missing.h"
 #include "media/worker-pass-clock.h"
 #include "media/worker-say.h"
 #include "media/worker-scale.h"
@@ -45,24 +46,38 @@ struct render {
     AVFrame *held, *black;
     int64_t held_usec; /* -1: nothing is held */
     bool held_timeless, held_damaged, suspect;
+    bool timed;         /* some picture has had a time */
     bool dirty;         /* damage was noticed, and no key picture was read since */
     int64_t clean_usec; /* when the key picture is shown that was read after it */
     int64_t key_usec;   /* of the last key picture that was whole */
     unsigned complaints;
+    uint64_t errors; /* that the pass counted */
+    unsigned sound_complaints;
+    uint64_t sound_errors;
+    struct missing missing;
     int64_t last_pts;
     int64_t pictures, covered, blackened;
 };
 
-/* Of the decoder of pictures, whichever of its threads. */
-static atomic_uint complaints;
+/* Of the decoders of pictures, whichever of their threads, and of sound. */
+static atomic_uint complaints, sound_complaints;
+
+/* H.264 pictures that are left out are no error to its decoder: it fills them with the one before. */
+static bool is_complaint(int level, const char *format)
+{
+    return level <= AV_LOG_ERROR || strncmp(format, "Frame num gap", 13) == 0;
+}
 
 static void on_log(void *context, int level, const char *format, va_list ap)
 {
     const AVClass *class = context ? *(const AVClass **)context : NULL;
 
-    if (level <= AV_LOG_ERROR && class && strcmp(class->class_name, "AVCodecContext") == 0 &&
-        ((const AVCodecContext *)context)->codec_type == AVMEDIA_TYPE_VIDEO)
+    if (!class || !is_complaint(level, format) || strcmp(class->class_name, "AVCodecContext") != 0)
+        return;
+    if (((const AVCodecContext *)context)->codec_type == AVMEDIA_TYPE_VIDEO)
         atomic_fetch_add(&complaints, 1);
+    else
+        atomic_fetch_add(&sound_complaints, 1);
 }
 
 static void on_done(void *state)
@@ -143,14 +158,18 @@ static int open_pictures(struct render *r, const struct pass *p, struct error *e
     return e;
 }
 
-/* What is said of the copy inside the file: the plan's digest, nothing of the original. */
+void copy_comment(const struct redaction *plan, char ret[COPY_COMMENT_MAX])
+{
+    snprintf(ret, COPY_COMMENT_MAX, "Liuhen redacted copy; plan sha256:%s", plan->digest);
+}
+
 static int set_comment(struct render *r)
 {
-    char text[128];
+    char text[COPY_COMMENT_MAX];
 
     if (!r->redact)
         return 0;
-    snprintf(text, sizeof text, "Liuhen redacted copy; plan sha256:%s", r->plan.digest);
+    copy_comment(&r->plan, text);
     return pass_errno(av_dict_set(&r->out.ctx->metadata, "comment", text, 0));
 }
 
@@ -240,13 +259,14 @@ static void note_damage(struct render *r)
     r->clean_usec = INT64_MAX;
 }
 
-static void note_complaints(struct render *r)
+static void note_complaints(struct render *r, const struct pass *p)
 {
     unsigned now = atomic_load(&complaints);
 
-    if (now != r->complaints)
+    if (now != r->complaints || p->picture_errors != r->errors)
         note_damage(r);
     r->complaints = now;
+    r->errors = p->picture_errors;
 }
 
 static int on_packet(void *state, const struct pass *p, const AVStream *st, const AVPacket *packet)
@@ -254,12 +274,15 @@ static int on_packet(void *state, const struct pass *p, const AVStream *st, cons
     struct render *r = state;
     int64_t at = pass_packet_usec(p, st, packet);
 
+    if (st == p->audio && (packet->flags & AV_PKT_FLAG_CORRUPT))
+        copy_sound_damaged(&r->sound, MAX(at, 0));
     if (st != p->video)
         return 0;
-    note_complaints(r);
-    if (packet->flags & AV_PKT_FLAG_CORRUPT)
+    note_complaints(r, p);
+    r->timed |= packet->pts != AV_NOPTS_VALUE || packet->dts != AV_NOPTS_VALUE;
+    if (missing_packet(&r->missing, p, packet) || (packet->flags & AV_PKT_FLAG_CORRUPT))
         note_damage(r);
-    else if (r->dirty && (packet->flags & AV_PKT_FLAG_KEY) && at >= 0) {
+    if (r->dirty && (packet->flags & (AV_PKT_FLAG_KEY | AV_PKT_FLAG_CORRUPT)) == AV_PKT_FLAG_KEY && at >= 0) {
         r->clean_usec = at - GRACE_USEC;
         r->dirty = false;
     }
@@ -275,6 +298,12 @@ static bool is_key(const AVFrame *f)
 #endif
 }
 
+/* A raw stream has no times at all: there, as in the proxy, pictures are counted. */
+static bool tells_times(const struct render *r, const struct pass *p)
+{
+    return r->timed || p->video->start_time != AV_NOPTS_VALUE;
+}
+
 static int on_picture(void *state, const struct pass *p, const AVFrame *frame, int64_t at_usec, bool key)
 {
     struct render *r = state;
@@ -282,7 +311,9 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
     bool back = r->held_usec >= 0 && at_usec < r->held_usec; /* one of both times is not true */
     int e;
 
-    note_complaints(r);
+    note_complaints(r, p);
+    if (missing_picture(&r->missing, p, at_usec))
+        note_damage(r);
     r->held_timeless |= back;
     e = send_held(r, at_usec);
     if (e == 0)
@@ -290,7 +321,7 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
     if (e < 0)
         return e;
     r->held_usec = at_usec;
-    r->held_timeless = back || frame->best_effort_timestamp == AV_NOPTS_VALUE;
+    r->held_timeless = back || (frame->best_effort_timestamp == AV_NOPTS_VALUE && tells_times(r, p));
     r->held_damaged = damaged;
     if (damaged && !r->suspect)
         note_damage(r);
@@ -304,7 +335,12 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
 static int on_samples(void *state, const struct pass *p, const AVFrame *frame, int64_t at_usec)
 {
     struct render *r = state;
+    unsigned now = atomic_load(&sound_complaints);
 
+    if (now != r->sound_complaints || p->sound_errors != r->sound_errors)
+        copy_sound_damaged(&r->sound, at_usec);
+    r->sound_complaints = now;
+    r->sound_errors = p->sound_errors;
     return copy_sound_take(&r->sound, &r->out, r->packet, frame, at_usec);
 }
 
@@ -397,12 +433,13 @@ int render_make(const struct pass *p, struct tap *ret)
         on_done(r);
         return e;
     }
+    missing_init(&r->missing);
     av_log_set_callback(on_log); /* whatever the level: it judges by itself */
     *ret = (struct tap){.name = "copy",
                         .state = r,
                         .pictures = p->video ? PICTURES_ALL : PICTURES_NONE,
                         .sound = p->audio != NULL,
-                        .packet = p->video ? on_packet : NULL,
+                        .packet = on_packet,
                         .picture = p->video ? on_picture : NULL,
                         .samples = p->audio ? on_samples : NULL,
                         .end = on_end,

@@ -275,19 +275,24 @@ static void mark_salvaged(struct facts *f)
             f->failed = true;
 }
 
+void salvage_input(const struct salvage *s, struct input *in, struct facts *f, struct input *ret)
+{
+    *ret = *in;
+    ret->source = in;
+    ret->pieces = s->pieces;
+    ret->n_pieces = s->n_pieces;
+    ret->size = s->total;
+    facts_damage(
+        f, "salvaged without an index: %zu pictures of %s were found; sound and the true times are lost",
+        s->pictures, s->codec == SALVAGE_H264 ? "H.264" : "HEVC");
+}
+
 static int show(struct job *job, const struct salvage *s, const char *container)
 {
-    struct input pieces = job->in;
+    struct input pieces;
     int r;
 
-    pieces.source = &job->in;
-    pieces.pieces = s->pieces;
-    pieces.n_pieces = s->n_pieces;
-    pieces.size = s->total;
-    facts_damage(
-        &job->facts,
-        "salvaged without an index: %zu pictures of %s were found; sound and the true times are lost",
-        s->pictures, s->codec == SALVAGE_H264 ? "H.264" : "HEVC");
+    salvage_input(s, &job->in, &job->facts, &pieces);
     r = derive_from(job, &pieces);
     if (r == 0)
         facts_text(&job->facts, job->facts.media, "container", container, strlen(container));

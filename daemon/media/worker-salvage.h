@@ -19,6 +19,9 @@ struct salvage {
 
 /* Looks through the whole file. Return: 0 (codec SALVAGE_NONE: no parameter sets are in it) or -ENOMEM. */
 int salvage_find(struct input *in, struct salvage *ret);
+/* The input of which the pieces are read as one raw stream; both are to stay as long as it is used. What is lost becomes damage. */
+struct facts;
+void salvage_input(const struct salvage *s, struct input *in, struct facts *f, struct input *ret);
 void salvage_done(struct salvage *s);
 
 #endif

@@ -124,7 +124,7 @@ static int shrink_frame(struct input *in, const AVFrame *f, uint32_t longest, st
     if (s.row < s.height)
         still_fill_rest(&s);
     if (r == 0)
-        *ret = (struct picture){w, h, TAKE_PTR(s.result)};
+        *ret = (struct picture){w, h, TAKE_PTR(s.result), NULL};
     shrink_done(&s);
     return r;
 }

@@ -250,7 +250,7 @@ static int colour(struct reading *r, struct picture *ret)
         else
             ink_to_rgb(s->result, rgb, pixels);
     }
-    *ret = (struct picture){s->into_width, s->into_height, rgb};
+    *ret = (struct picture){s->into_width, s->into_height, rgb, NULL};
     return 0;
 }
 

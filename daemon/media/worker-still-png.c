@@ -159,7 +159,7 @@ static int read_picture(struct reading *r, uint32_t longest, struct picture *ret
     if (result != 0)
         return result;
     finish(r);
-    *ret = (struct picture){r->shrink.into_width, r->shrink.into_height, TAKE_PTR(r->shrink.result)};
+    *ret = (struct picture){r->shrink.into_width, r->shrink.into_height, TAKE_PTR(r->shrink.result), NULL};
     if (png_get_iCCP(r->png, r->info, &name, &method, &profile, &size))
         picture_to_srgb(profile, size, ret->rgb, 3, ret->rgb, (size_t)ret->width * ret->height);
     return 0;

@@ -194,6 +194,30 @@ def test_copy(seen):
     assert any(j.get("form") == "preserve" for j in house.cli("jobs")["jobs"])
 
 
+def prove(house, recording, plan, to):
+    """What somebody can do who has a copy, the plan and the ledger."""
+    canonical = json.dumps(plan, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    digest, data = hashlib.sha256(canonical).hexdigest(), (house.work / to).read_bytes()
+    assert f"plan sha256:{digest}".encode() in data
+    acts = [a["facts"] for a in house.cli("history", recording)["acts"] if a["kind"] == "recording.copied"]
+    assert [a["form"] for a in acts if a["plan"] == digest and a["digest"] == hashlib.sha256(data).hexdigest()] == ["redact"]
+    assert acts[-1]["bytes"] == len(data)
+
+
+def test_a_copy_proves_its_plan(seen, media):
+    """The plan's digest is in the file and, with the file's own, in the ledger; for a clip and for a photo."""
+    house, clip = seen
+    house.drop("p.jpg", media("photo"))
+    photo = next(r["id"] for r in house.wait_sealed(2) if r["id"] != clip)
+    plan = {"label": "脸", "regions": [{"kind": "blur", "keyframes": [{"w": 100, "h": 100, "at_msec": 0, "x": 0, "y": 0}]}]}
+    (house.work / "plan.json").write_text(json.dumps(plan, indent=1))
+    for recording, to in ((clip, "r.mp4"), (photo, "r.jpg")):
+        house.cli("open", recording, "--wait")
+        done = house.run("copy", recording, "--form", "redact", "--plan", "plan.json", "--reason", "x", "--to", to)
+        assert done.returncode == 0, done.stderr
+        prove(house, recording, plan, to)
+
+
 def test_jobs_and_again(seen):
     house, recording = seen
     assert recording in house.cli("jobs", "--state", "done", json=False)

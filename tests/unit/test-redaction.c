@@ -312,23 +312,30 @@ static void test_mute(void **state)
               "\"until_msec\":1100},{\"from_msec\":5000}]}",
               &p);
     assert_int_equal(p.n_mute, 3);
-    for (int64_t i = 24000; i < 52800; i++) /* 0.5 – 1.1 s: to the sample */
+    for (int64_t i = 21600; i < 55200; i++) /* 0.5 – 1.1 s and 50 ms around it: to the sample */
         assert_true(mute_gain(&p, i, 48000) == 0);
-    assert_true(mute_gain(&p, 23999, 48000) > 0);
-    assert_true(mute_gain(&p, 23999, 48000) < 0.01);
-    assert_true(mute_gain(&p, 52800, 48000) > 0);
-    for (int64_t i = 23521; i < 24000; i++) /* falls over 10 ms before … */
+    assert_true(mute_gain(&p, 21599, 48000) > 0);
+    assert_true(mute_gain(&p, 21599, 48000) < 0.01);
+    assert_true(mute_gain(&p, 55200, 48000) > 0);
+    for (int64_t i = 21121; i < 21600; i++) /* falls over 10 ms before … */
         assert_true(mute_gain(&p, i, 48000) < mute_gain(&p, i - 1, 48000));
-    for (int64_t i = 52801; i < 53280; i++) /* … and rises over 10 ms behind */
+    for (int64_t i = 55201; i < 55680; i++) /* … and rises over 10 ms behind */
         assert_true(mute_gain(&p, i, 48000) > mute_gain(&p, i - 1, 48000));
-    assert_true(mute_gain(&p, 23000, 48000) == 1);
+    assert_true(mute_gain(&p, 20000, 48000) == 1);
     assert_true(mute_gain(&p, 0, 48000) == 1);
     assert_true(mute_gain(&p, 60000, 48000) == 1);
     assert_true(mute_gain(&p, 80000, 48000) == 0);
     assert_true(mute_gain(&p, INT64_C(48000) * 86400 * 365, 48000) == 0); /* to the end */
-    /* a rate that does not divide: every sample that begins inside is silent */
-    assert_true(mute_gain(&p, 22050 / 2, 22050) == 0);
-    assert_true(mute_gain(&p, 5512 + 5513, 22050) == 0);
+    /* a rate that does not divide: every sample that is touched is silent */
+    assert_true(mute_gain(&p, 9921, 22050) > 0);
+    assert_true(mute_gain(&p, 9922, 22050) == 0); /* 0.45 s are sample 9922.5 */
+    assert_true(mute_is_near(&p, 2 * USEC_PER_SEC + 50000 + 900000, USEC_PER_SEC));
+    assert_false(mute_is_near(&p, 3500 * USEC_PER_MSEC, USEC_PER_SEC));
+    redaction_done(&p);
+    read_good("{\"mute\":[{\"from_msec\":20,\"until_msec\":30},{\"from_msec\":120,\"until_msec\":130}]}", &p);
+    assert_int_equal(p.n_mute, 1); /* margins that meet */
+    assert_int_equal(p.mute[0].from_usec, 0);
+    assert_true(mute_gain(&p, 0, 48000) == 0);
     redaction_done(&p);
 }
 
