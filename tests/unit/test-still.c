@@ -108,7 +108,7 @@ static void test_orientations(void **state)
                                        "031425", "304152", "524130", "251403", "012345"};
 
     for (int o = 0; o < (int)ARRAY_SIZE(seen); o++) {
-        struct picture p = {3, 2, malloc(18)};
+        struct picture p = {.width = 3, .height = 2, .rgb = malloc(18)};
 
         for (int i = 0; i < 6; i++)
             memset(p.rgb + (ptrdiff_t)3 * i, '0' + i, 3);
@@ -204,7 +204,7 @@ static void test_profiles(void **state)
 static void test_primaries(void **state)
 {
     const double p3[8] = {0.680, 0.320, 0.265, 0.690, 0.150, 0.060, 0.3127, 0.3290}, none[8] = {0};
-    struct picture p = {1, 1, (uint8_t[]){128, 64, 64}};
+    struct picture p = {.width = 1, .height = 1, .rgb = (uint8_t[]){128, 64, 64}};
 
     picture_from_primaries(&p, p3);
     assert_true(p.rgb[0] > 132 && p.rgb[1] < 64); /* the same colour takes more red in a smaller space */
