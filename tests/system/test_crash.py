@@ -104,7 +104,7 @@ def finish(daemon, after, dropped):
 SEAL = ["taken", "staged", "intent", "synced", "stored", "stored-synced", "committed", "published", "source", "done"]
 INSIDE = ["store.stage", "store.finish", "store.intent", "store.sync", "store.rename", "store.tuples", "store.harden",
           "store.commit-sync", "store.intent-remove", "ledger.bundles", "ledger.tiles", "ledger.checkpoint", "ledger.cleaned",
-          "seal.taken>db.commit", "durable.rename", "fd.rename", "seal.taken>fd.sync"] # ">": not one of the start
+          "seal.taken>db.commit", "seal.taken>durable.rename", "fd.rename", "seal.taken>fd.sync"] # ">": not one of the start
 
 CASES = [(f"seal.{step}", "single", after) for step in SEAL for after in ("remove", "keep")]
 CASES += [(f"seal.{step}", "group", after) for step in SEAL for after in ("remove", "move")]
