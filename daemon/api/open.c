@@ -26,6 +26,7 @@ EMBED(page_css, "daemon/api/page/page.css");
 EMBED(page_js, "daemon/api/page/page.js");
 EMBED(page_icon, "daemon/api/page/icon.svg");
 EMBED(page_words, "daemon/api/page/words.js");
+EMBED(page_sentences, "daemon/api/page/sentences.js");
 
 #define PAGE     "page"
 #define ABOUT    "about.json"
@@ -39,6 +40,7 @@ static const struct {
     {"page.css", "text/css; charset=utf-8", page_css},
     {"page.js", "text/javascript; charset=utf-8", page_js},
     {"words.js", "text/javascript; charset=utf-8", page_words},
+    {"sentences.js", "text/javascript; charset=utf-8", page_sentences},
 };
 
 /* ---- asking for an address ---------------------------------------------------------------------------------------------- */

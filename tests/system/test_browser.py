@@ -103,5 +103,52 @@ def test_it_plays_and_seeks(make_daemon, media, browse):
     browser.value("document.getElementById('bar').focus()")
     browser.call("Input.dispatchKeyEvent", type="keyDown", key="Home", code="Home", windowsVirtualKeyCode=36)
     browser.wait("document.querySelector('video').currentTime === 0")
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight", windowsVirtualKeyCode=39)
+    browser.wait("Math.abs(document.querySelector('video').currentTime - 5) < 0.1")
+    browser.value("document.activeElement.blur()")  # nothing has the focus: the page's keys are the time line's
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key=".", code="Period", windowsVirtualKeyCode=190)
+    browser.wait("Math.abs(document.querySelector('video').currentTime - 5.04) < 0.02")
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key=" ", code="Space", windowsVirtualKeyCode=32)
+    browser.wait("!document.querySelector('video').paused")
+    browser.call("Input.dispatchKeyEvent", type="keyDown", key=" ", code="Space", windowsVirtualKeyCode=32)
+    browser.wait("document.querySelector('video').paused")
+    browser.value("document.getElementById('bar').scrollIntoView()")
+    left, top, width = browser.value("(r => [r.left, r.top, r.width])(document.getElementById('bar').getBoundingClientRect())")
+    spot = {"x": left + width / 2, "y": top + 10}
+    browser.call("Input.dispatchMouseEvent", type="mouseMoved", **spot)  # the strip of pictures, under the pointer
+    browser.wait("!document.getElementById('preview').hidden && document.getElementById('thumb').style.backgroundImage.includes('sprite.jpg')")
+    browser.call("Input.dispatchMouseEvent", type="mousePressed", button="left", buttons=1, clickCount=1, **spot)
+    browser.call("Input.dispatchMouseEvent", type="mouseReleased", button="left", clickCount=1, **spot)
+    browser.wait("Math.abs(document.querySelector('video').currentTime - 7) < 0.3")
     assert "仅关键帧" in browser.value("document.getElementById('list').textContent")  # copied, and beyond the seconds that are searched for codes
     assert browser.said == []  # no error, no warning
+
+
+def test_what_is_wrong_is_said_in_the_page_s_language(make_daemon, media, browse, tmp_path):
+    house = make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"}, "media": {"derive": {"enabled": True, "load": 0}}}).start()
+    whole = media("photo").read_bytes()
+    house.drop("cut.jpg", whole[:len(whole) * 2 // 3])
+    house.drop("tall.pdf", media("pdf"))
+    house.drop("zeros.mp4", bytes(5000))
+    rows = {row["name"]: row["id"] for row in house.wait_sealed(3)}
+    browser = browse(language="zh-CN")
+
+    def look(name):
+        house.run("open", rows[name], "--wait")
+        browser.call("Page.navigate", url=house.cli("open", rows[name])["url"])
+        browser.wait(f"document.getElementById('name') && document.getElementById('name').textContent === '{name}'")
+
+    look("cut.jpg")
+    notes = "document.getElementById('notes').innerText"
+    browser.wait("document.querySelector('#stage img') && document.querySelector('#stage img').complete")
+    assert "图片被截断：没有结束标志（marker），数据止于第 " in browser.value(notes)
+    assert "图片数据有部分损坏或缺失" in browser.value(notes) and "the picture" not in browser.value(notes)
+    look("zeros.mp4")
+    assert browser.value(notes).split("\n\n") == ["此记录已损坏：内容全为零：空间已预留但从未写入", "此记录没有可显示的内容", "原件完好保存：原件"]
+    look("tall.pdf")
+    image = "document.querySelector('#stage.pages img')"
+    browser.wait(f"{image} && {image}.complete && {image}.naturalWidth")
+    assert browser.value(f"Math.abs({image}.clientWidth / {image}.clientHeight - {image}.naturalWidth / {image}.naturalHeight)") < 0.01
+    assert browser.value("document.querySelector('figcaption').textContent") == "第 1 / 1 页"
+    assert browser.value("document.getElementById('about').textContent").startswith("文档 · ")
+    assert [said for said in browser.said if said["method"] == "Runtime.exceptionThrown"] == []

@@ -4,7 +4,8 @@
 "use strict";
 
 const POLL_MSEC = 1500;
-const word = WORDS[document.documentElement.lang.startsWith("zh") ? "zh" : "en"];
+const chinese = document.documentElement.lang.startsWith("zh");
+const word = WORDS[chinese ? "zh" : "en"];
 const by = (id) => document.getElementById(id);
 const state = { player: null, shown: "", seconds: 0, cues: [], about: null };
 
@@ -43,6 +44,8 @@ function clock(seconds) {
   return `${whole >= 3600 ? `${Math.floor(whole / 3600)}:` : ""}${two(Math.floor(whole / 60) % 60)}:${two(whole % 60)}`;
 }
 
+const lengthText = (seconds) => (seconds < 10 ? say("seconds", seconds.toFixed(1)) : clock(seconds));
+
 function moment(usec, zone) {
   try {
     return new Intl.DateTimeFormat("sv-SE", { timeZone: zone, dateStyle: "short", timeStyle: "medium" }).format(new Date(usec / 1000)) + ` (${zone})`;
@@ -51,25 +54,60 @@ function moment(usec, zone) {
   }
 }
 
+// The patterns of the sentences; a part that differs has no "; ", which stands between sentences.
+const patterns = SENTENCES.map(([english, words]) => {
+  const pattern = english.replace(/[.*+?^$()|[\]\\]/g, "\\$&").replace(/\{\}/g, "((?:(?!; ).)*?)");
+  return [new RegExp(`^${pattern}$`, "s"), words];
+});
+
+// A sentence of the programs in Chinese; empty: it is not known. Parts of it may be such sentences, too.
+function inChinese(sentence) {
+  for (const [pattern, words] of patterns) {
+    const found = pattern.exec(sentence);
+    if (found) return words.replace(/\{(\d)\}/g, (_, n) => inChinese(text(found[n]).trim()) || text(found[n]));
+  }
+  return "";
+}
+
+// "first; second; third", each of which may have a semicolon of its own: the longest that are known.
+function sentencesOf(message) {
+  const parts = message ? message.split("; ") : [], out = [];
+  for (let at = 0, n; at < parts.length; at += n) {
+    for (n = parts.length - at; n > 1 && !inChinese(parts.slice(at, at + n).join("; ")); n--);
+    out.push(parts.slice(at, at + n).join("; "));
+  }
+  return out;
+}
+
+const inWords = (sentences) => plain(sentences.map((one) => (chinese && inChinese(one)) || one).join(chinese ? "；" : "; "));
+
 // ---- what is shown
 
 const fileOf = (about, name) => list(about.derived.files).find((f) => f.name === name);
 const filesLike = (about, pattern) => list(about.derived.files).filter((f) => pattern.test(f.name));
 
-function note(key, more, bad) {
-  by("notes").append(element("p", bad ? { class: "bad" } : {}, say(key, "") + (more ? `: ${plain(more)}` : "")));
+function note(key, sentences, bad) {
+  by("notes").append(element("p", bad ? { class: "bad" } : {}, word[key] + (sentences.length ? `${word.colon}${inWords(sentences)}` : "")));
 }
 
+// Each reason is said once: that a recording is damaged is often why it could not be made viewable, too.
 function showNotes(about) {
-  const derived = about.derived, files = list(derived.files);
+  const derived = about.derived, files = list(derived.files), found = sentencesOf(text(about.message)), nothing = text(derived.nothing);
+  const further = (message) => sentencesOf(text(message)).filter((one) => !found.includes(one));
   by("notes").replaceChildren();
-  if (about.status === "damaged") note("damaged", about.message, true);
-  if (about.status === "unknown") note("unknown", about.message, true);
-  if (files.some((f) => f.how === "salvaged")) note("salvaged", "", true);
-  if (derived.state === "failed") note("failed", derived.message, true);
-  else if (text(derived.nothing)) note("nothing", derived.nothing, true);
-  if (text(derived.nothing)) by("notes").append(element("p", {}, word.kept, " ", element("a", { href: "original", download: "" }, word.original)));
+  if (about.status === "damaged" || about.status === "unknown") note(about.status, found, true);
+  if (files.some((f) => f.how === "salvaged")) note("salvaged", [], true);
+  if (derived.state === "failed") note("failed", further(derived.message), true);
+  else if (nothing) note("nothing", found.length && about.kind === "data" ? [] : further(nothing), true);
+  else if (derived.state === "ready" && further(derived.message).length) note("remarks", further(derived.message), true);
+  if (!nothing && viewable(about) === "poster.jpg" && !isBeingMade(about)) note("poster", sentencesOf(missing(derived, "proxy.mp4")));
+  if (nothing) by("notes").append(element("p", {}, word.kept, element("a", { href: "original", download: "" }, word.original)));
 }
+
+const isBeingMade = (about) => about.derived.state === "waiting" || about.derived.state === "running";
+
+// Why a file was not made.
+const missing = (derived, name) => text((list(derived.missing).find((m) => m.name === name) || {}).message);
 
 function showProgress(about) {
   const derived = about.derived, permille = number(derived.progress_permille), running = derived.state === "running";
@@ -80,7 +118,7 @@ function showProgress(about) {
 
 function onBroken() {
   if (!document.querySelector("#notes .player")) {
-    note("unplayable", "", true);
+    note("unplayable", [], true);
     by("notes").lastChild.className = "bad player";
   }
 }
@@ -100,29 +138,46 @@ function viewable(about) {
   const proxy = filesLike(about, /^proxy\./)[0];
   if (proxy) return proxy.name;
   if (fileOf(about, "photo-large.jpg")) return "photo-large.jpg";
-  return filesLike(about, /^page-\d+\.jpg$/).length ? "pages" : "";
+  if (filesLike(about, /^page-\d+\.jpg$/).length) return "pages";
+  return fileOf(about, "poster.jpg") ? "poster.jpg" : "";
 }
 
-function showPictures(pictures) {
-  by("stage").replaceChildren(...pictures.map((f, i) => {
-    const image = element("img", { src: f.name, alt: pictures.length > 1 ? say("page", i + 1) : word.photo, loading: "lazy" });
-    if (number(f.width) && number(f.height)) Object.assign(image, { width: f.width, height: f.height });
-    image.style.height = "auto";
-    return image;
-  }));
+function makeImage(file, alt) {
+  const image = element("img", { src: file.name, alt, loading: "lazy" });
+  if (number(file.width) && number(file.height)) Object.assign(image, { width: file.width, height: file.height });
+  return image;
+}
+
+const pageNumber = (file) => parseInt(file.name.slice(5), 10);
+
+function showPages(about) {
+  const files = filesLike(about, /^page-\d+\.jpg$/).sort((a, b) => pageNumber(a) - pageNumber(b)), all = number((about.decoded || {}).pages);
+  by("stage").replaceChildren(...files.map((f) => element("figure", {}, element("figcaption", {}, say("page", all ? `${pageNumber(f)} / ${all}` : pageNumber(f))),
+    makeImage(f, say("page", pageNumber(f))))));
+  if (all > files.length) by("stage").append(element("p", {}, say("pagesof", files.length).replace("{}", all)));
+}
+
+// A still picture stands there until there is more; it goes on being made meanwhile.
+function showPoster(about) {
+  const image = makeImage(fileOf(about, "poster.jpg"), word.still);
+  if (isBeingMade(about)) showProgress(about);
+  else by("stage").replaceChildren();
+  by("stage").append(image);
 }
 
 function showStage(about) {
   const what = viewable(about), file = fileOf(about, what);
   if (!what) {
-    if (about.derived.state === "waiting" || about.derived.state === "running") showProgress(about);
+    if (isBeingMade(about)) showProgress(about);
     else by("stage").replaceChildren();
     return;
   }
-  if (state.shown === what) return;
+  if (state.shown === what && what !== "poster.jpg") return;
   state.shown = what;
-  if (what === "pages") showPictures(filesLike(about, /^page-\d+\.jpg$/).sort((a, b) => parseInt(a.name.slice(5), 10) - parseInt(b.name.slice(5), 10)));
-  else if (what.startsWith("photo")) showPictures([file]);
+  by("stage").className = what === "pages" ? "pages" : "";
+  if (what === "pages") showPages(about);
+  else if (what === "poster.jpg") showPoster(about);
+  else if (what.startsWith("photo")) by("stage").replaceChildren(makeImage(file, word.photo));
   else makePlayer(about, what, text(file.type).startsWith("audio/") || about.kind === "audio" ? "audio" : "video");
 }
 
@@ -234,14 +289,27 @@ function onPointer(event) {
   if (event.buttons & 1) seek(seconds);
 }
 
+// The length of one picture, for stepping.
+function onePicture() {
+  const decoded = (state.about && state.about.decoded) || {}, stream = list(((state.about && state.about.media) || {}).streams).find((s) => s.type === "video");
+  const rate = number(decoded.rate_num / decoded.rate_den) || perSecond(stream && stream.rate);
+  return rate >= 1 && rate <= 240 ? 1 / rate : 0.04;
+}
+
+function stepPicture(way) {
+  state.player.pause();
+  seek(state.player.currentTime + way * onePicture());
+}
+
+// What has keys of its own (the browser's player, buttons, links) keeps them; pages scroll unless the time line has the focus.
 function onKey(event) {
-  const steps = { ArrowLeft: -5, ArrowRight: 5, PageUp: 60, PageDown: -60, ",": -0.04, ".": 0.04 };
-  const player = state.player;
-  if (!player || event.ctrlKey || event.altKey || event.metaKey) return;
+  const player = state.player, onBar = event.target === by("bar"), steps = { ArrowLeft: -5, ArrowRight: 5, ...(onBar ? { PageUp: 60, PageDown: -60 } : {}) };
+  if (!player || event.ctrlKey || event.altKey || event.metaKey || (!onBar && event.target !== document.body)) return;
   if (event.key in steps) seek(player.currentTime + steps[event.key] * (event.shiftKey ? 6 : 1));
-  else if (event.key === "Home") seek(0);
-  else if (event.key === "End") seek(length());
-  else if (event.key === " ") player.paused ? player.play() : player.pause();
+  else if (event.key === "," || event.key === ".") stepPicture(event.key === "," ? -1 : 1);
+  else if (event.key === "Home" && onBar) seek(0);
+  else if (event.key === "End" && onBar) seek(length());
+  else if (event.key === " ") player.paused ? player.play().catch(onBroken) : player.pause();
   else return;
   event.preventDefault();
 }
@@ -250,6 +318,7 @@ async function showLine(about) {
   state.seconds = number(about.media && about.media.duration_usec) / 1e6;
   by("line").hidden = false;
   by("bar").setAttribute("aria-label", word.position);
+  by("keys").textContent = state.player.tagName === "VIDEO" ? `${word.keyshelp} ${word.stephelp}` : word.keyshelp;
   moveCursor();
   showMarks(about.decoded || {});
   if (state.player) state.player.addEventListener("loadedmetadata", () => showMarks((state.about && state.about.decoded) || {}));
@@ -263,32 +332,41 @@ function fact(key, value, source) {
   by("list").append(element("dt", {}, word[key]), element("dd", {}, plain(value), ...(source ? [" ", element("small", {}, `(${source})`)] : [])));
 }
 
+// "rule:body camera", "media:exif DateTimeOriginal", "sidecar": where a fact comes from.
+function sourceText(source) {
+  const [, from, rest] = /^(rule|folder|media|device|sidecar|bodyworn)(?::(.*))?$/s.exec(text(source)) || [];
+  if (from) return rest ? `${word[`by_${from}`]}${word.colon}${plain(rest)}` : word[`by_${from}`];
+  return text(source) === "started + duration" ? word.by_length : plain(source);
+}
+
 function placed(about, key, label) {
   const one = about.place && about.place[key];
   if (!one || one.value === undefined) return;
   const value = Number.isInteger(one.value) ? moment(one.value, about.zone) : text(one.value);
-  fact(label || key, value, [plain(one.source), word[one.certainty] || plain(one.certainty)].filter(Boolean).join(", "));
+  fact(label || key, value, [sourceText(one.source), word[one.certainty] || plain(one.certainty)].filter(Boolean).join(word.comma));
 }
 
-// "25/1" or "30000/1001" as a number of pictures a second.
+// "25/1" or "30000/1001" as a number of pictures a second; 0: not known.
 function perSecond(rate) {
   const [n, d] = text(rate).split("/").map(Number), value = n / (d || 1);
-  return Number.isFinite(value) && value > 0 ? `, ${Number(value.toFixed(2))}/s` : "";
+  return Number.isFinite(value) && value > 0 ? value : 0;
 }
+
+const rateText = (value) => (value ? `, ${Number(value.toFixed(2))}/s` : "");
 
 const degrees = (p) => (p && Number.isInteger(p.lat_e7) ? `${(p.lat_e7 / 1e7).toFixed(6)}, ${(number(p.lon_e7) / 1e7).toFixed(6)}` : "");
 
 function streamFacts(streams) {
   for (const s of list(streams)) {
     const codec = text(s.codec);
-    if (s.type === "video") fact("picture", `${codec} ${number(s.width)}×${number(s.height)}${perSecond(s.rate)}`);
+    if (s.type === "video") fact("picture", `${codec} ${number(s.width)}×${number(s.height)}${rateText(perSecond(s.rate))}`);
     if (s.type === "audio") fact("sound", `${codec} ${number(s.sample_rate)} Hz, ${say(number(s.channels) === 1 ? "channel" : "channels", number(s.channels))}`);
   }
 }
 
 function decodedFacts(d) {
   const trail = d.trail || {};
-  if (d.rate) fact("rate", `${word[d.rate] || text(d.rate)}${number(d.rate_den) ? `, ${(d.rate_num / d.rate_den).toFixed(2)}/s` : ""}`);
+  if (d.rate) fact("rate", `${word[d.rate] || text(d.rate)}${number(d.rate_den) ? rateText(number(d.rate_num / d.rate_den)) : ""}`);
   for (const code of list(d.qr)) fact("qr", text(code));
   fact("signed", text(d.signed));
   if (number(trail.points)) fact("trail", `${say("points", trail.points)}: ${degrees(trail.first)} → ${degrees(trail.last)}`);
@@ -307,9 +385,10 @@ function showFacts(about) {
   placed(about, "ended", "endedat");
   for (const key of ["device", "officer", "unit", "case_number"]) placed(about, key);
   fact("received", moment(number(about.received), about.zone));
-  if (number(media.duration_usec)) fact("duration", clock(media.duration_usec / 1e6));
+  if (number(media.duration_usec)) fact("duration", lengthText(media.duration_usec / 1e6));
   fact("make", [text((media.device || {}).make), text((media.device || {}).model)].filter(Boolean).join(" "));
   fact("container", text(media.container));
+  if (!list(media.streams).length && number(media.width) && number(media.height)) fact("picture", `${media.width}×${media.height}`);
   streamFacts(media.streams);
   fact("place", degrees(media.gps));
   decodedFacts(about.decoded || {});
@@ -326,7 +405,7 @@ function playOriginal(about, button) {
   state.player.addEventListener("loadedmetadata", () => seek(at), { once: true });
   button.dataset.shows = original ? "original" : "";
   button.textContent = original ? word.proxy : word.play;
-  by("foot").textContent = `${original ? word.origplays : word.notorig} ${say("viewer", plain(about.viewer))}`;
+  by("foot").textContent = `${original ? word.origplays : word.notorig}${word.space}${say("viewer", plain(about.viewer))}`;
 }
 
 function showFiles(about) {
@@ -341,7 +420,7 @@ function showFiles(about) {
   }
   for (const f of filesLike(about, /^(proxy\..*|trail\.gpx|photo-large\.jpg)$/)) {
     const label = f.name === "trail.gpx" ? word.trailfile : word.copy;
-    links.append(element("li", {}, element("a", { href: f.name, download: `${about.id}-${f.name}` }, label), ` ${size(number(f.bytes))}${f.how ? ` · ${plain(f.how)}` : ""}`));
+    links.append(element("li", {}, element("a", { href: f.name, download: `${about.id}-${f.name}` }, label), ` ${size(number(f.bytes))}${f.how ? ` · ${word[`how_${f.how}`] || plain(f.how)}` : ""}`));
   }
 }
 
@@ -350,12 +429,14 @@ function showFiles(about) {
 function showHead(about) {
   const name = plain(readName(text(about.name))), parts = [word[about.kind] || plain(about.kind), size(number(about.bytes))];
   const seconds = number(about.media && about.media.duration_usec) / 1e6;
-  if (seconds) parts.push(clock(seconds));
+  const pages = number((about.decoded || {}).pages);
+  if (seconds) parts.push(lengthText(seconds));
+  if (pages) parts.push(say(pages === 1 ? "onepage" : "npages", pages));
   if (about.place && about.place.started) parts.push(moment(number(about.place.started.value), about.zone));
   document.title = `${name} · 留痕`;
   by("name").textContent = name;
   by("about").textContent = parts.join(" · ");
-  by("foot").textContent = `${viewable(about) ? `${word.notorig} ` : ""}${say("viewer", plain(about.viewer))}`;
+  by("foot").textContent = `${viewable(about) ? word.notorig + word.space : ""}${say("viewer", plain(about.viewer))}`;
 }
 
 async function show(about) {
@@ -383,7 +464,7 @@ async function refresh() {
     }
   } catch (error) {
     by("notes").replaceChildren();
-    note("away", "", true);
+    note("away", [], true);
     console.warn(error);
   }
   if (again) setTimeout(refresh, again);
@@ -393,6 +474,6 @@ for (const e of document.querySelectorAll("[data-word]")) e.textContent = word[e
 by("bar").addEventListener("pointermove", onPointer);
 by("bar").addEventListener("pointerdown", (event) => { onPointer(event); by("bar").setPointerCapture(event.pointerId); });
 by("bar").addEventListener("pointerleave", () => { by("preview").hidden = true; });
-by("bar").addEventListener("keydown", onKey);
+document.addEventListener("keydown", onKey);
 window.addEventListener("resize", () => { by("preview").hidden = true; });
 refresh();
