@@ -318,7 +318,7 @@ async function showLine(about) {
   state.seconds = number(about.media && about.media.duration_usec) / 1e6;
   by("line").hidden = false;
   by("bar").setAttribute("aria-label", word.position);
-  by("keys").textContent = state.player.tagName === "VIDEO" ? `${word.keyshelp} ${word.stephelp}` : word.keyshelp;
+  by("keys").textContent = state.player.tagName === "VIDEO" ? word.keyshelp + word.stephelp : word.keyshelp;
   moveCursor();
   showMarks(about.decoded || {});
   if (state.player) state.player.addEventListener("loadedmetadata", () => showMarks((state.about && state.about.decoded) || {}));

@@ -13,7 +13,7 @@ const WORDS = {
     proxy: "show the viewing copy", notorig: "You see a viewing copy; the original is the evidence.",
     remarks: "Found while it was made viewable", poster: "Only a still picture of it can be shown", still: "Still picture", colon: ": ", comma: ", ", space: " ",
     onepage: "{} page", npages: "{} pages", pagesof: "Only {} of its {} pages are shown here; the original has all.", seconds: "{} s",
-    keyshelp: "Space: play or stop. ← →: 5 seconds.", stephelp: "comma, full stop: one picture.", how_remux: "repacked, not re-encoded", how_encoded: "re-encoded",
+    keyshelp: "Space: play or stop; ← →: 5 seconds", stephelp: "; comma, full stop: one picture", how_remux: "repacked, not re-encoded", how_encoded: "re-encoded",
     how_salvaged: "salvaged", how_positions: "positions in the recording", how_bodyworn: "positions from the camera system", by_rule: "naming rule", by_folder: "drop folder", by_media: "in the file", by_device: "the device that sent it", by_sidecar: "accompanying file", by_bodyworn: "camera system", by_length: "from its start and length",
     origplays: "You see the original.",
     gap: "gap in the recording", jump: "jump in time", black: "black picture", silence: "silence", position: "Position",
