@@ -193,6 +193,12 @@ static long lie_exit_after_answer(void)
     _exit(9);
 }
 
+static long die_after_answer(void)
+{
+    answer(good);
+    return die_hang();
+}
+
 static long lie_elsewhere(void)
 {
     send_raw(MESSAGE_ELSEWHERE, 4, "disc", 4);
@@ -332,6 +338,7 @@ const struct escape escape_deaths[] = {
     {"locked-twice", lie_locked_twice},
     {"after-answer", lie_after_answer},
     {"two-answers", lie_two_answers},
+    {"hang-after-answer", die_after_answer},
     {"exit-after-answer", lie_exit_after_answer},
     {"elsewhere-text", lie_elsewhere},
     {"elsewhere", lie_elsewhere_again},

@@ -59,6 +59,26 @@ static long try_stat(void)
     return syscall(SYS_newfstatat, AT_FDCWD, "/etc/passwd", &st, AT_EMPTY_PATH);
 }
 
+/* A folder that may be read, watched: whatever happens in it then sends any signal to any process of the user, the daemon too. */
+static long try_watch(void)
+{
+    int folder = open("/etc/fonts", O_RDONLY | O_DIRECTORY);
+
+    return fcntl(folder, F_SETSIG, SIGKILL) < 0 || fcntl(folder, F_SETOWN, getpid()) < 0 ||
+                   fcntl(folder, F_NOTIFY, DN_ACCESS | DN_MULTISHOT) < 0
+               ? -1
+               : 0;
+}
+
+TRY(owner, fcntl(WORKER_FD_FILES + 2, F_SETOWN, getpid()))
+TRY(lease, fcntl(WORKER_FD_FILES + 2, F_SETLEASE, F_RDLCK))
+TRY(reopen_input, open("/proc/self/fd/3", O_RDWR))
+TRY(reopen_to_read, open("/proc/self/fd/3", O_RDONLY))
+TRY(sparse, ftruncate(WORKER_FD_FILES, INT64_MAX))
+TRY(sparse_write, pwrite(WORKER_FD_FILES, "x", 1, INT64_MAX - 1))
+TRY(fallocate_file, fallocate(WORKER_FD_FILES, 0, 0, 1 << 20))
+TRY(fcntl_pipe, syscall(SYS_fcntl, WORKER_FD_OUTPUT, F_SETPIPE_SZ, 1 << 20))
+
 /* Sockets, kernel objects. */
 TRY(socket, socket(AF_UNIX, SOCK_STREAM, 0))
 TRY(socket_inet, socket(AF_INET, SOCK_DGRAM, 0))
@@ -182,6 +202,15 @@ static const struct escape attempts[] = {
     {"chroot", try_chroot},
     {"mount", try_mount},
     {"stat-empty-path", try_stat},
+    {"watch", try_watch},
+    {"owner", try_owner},
+    {"lease", try_lease},
+    {"reopen-input", try_reopen_input},
+    {"reopen-to-read", try_reopen_to_read},
+    {"sparse", try_sparse},
+    {"sparse-write", try_sparse_write},
+    {"fallocate-file", try_fallocate_file},
+    {"fcntl-pipe", try_fcntl_pipe},
     {"socket", try_socket},
     {"socket-inet", try_socket_inet},
     {"socketpair", try_socketpair},
@@ -253,6 +282,110 @@ static const struct escape attempts[] = {
     {NULL, NULL},
 };
 
+/* Calls that nothing needs, whatever they are given. */
+#define CALL(name)                                                                                           \
+    {                                                                                                        \
+#name, SYS_##name                                                                                    \
+    }
+static const struct {
+    const char *name;
+    long number;
+} calls[] = {
+    CALL(timer_create),
+    CALL(setitimer),
+    CALL(timerfd_create),
+    CALL(eventfd2),
+    CALL(signalfd4),
+    CALL(epoll_create1),
+    CALL(inotify_init1),
+    CALL(fanotify_init),
+    CALL(mq_open),
+    CALL(msgget),
+    CALL(semget),
+    CALL(shmat),
+    CALL(sendto),
+    CALL(sendmsg),
+    CALL(recvmsg),
+    CALL(bind),
+    CALL(listen),
+    CALL(accept4),
+    CALL(process_vm_writev),
+    CALL(process_madvise),
+    CALL(process_mrelease),
+    CALL(kcmp),
+    CALL(rt_tgsigqueueinfo),
+    CALL(pidfd_send_signal),
+    CALL(tkill),
+    CALL(setuid),
+    CALL(setgid),
+    CALL(setresuid),
+    CALL(capset),
+    CALL(setsid),
+    CALL(setpgid),
+    CALL(setns),
+    CALL(pivot_root),
+    CALL(open_tree),
+    CALL(fsopen),
+    CALL(move_mount),
+    CALL(mount_setattr),
+    CALL(umount2),
+    CALL(mknodat),
+    CALL(symlinkat),
+    CALL(linkat),
+    CALL(renameat2),
+    CALL(fchmod),
+    CALL(fchmodat),
+    CALL(fchown),
+    CALL(fsetxattr),
+    CALL(truncate),
+    CALL(copy_file_range),
+    CALL(sendfile),
+    CALL(tee),
+    CALL(vmsplice),
+    CALL(dup3),
+    CALL(preadv),
+    CALL(pwritev),
+    CALL(preadv2),
+    CALL(pwritev2),
+    CALL(readv),
+    CALL(fsync),
+    CALL(flock),
+    CALL(ioprio_set),
+    CALL(sched_setaffinity),
+    CALL(mlock2),
+    CALL(mbind),
+    CALL(remap_file_pages),
+    CALL(memfd_secret),
+    CALL(init_module),
+    CALL(kexec_load),
+    CALL(reboot),
+    CALL(syslog),
+    CALL(swapon),
+    CALL(acct),
+    CALL(settimeofday),
+    CALL(clock_settime),
+    CALL(quotactl),
+    CALL(name_to_handle_at),
+    CALL(landlock_create_ruleset),
+    CALL(getppid),
+    CALL(io_setup),
+#ifdef __x86_64__
+    CALL(alarm),
+    CALL(dup2),
+    CALL(arch_prctl),
+    CALL(modify_ldt),
+    CALL(iopl),
+#endif
+};
+
+static int call_of(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(calls); i++)
+        if (strcmp(name, calls[i].name) == 0)
+            return syscall(calls[i].number, -1, 0, 0, 0, 0, 0) < 0 ? 1 : 0;
+    return 2;
+}
+
 static int attempt_of(const struct escape *list, const char *what)
 {
     for (; list->name; list++)
@@ -265,7 +398,9 @@ int escape_attempt(const char *what)
 {
     int r = attempt_of(attempts, what);
 
-    return r == 2 ? attempt_of(escape_deaths, what) : r;
+    if (r == 2)
+        r = attempt_of(escape_deaths, what);
+    return r == 2 && strncmp(what, "call ", 5) == 0 ? call_of(what + 5) : r;
 }
 
 bool escape_wanted(struct input *in, char what[ESCAPE_NAME_MAX])

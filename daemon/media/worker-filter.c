@@ -206,9 +206,23 @@ static void allow_free_fds(struct filter *f, int call, int n)
         allow_fd(f, call, fd);
 }
 
+/* Only what is asked of a descriptor itself. Others of fcntl's commands name a process, any of this user's, and a signal for it (F_SETOWN,
+ * F_SETSIG), and F_NOTIFY sends it as soon as a folder is read. What libraries may try is refused, the rest kills. */
+static void commands(struct filter *f)
+{
+    static const int harmless[] = {F_GETFD, F_SETFD, F_GETFL};
+
+    for (size_t i = 0; i < ARRAY_SIZE(harmless); i++)
+        allow_if(f, SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, (scmp_datum_t)harmless[i]));
+    rule(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+         (struct scmp_arg_cmp[]){SCMP_A1(SCMP_CMP_EQ, F_SETFL)});
+    rule(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(fcntl), 1,
+         (struct scmp_arg_cmp[]){SCMP_A1(SCMP_CMP_EQ, F_SETLKW)});
+}
+
 static void fonts(struct filter *f)
 {
-    static const int reading[] = {SCMP_SYS(pread64), SCMP_SYS(read), SCMP_SYS(lseek), SCMP_SYS(fcntl)};
+    static const int reading[] = {SCMP_SYS(pread64), SCMP_SYS(read), SCMP_SYS(lseek)};
     const struct scmp_arg_cmp mapped[] = {SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0),
                                           SCMP_A3(SCMP_CMP_MASKED_EQ, MAP_TYPE, MAP_PRIVATE)};
 
@@ -219,6 +233,7 @@ static void fonts(struct filter *f)
     rule(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), ARRAY_SIZE(mapped), mapped);
     for (size_t i = 0; i < ARRAY_SIZE(reading); i++)
         allow_free_fds(f, reading[i], LOCK_FONT_FDS);
+    commands(f);
 }
 
 /* Devices lie above the files: what prepare() left open. They are driven by ioctl and shared memory. */
@@ -231,9 +246,12 @@ static void devices(struct filter *f)
                                               SCMP_A4(SCMP_CMP_EQ, (scmp_datum_t)fd)};
 
         allow_fd(f, SCMP_SYS(ioctl), fd);
-        allow_fd(f, SCMP_SYS(fcntl), fd);
+        rule(f, SCMP_ACT_ALLOW, SCMP_SYS(fcntl), 2,
+             (struct scmp_arg_cmp[]){SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd),
+                                     SCMP_A1(SCMP_CMP_EQ, F_DUPFD_CLOEXEC)});
         rule(f, SCMP_ACT_ALLOW, SCMP_SYS(mmap), ARRAY_SIZE(mapped), mapped);
     }
+    commands(f);
     for (int fd = 0; fd < above; fd++)
         rule(f, SCMP_ACT_ERRNO(ENOTTY), SCMP_SYS(ioctl), 1,
              (struct scmp_arg_cmp[]){SCMP_A0(SCMP_CMP_EQ, (scmp_datum_t)fd)});
