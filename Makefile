@@ -7,6 +7,7 @@
 #   make install DESTDIR= PREFIX=/usr/local
 #   make deb                   a binary package for Debian in build/
 #   make openapi               writes openapi.yaml from the table of routes
+#   make forms                 writes the table of forms in the READMEs from what the programs make of each
 #   make format-check          .clang-format holds everywhere (make format: make it so)
 #   make clean                 removes build/
 #

@@ -332,6 +332,8 @@ static int describe(struct derive *d, const struct known *k, json_t *o)
     permille = progress(d, &k->job);
     if (is_state(k, "running") && permille >= 0)
         r = json_set_integer(o, "progress_permille", permille);
+    if (r == 0 && in_hand(k) && k->n_rows > 0)
+        r = json_set_take(o, "more", json_true());
     if (r == 0 && is_state(k, "cancelled"))
         r = json_set_string(o, "message", "making them was given up");
     else if (r == 0)

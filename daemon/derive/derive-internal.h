@@ -88,6 +88,8 @@ struct derive_plan {
     struct derive_names names;
 };
 int derive_plan_make(const struct settings *s, const char *kind, bool stills, struct derive_plan *ret);
+/* What of a video can be seen before the rest is made: a proxy, if it is no more than a copy, and the poster. ret->json NULL: nothing. */
+int derive_plan_early(const struct settings *s, struct derive_plan *ret);
 void derive_plan_done(struct derive_plan *p);
 /* The recipe by which recordings of this kind are made now: equal texts make equal derivatives. */
 void derive_recipe(const struct settings *s, const char *kind, char out[DERIVE_RECIPE_MAX]);

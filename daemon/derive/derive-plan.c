@@ -104,6 +104,30 @@ int derive_plan_make(const struct settings *s, const char *kind, bool stills, st
     return 0;
 }
 
+int derive_plan_early(const struct settings *s, struct derive_plan *ret)
+{
+    _cleanup_(derive_plan_done) struct derive_plan p = {.program = MEDIA_AV, .verb = "derive"};
+    int r = 0;
+
+    if (is_wanted(s, DERIVE_PROXY)) {
+        p.names.items[p.names.n++] = "proxy.mp4";
+        p.json = pack_moving(s, "video");
+        r = p.json ? json_set_take(p.json, "files", json_pack("[s]", "proxy.mp4")) : -ENOMEM;
+        json_object_del(p.json, "decoded");
+        r = r < 0 ? r : json_set_take(json_object_get(p.json, "proxy"), "copy_only", json_true());
+    }
+    if (r == 0 && p.json && is_wanted(s, DERIVE_POSTER)) {
+        p.names.items[p.names.n++] = "poster.jpg";
+        r = json_array_append_new(json_object_get(p.json, "files"), json_string("poster.jpg")) < 0 ? -ENOMEM
+                                                                                                   : 0;
+    }
+    if (r < 0)
+        return r;
+    *ret = p;
+    p = (struct derive_plan){0};
+    return 0;
+}
+
 void derive_recipe(const struct settings *s, const char *kind, char out[DERIVE_RECIPE_MAX])
 {
     int n = snprintf(out, DERIVE_RECIPE_MAX, "%d %s", RECIPE_VERSION, kind);

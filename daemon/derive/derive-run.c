@@ -95,9 +95,9 @@ static void on_progress(void *userdata, unsigned permille, int64_t at_usec)
     struct making *m = userdata;
 
     pthread_mutex_lock(&m->slot->d->lock);
-    m->slot->permille = (int)permille;
+    m->slot->permille = m->early ? 0 : (int)permille;
     pthread_mutex_unlock(&m->slot->d->lock);
-    keep_lease(m, (int)permille);
+    keep_lease(m, m->early ? 0 : (int)permille);
 }
 
 /* Free bytes where the cache lies; it may have a file system of its own. */
@@ -165,7 +165,7 @@ static int make_files(struct making *m, struct error *err)
     return 0;
 }
 
-static void drop_files(struct making *m)
+void making_drop(struct making *m)
 {
     for (size_t i = 0; i < m->n_files; i++)
         fd_closep(&m->files[i]);
@@ -270,7 +270,7 @@ static void blame_hardware(struct derive *d, bool failed)
 
 static int start_anew(struct making *m, struct error *err)
 {
-    drop_files(m);
+    making_drop(m);
     media_result_done(&m->result);
     m->result = (struct media_result){0};
     return make_files(m, err);
@@ -388,34 +388,59 @@ static int run_without_pages(struct making *m, struct error *err)
 
     for (size_t i = 0; r == 0 && m->result.status == MEDIA_FAILED && i <= PAGES_LEFT_OUT_MAX; i++) {
         r = leave_page_out(m, i);
-        drop_files(m);
+        making_drop(m);
         r = r < 0 ? r : making_run(m, err);
     }
     return MIN(r, 0);
 }
 
-/* The plan for the recording's kind; if the program names the other one, that; where nothing could be shown of damaged footage, what
- * can be dug out of it. */
+/* Everything in one run, as what was copied before does not play to its end. */
+static int run_again(struct making *m, struct error *err)
+{
+    const struct settings *s = atomic_load(&m->slot->d->settings);
+    int r;
+
+    derive_early_forget(m);
+    making_drop(m);
+    derive_plan_done(&m->plan);
+    r = derive_plan_make(s, m->job->kind, false, &m->plan);
+    r = r < 0 ? r : json_set_take(json_object_get(m->plan.json, "proxy"), "remux", json_false());
+    return r < 0 ? r : making_run(m, err);
+}
+
+/* The plan for the recording's kind; if the program names the other one, that. */
 static int run_plan(struct making *m, struct error *err)
 {
     const struct settings *s = atomic_load(&m->slot->d->settings);
-    int r = derive_plan_make(s, m->job->kind, is_heif(m), &m->plan);
+    int r = derive_early(m, err);
 
+    r = r != 0 ? r : derive_plan_make(s, m->job->kind, is_heif(m), &m->plan);
+    r = r != 0 ? r : derive_early_rest(m);
     derive_recipe(s, m->job->kind, m->recipe);
-    if (r < 0 || !m->plan.json)
+    if (r != 0 || !m->plan.json || m->plan.names.n == 0)
         return r;
     r = making_run(m, err);
+    if (r == 0 && derive_early_was_wrong(m))
+        r = run_again(m, err);
     if (r == 0 && strcmp(m->plan.verb, "pages") == 0 && m->result.status == MEDIA_FAILED)
         r = run_without_pages(m, err);
     if (r == 0 && m->result.elsewhere && m->plan.program == MEDIA_AV) {
-        drop_files(m);
+        making_drop(m);
         derive_plan_done(&m->plan);
         r = derive_plan_make(s, m->job->kind, true, &m->plan);
         r = r < 0 ? r : making_run(m, err);
     }
-    if (r == 0 && m->result.status != MEDIA_OK && !m->result.elsewhere &&
-        strcmp(m->job->kind, "video") == 0 && !made_any(m)) {
-        drop_files(m);
+    return r;
+}
+
+/* Where nothing could be shown of damaged footage: what can be dug out of it. */
+static int run_usual(struct making *m, struct error *err)
+{
+    int r = run_plan(m, err);
+
+    if (r == 0 && m->plan.json && m->result.status != MEDIA_OK && !m->result.elsewhere &&
+        strcmp(m->job->kind, "video") == 0 && m->n_early == 0 && !made_any(m)) {
+        making_drop(m);
         m->plan.verb = "salvage";
         r = making_run(m, err);
     }
@@ -471,14 +496,15 @@ static int keep_file(struct making *m, size_t i, int into, struct derivative_row
         return error_errno(err, r, name, "what was derived cannot be kept");
     digest_to_hex(&digest.sha256, row->etag);
     snprintf(row->name, sizeof row->name, "%s", name);
-    snprintf(row->file, sizeof row->file, "%s-%s", m->job->lease + ULID_LENGTH - 10, name);
+    snprintf(row->file, sizeof row->file, "%s%s-%s", m->job->lease + ULID_LENGTH - 10, m->early ? "E" : "",
+             name);
     describe(m, name, row);
     if (renameat(m->folder_fd, name, into, row->file) < 0)
         return error_errno(err, -errno, name, "what was derived cannot be kept");
     return inject_point("derive.renamed");
 }
 
-static int keep_files(struct making *m, struct error *err)
+int making_keep(struct making *m, struct error *err)
 {
     _cleanup_close_ int into = -1;
     char folder[DERIVE_PATH_SIZE];
@@ -498,8 +524,7 @@ static int keep_files(struct making *m, struct error *err)
     return r < 0 ? r : inject_point("derive.kept");
 }
 
-/* Rows were not written, so nothing names the files that were kept for them. */
-static void drop_kept(struct making *m)
+void making_drop_kept(struct making *m)
 {
     _cleanup_close_ int folder = -1;
     char path[DERIVE_PATH_SIZE];
@@ -507,10 +532,10 @@ static void drop_kept(struct making *m)
 
     derive_folder(&mark, path);
     folder = fd_open_beneath(m->slot->d->cache_fd, path, O_RDONLY | O_DIRECTORY, 0);
-    for (size_t i = 0; folder >= 0 && i < m->n_rows; i++)
+    for (size_t i = m->n_early; folder >= 0 && i < m->n_rows; i++)
         if (m->rows[i].file[0])
             (void)unlinkat(folder, m->rows[i].file, 0);
-    m->n_rows = 0;
+    m->n_rows = m->n_early;
     (void)unlinkat(m->slot->d->cache_fd, path, AT_REMOVEDIR); /* when nothing else is in it */
 }
 
@@ -666,14 +691,14 @@ static void keep_all(struct making *m)
         return;
     }
     r = r < 0 || m->job->copy ? r : derive_trail_add(m, &err);
-    r = r != 0 ? r : keep_files(m, &err);
+    r = r != 0 ? r : making_keep(m, &err);
     if (r == 0) {
         r = writer_run(m->slot->d->writer, true, record_done, m, &err);
         if (r == -ECANCELED) /* whether it was committed is not known: the files stay */
             return;
     }
     if (r != 0)
-        drop_kept(m);
+        making_drop_kept(m);
     r = r != 0 ? r : inject_point("derive.committed");
     if (r == JOBS_E_LOST)
         return;
@@ -735,9 +760,9 @@ void derive_work(struct slot *slot, struct job *job)
             ? r
             : json_parse(job->media, strlen(job->media), job->recording.text, &m.media, &err);
     r = r < 0 ? r : store_open_content(slot->d->store, &job->recording, NULL, &m.input, &err);
-    r = r != 0 ? r : job->copy ? derive_copy_run(&m, &err) : run_plan(&m, &err);
+    r = r != 0 ? r : job->copy ? derive_copy_run(&m, &err) : run_usual(&m, &err);
     judge(&m, r, &err);
-    drop_files(&m);
+    making_drop(&m);
     fd_closep(&m.input);
     fd_closep(&m.extra_fd);
     json_decref(m.asked);

@@ -28,13 +28,25 @@ struct making {
     bool no_room;         /* the program was ended, as the disk is needed for what arrives */
     struct media_result result;
     struct derivative_row rows[DERIVE_NAMES_MAX];
-    size_t n_rows;
+    size_t n_rows, n_early; /* the first ones are those of derive-early.c */
+    bool early;             /* what is made now is to be seen before the rest */
 };
 
 struct job_mark job_mark_of(const struct job *job);
 
 /* Runs the program on the plan, files made for its names. Return: as media_run. */
 int making_run(struct making *m, struct error *err);
+/* Syncs, digests and renames what was made into the recording's folder, a row each. Return: 0, a fault of ours, -ECANCELED. */
+int making_keep(struct making *m, struct error *err);
+void making_drop_kept(struct making *m); /* rows were not written: nothing names their files */
+void making_drop(struct making *m);      /* what the last run made, kept or not */
+
+/* derive-early.c: what can be seen before the rest is made. m->plan is empty before and after. Return: 0, also when there is nothing; else as
+ * making_run and writer_run. */
+int derive_early(struct making *m, struct error *err);
+int derive_early_rest(struct making *m); /* takes what is there out of the plan for all: 0 or -ENOMEM */
+bool derive_early_was_wrong(const struct making *m);
+void derive_early_forget(struct making *m); /* everything is made again */
 
 #define DERIVE_TRAIL_NAME "trail.gpx"
 #define DERIVE_TRAIL_HOW  "bodyworn" /* as catalogue rows say it; bodyworn-trail.c reads it */

@@ -63,8 +63,8 @@ struct derivative {
 int derive_open(struct derive *d, const struct recording_id *id, const char *name, struct derivative *ret,
                 int *ret_fd, struct error *err);
 
-/* {state: ready · waiting · running · failed · off, progress_permille?, message?, nothing?, missing?: [{name, message}], files: [{name,
- * type, bytes, how, width?, height?}]}: what there is of a recording. nothing: why it cannot be shown at all, once no more is to come of
+/* {state: ready · waiting · running · failed · off, progress_permille?, more?, message?, nothing?, missing?: [{name, message}], files: [{name,
+ * type, bytes, how, width?, height?}]}: what there is of a recording. more: it is ready, and others are still being made. nothing: why it cannot be shown at all, once no more is to come of
  * it. watched: somebody looks at it now, so what is missing is made first. New object. */
 int derive_list(struct derive *d, const struct recording_id *id, bool watched, json_t **ret,
                 struct error *err);

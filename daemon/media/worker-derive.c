@@ -108,8 +108,17 @@ static int encode_proxy(struct input *in, const struct form *form, const json_t 
     return r > 0 ? pass_run(&p, taps.list, taps.n) : r;
 }
 
-static bool has_to_be_encoded(const struct taps *t)
+/* A proxy that is more than a copy is not for this run, and then nothing is. */
+static bool is_left_for_later(const struct pass *p, const struct taps *t)
 {
+    return json_get_bool(json_get_object(p->plan, "proxy"), "copy_only", false) &&
+           (t->n == 0 || strcmp(t->list[0].name, "proxy") != 0);
+}
+
+static bool has_to_be_encoded(const struct pass *p, const struct taps *t)
+{
+    if (json_get_bool(json_get_object(p->plan, "proxy"), "copy_only", false))
+        return false;
     for (size_t i = 0; i < t->n; i++)
         if (t->list[i].result == -EXDEV)
             return true;
@@ -140,9 +149,9 @@ static int derive(struct input *in, const json_t *plan, struct facts *f)
     p.no_copy = facts_is_damaged(f); /* players stop where a decoder of ours goes on */
     if (r == 0)
         r = make_taps(&p, &taps);
-    if (r == 0)
+    if (r == 0 && !is_left_for_later(&p, &taps))
         r = pass_run(&p, taps.list, taps.n);
-    if (r == 0 && has_to_be_encoded(&taps)) {
+    if (r == 0 && has_to_be_encoded(&p, &taps)) {
         taps_done(&taps); /* before the others come: their threads would be more than may be started */
         pass_close_decoders(&p);
         r = encode_proxy(in, form, plan, f);

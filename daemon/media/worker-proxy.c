@@ -155,7 +155,8 @@ static bool shrinks(const struct proxy *t, const struct pass *p)
 
 int tap_proxy(const struct pass *p, struct tap *ret)
 {
-    bool may_copy = !p->no_copy && json_get_bool(json_get_object(p->plan, "proxy"), "remux", true);
+    const json_t *plan = json_get_object(p->plan, "proxy");
+    bool may_copy = !p->no_copy && json_get_bool(plan, "remux", true);
     int file = plan_file(p->plan, FILE_NAME), r;
     struct proxy *t;
 
@@ -166,6 +167,10 @@ int tap_proxy(const struct pass *p, struct tap *ret)
         return -ENOMEM;
     t->copies_video = may_copy && p->video && copy_video_fits(p);
     t->copies_audio = may_copy && p->audio && copy_audio_fits(p) && (t->copies_video || !p->video);
+    if (json_get_bool(plan, "copy_only", false) && !t->copies_video) {
+        on_done(t);
+        return 0;
+    }
     r = mp4_init(&t->mp4, file);
     if (r == 0)
         r = add_video(t, p);

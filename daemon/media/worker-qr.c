@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * QR codes in the first seconds: an officer holds a case's or a badge's code in front of the camera, and the recording is linked by it
- * (cases/place-facts.h). A few pictures a second are looked at, at the size they have, as codes are small; above Full HD every second
- * point is enough. The library finds turned codes; the mirrored ones of front cameras are looked for in a mirrored picture.
+ * (cases/place-facts.h). Two pictures a second are looked at, at the size they have, as codes are small; above Full HD every second
+ * point is enough. Where the index says that key pictures come often, they have to do, as a code is held up for seconds: decoding all
+ * pictures would cost more than all the rest of a copied proxy. The library finds turned codes; the mirrored ones of front cameras are looked for in a mirrored picture.
  */
 #include "media/worker-pass.h"
 
@@ -17,7 +18,9 @@
 
 #define TEXTS_MAX  8
 #define TEXT_MAX   300
-#define EVERY_USEC (250 * USEC_PER_MSEC)
+#define EVERY_USEC (500 * USEC_PER_MSEC)
+#define OFTEN_USEC (2500 * USEC_PER_MSEC)
+#define LINES      2 /* of so many one is scanned; the middle of a mark is three modules wide */
 #define WIDE       2048
 #define PIXELS_MAX (16 << 20)
 #define LOOKS_MAX  400
@@ -110,8 +113,9 @@ static int on_picture(void *state, const struct pass *p, const AVFrame *frame, i
         h = luma_height(frame, step), r;
     size_t size = (size_t)MAX(w, 0) * (size_t)MAX(h, 0);
 
-    if (at_usec >= q->until_usec || at_usec < q->next_usec || q->looks >= LOOKS_MAX || w < 21 || h < 21 ||
-        size > PIXELS_MAX || !luma_is_readable(frame))
+    if (at_usec >= q->until_usec || q->looks >= LOOKS_MAX)
+        return 1;
+    if (at_usec < q->next_usec || w < 21 || h < 21 || size > PIXELS_MAX || !luma_is_readable(frame))
         return 0;
     q->next_usec = at_usec + EVERY_USEC;
     q->looks++;
@@ -148,10 +152,31 @@ static int make(int64_t msec, struct qr **ret)
     zbar_image_set_format(q->image, zbar_fourcc('Y', '8', '0', '0'));
     zbar_image_scanner_set_config(q->scanner, ZBAR_NONE, ZBAR_CFG_ENABLE, 0);
     zbar_image_scanner_set_config(q->scanner, ZBAR_QRCODE, ZBAR_CFG_ENABLE, 1);
+    zbar_image_scanner_set_config(q->scanner, ZBAR_NONE, ZBAR_CFG_X_DENSITY, LINES);
+    zbar_image_scanner_set_config(q->scanner, ZBAR_NONE, ZBAR_CFG_Y_DENSITY, LINES);
     /* bytes as they are: guessing at encodings takes Chinese in UTF-8 for Shift-JIS */
     zbar_image_scanner_set_config(q->scanner, ZBAR_QRCODE, ZBAR_CFG_BINARY, 1);
     *ret = q;
     return 0;
+}
+
+/* Whether key pictures come often until then, by an index that goes as far. */
+static bool keys_come_often(const struct pass *p, int64_t until_usec)
+{
+    int n = avformat_index_get_entries_count(p->video);
+    int64_t last = 0;
+
+    for (int i = 0; i < n && last < until_usec; i++) {
+        const AVIndexEntry *e = avformat_index_get_entry(p->video, i);
+        int64_t at = av_rescale_q(e->timestamp, p->video->time_base, AV_TIME_BASE_Q) - p->start_usec;
+
+        if (!(e->flags & AVINDEX_KEYFRAME))
+            continue;
+        if (at - last > OFTEN_USEC)
+            return false;
+        last = at;
+    }
+    return last > 0 && (last >= until_usec || p->duration_usec - last <= OFTEN_USEC);
 }
 
 int tap_qr(const struct pass *p, struct tap *ret)
@@ -167,8 +192,9 @@ int tap_qr(const struct pass *p, struct tap *ret)
         return r;
     *ret = (struct tap){.name = "qr",
                         .state = q,
-                        .pictures = PICTURES_EARLY,
+                        .pictures = keys_come_often(p, q->until_usec) ? PICTURES_KEY : PICTURES_EARLY,
                         .early_usec = q->until_usec,
+                        .spacing_usec = EVERY_USEC,
                         .picture = on_picture,
                         .done = qr_done};
     return 1;

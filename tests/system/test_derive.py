@@ -4,6 +4,7 @@ import hashlib
 import json
 import pathlib
 import sqlite3
+import subprocess
 
 import pytest
 from ports import free_port
@@ -161,6 +162,53 @@ def test_killed_at_any_point_it_is_made_all_the_same(make_daemon, media, point):
     assert_whole(daemon)
     assert daemon.stop() == 0
     assert list(pathlib.Path(daemon.archive, "cache/making").glob("*")) == []
+    daemon.assert_clean()
+
+
+def test_what_is_only_copied_is_there_before_the_rest(make_daemon, media):
+    """Killed between the two runs: what is there is served, and the rest is made when it starts again."""
+    daemon = make_daemon(ON)
+    daemon.start(env={"LIUHEN_KILL_AT": "derive.early"})
+    daemon.drop("clip.mp4", media("video"))
+    assert daemon.wait_end() == -9
+    early = derivatives(daemon)
+    assert set(early) == {"proxy.mp4", "poster.jpg"}
+    daemon.start()
+    job, = wait_jobs(daemon, 1, "done", "failed")
+    assert (job["state"], job["tries"]) == ("done", 0)
+    assert set(derivatives(daemon)) > {"proxy.mp4", "poster.jpg", "sprite.jpg", "sprite.vtt"}
+    assert_whole(daemon)
+    daemon.assert_clean()
+
+
+@pytest.mark.parametrize("point", ["derive.early=EIO", "derive.renamed=ENOSPC:2", "derive.renamed=EIO:4"])
+def test_a_fault_between_the_copy_and_the_rest(make_daemon, media, point):
+    daemon = make_daemon(ON)
+    daemon.start(env={"LIUHEN_FAIL_AT": point})
+    daemon.drop("clip.mp4", media("video"))
+    daemon.wait_log("are made later")
+    job, = wait_jobs(daemon, 1, "done", "failed")
+    assert (job["state"], job["tries"]) == ("done", 0)
+    assert_whole(daemon)
+    daemon.assert_clean()
+
+
+def test_a_copy_is_taken_back_when_pictures_turn_out_broken(make_daemon, tmp_path):
+    """Players stop where a decoder of ours goes on: what was copied at once is replaced by what is encoded."""
+    subprocess.run(["ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=s=640x480:r=10:d=6,noise=alls=20", "-c:v", "libx264", "-g", "10", "-preset", "ultrafast",
+                    "-movflags", "faststart", str(tmp_path / "a.mp4")], check=True, stdin=subprocess.DEVNULL)
+    data = bytearray((tmp_path / "a.mp4").read_bytes())
+    listed = subprocess.run(["ffprobe", "-v", "error", "-show_entries", "packet=pos,size,flags", "-of", "csv=p=0", str(tmp_path / "a.mp4")], check=True,
+                            capture_output=True, text=True).stdout.split()
+    keys = [tuple(map(int, line.split(",")[:2])) for line in listed if "K" in line]
+    size, at = keys[4]
+    data[at + size // 2:at + size // 2 + 200] = bytes(200)
+    daemon = make_daemon(ON).start()
+    daemon.drop("a.mp4", bytes(data))
+    job, = wait_jobs(daemon, 1, "done", "failed")
+    assert job["state"] == "done"
+    assert derivatives(daemon)["proxy.mp4"]["how"] == "encoded"
+    assert_whole(daemon)
     daemon.assert_clean()
 
 

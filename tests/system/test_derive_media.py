@@ -363,8 +363,9 @@ def most_threads(monkeypatch):
 
 @pytest.mark.parametrize("threads", [2, 6])
 def test_no_more_threads_than_the_daemon_allows(derive, tmp_path, monkeypatch, threads):
-    """A bad block in the middle: first copied, then encoded; all the time with the pictures of the first seconds decoded for QR codes."""
-    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=4", "-c:v", "libx264", "-preset", "ultrafast", "-g", "25", tmp_path / "a.mp4")
+    """A bad block in the middle: first copied, then encoded; all the time with the pictures of the first seconds decoded for QR codes, as key pictures are
+    rare."""
+    ffmpeg("-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=4", "-c:v", "libx264", "-preset", "ultrafast", "-g", "100", "-keyint_min", "100", tmp_path / "a.mp4")
     data = bytearray((tmp_path / "a.mp4").read_bytes())
     at = len(data) * 6 // 10
     data[at:at + 4096] = bytes(4096)

@@ -40,6 +40,7 @@ def seen(house, media):
     house.drop("现场 <img src=x onerror=alert(1)>.mp4", media("video"))
     recording = house.wait_sealed(1)[0]["id"]
     house.cli("open", recording, "--wait")
+    house.wait(lambda: not any(house.cli("status")["derive"]["jobs"].values()), "everything that is made of it")
     return house, recording
 
 

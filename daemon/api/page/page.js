@@ -440,14 +440,15 @@ function showHead(about) {
 }
 
 async function show(about) {
-  const before = state.shown;
+  const before = state.shown, names = filesLike(about, /./).map((f) => f.name).join(" "), others = names !== state.names;
+  state.names = names;
   state.about = about;
   showHead(about);
   showNotes(about);
   showStage(about);
   showFacts(about);
-  if (state.shown !== before || !by("links").children.length) showFiles(about);
-  if (state.player && state.shown !== before) await showLine(about);
+  if (others || state.shown !== before || !by("links").children.length) showFiles(about);
+  if (state.player && (others || state.shown !== before)) await showLine(about);
 }
 
 async function refresh() {
@@ -457,7 +458,7 @@ async function refresh() {
     if (answer.ok) {
       const about = await answer.json();
       await show(about);
-      if (!["waiting", "running"].includes(about.derived.state)) again = 0;
+      if (!about.derived.more && !["waiting", "running"].includes(about.derived.state)) again = 0;
     } else if ([403, 404, 410].includes(answer.status)) {
       location.reload(); // the page that says what is wrong with the address
       again = 0;
