@@ -77,7 +77,7 @@ static void offer_value(struct cli *c, const char *what, const char *begun)
         offer_from_daemon(c, "/v1/cases?limit=100", "cases", "number", begun);
     } else if (strcmp(what, "DEVICE") == 0) {
         offer_from_daemon(c, "/v1/devices", "devices", "serial", begun);
-    } else if (strcmp(what, "JOB") == 0) { /* those that can be given up */
+    } else if (strcmp(what, "JOB") == 0) { /* those that somebody may want to see or give up */
         offer_from_daemon(c, "/v1/jobs?state=running&limit=100", "jobs", "id", begun);
         offer_from_daemon(c, "/v1/jobs?state=waiting&limit=100", "jobs", "id", begun);
     } else if (strcmp(what, "HOLD") == 0) {

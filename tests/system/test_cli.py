@@ -483,7 +483,7 @@ def test_completion_of_looking(make_daemon, media):
     build, environment = daemon.build, {**os.environ, "LIUHEN_SOCKET": str(daemon.socket)}
     daemon.drop("a.jpg", media("photo"))
     recording = daemon.wait_sealed(1)[0]["id"]
-    assert words(build, "jobs", "") == ["cancel", "again"]
+    assert words(build, "jobs", "") == ["show", "cancel", "again"]
     assert words(build, "jobs", "c") == ["cancel"]
     assert "--state" in words(build, "jobs", "--") and words(build, "jobs", "--state", "w") == ["waiting"]
     assert words(build, "jobs", "again", "", env=environment) == [recording]
@@ -494,8 +494,26 @@ def test_completion_of_looking(make_daemon, media):
     daemon.wait(lambda: daemon.cli("jobs", "--state", "waiting")["jobs"], "the job")
     job = daemon.cli("jobs")["jobs"][0]["id"]
     assert words(build, "jobs", "cancel", "", env=environment) == [job]
+    assert words(build, "jobs", "show", "", env=environment) == [job]
+    assert daemon.cli("jobs", "show", job)["recording"] == recording
+    shown = daemon.run("jobs", "show", job).stdout
+    assert re.search(rf"recording: +{recording}\nwork: +derive\nstate: +waiting\nasked: ", shown), shown
+    missing = daemon.run("jobs", "show", recording)
+    assert missing.returncode == 3 and "no such job; `liuhen jobs` lists them" in missing.stderr
     daemon.cli("jobs", "cancel", job)
     assert words(build, "jobs", "cancel", "", env=environment) == []
+
+
+def test_a_copy_that_cannot_be_written_is_not_asked_for(two, tmp_path):
+    daemon, recording, _ = two
+    for to, why in ((tmp_path / "none" / "x.mp4", "No such file or directory; name a file in a folder that is there"),
+                    (tmp_path, "is there already"), (f"{tmp_path}/", "is a folder; name the file in it")):
+        done = daemon.run("copy", recording, "--form", "release", "--reason", "for a test", "--to", to)
+        assert done.returncode != 0 and str(to) in done.stderr and why in done.stderr, done.stderr
+    for missing, rest in (("form", ["--reason", "x", "--to", "y"]), ("reason", ["--form", "release", "--to", "y"]), ("to", ["--form", "release", "--reason", "x"])):
+        done = daemon.run("copy", recording, *rest)
+        assert done.returncode == 2 and f"write --{missing}" in done.stderr, done.stderr
+    assert [job for job in daemon.cli("jobs")["jobs"] if job["kind"] == "copy"] == []
 
 
 def test_bash_completion(build, work):
