@@ -60,6 +60,7 @@ const SENTENCES = [
   ["its sound says that it has {} samples a second, which none has", "声音标称每秒 {1} 个样本，不可能成立"],
   ["there are more than {} streams in it, which no recording has", "音视频流超过 {1} 个，正常记录不会如此"],
   ["its headers ask for more memory than is given to any file: they are broken", "文件头要求的内存超出上限：文件头已损坏"],
+  ["it ends before any picture or sound: it is cut off, or holds nothing but headers", "文件在任何画面或声音之前就结束了：文件被截断，或只有文件头"],
   ["cannot be read as {}: {}", "无法按 {1} 读取：{2}"],
   ["the media library at hand cannot read {}", "本机媒体库无法读取 {1}"],
   ["pictures cannot be decoded: {}", "画面无法解码：{1}"],
