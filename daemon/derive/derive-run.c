@@ -394,6 +394,15 @@ static int run_without_pages(struct making *m, struct error *err)
     return MIN(r, 0);
 }
 
+/* Nothing could be shown. What ended the program may have been something else than the recording: that is tried again first. */
+static bool is_for_salvage(const struct making *m)
+{
+    bool judged = m->result.status == MEDIA_DAMAGED || m->result.status == MEDIA_UNKNOWN ||
+                  (m->result.status == MEDIA_FAILED && m->job->tries + 1 >= TRIES_MAX);
+
+    return judged && !m->result.elsewhere && strcmp(m->job->kind, "video") == 0 && !made_any(m);
+}
+
 /* The plan for the recording's kind; if the program names the other one, that; where nothing could be shown of damaged footage, what
  * can be dug out of it. */
 static int run_plan(struct making *m, struct error *err)
@@ -413,8 +422,7 @@ static int run_plan(struct making *m, struct error *err)
         r = derive_plan_make(s, m->job->kind, true, &m->plan);
         r = r < 0 ? r : making_run(m, err);
     }
-    if (r == 0 && m->result.status != MEDIA_OK && !m->result.elsewhere &&
-        strcmp(m->job->kind, "video") == 0 && !made_any(m)) {
+    if (r == 0 && is_for_salvage(m)) {
         drop_files(m);
         m->plan.verb = "salvage";
         r = making_run(m, err);
