@@ -53,6 +53,7 @@ int handle_derivatives(struct call *c);
 int handle_derivative(struct call *c);
 int handle_make_again(struct call *c);
 int handle_jobs(struct call *c);
+int handle_job(struct call *c);
 int handle_job_cancel(struct call *c);
 int handle_copy(struct call *c);
 int handle_copy_state(struct call *c);

@@ -52,6 +52,13 @@ int handle_jobs(struct call *c)
     return r != 0 ? r : answer_jobs(c, list, limit);
 }
 
+int handle_job(struct call *c)
+{
+    int r = derive_job(c->context->derive, c->args[0], &c->answer, &c->err);
+
+    return r != 0 ? r : answer_zone(c);
+}
+
 int handle_job_cancel(struct call *c)
 {
     int r = derive_cancel(c->context->derive, c->args[0], &c->err);

@@ -53,6 +53,7 @@ const struct route api_routes[] = {
     ASK("/v1/copies/{copy}/content", "copy", ROUTE_READS, "", handle_copy_content, "200 bytes",
         "the copy; 503 with Retry-After while it is being made"),
     ASK("/v1/jobs", "job.read", 0, "state limit after", handle_jobs, "200 Jobs", "work on recordings, waiting, running and done"),
+    ASK("/v1/jobs/{job}", "job.read", 0, "", handle_job, "200 Job", "one piece of work on a recording"),
     DO("POST", "/v1/jobs/{job}/cancel", "job.write", "", "", handle_job_cancel, "200 Job", "gives a job up"),
     ASK("/open/{ticket}/{name}", "view", ROUTE_READS | ROUTE_OPEN, "", handle_ticket, "200 page",
         "one recording in a browser: the page, and what it shows"),

@@ -134,6 +134,7 @@ int cli_device_return(struct cli *c, int argc, char **argv);
 int cli_device_gaps(struct cli *c, int argc, char **argv);
 int cli_open(struct cli *c, int argc, char **argv);
 int cli_jobs(struct cli *c, int argc, char **argv);
+int cli_jobs_show(struct cli *c, int argc, char **argv);
 int cli_jobs_cancel(struct cli *c, int argc, char **argv);
 int cli_jobs_again(struct cli *c, int argc, char **argv);
 int cli_copy(struct cli *c, int argc, char **argv);

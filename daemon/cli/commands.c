@@ -272,10 +272,12 @@ const struct command cli_commands[] = {
      "does.\n"
      "Looking is recorded in the ledger.",
      cli_open},
+    {"jobs show", "JOB", 1, 1, NONE, "all that is known of a job", "", cli_jobs_show},
     {"jobs cancel", "JOB", 1, 1, NONE, "give up a job that waits or runs", "", cli_jobs_cancel},
     {"jobs again", "REC", 1, 1, NONE, "make anew what there is of a recording to look at", "",
      cli_jobs_again},
-    {"jobs", "", 0, 0, jobs_options, "work on recordings: what waits, runs, is done or failed", "", cli_jobs},
+    {"jobs", "", 0, 0, jobs_options, "work on recordings: what waits, runs, is done or failed",
+     "What a narrow terminal has no room for, and why one failed, says `liuhen jobs show JOB`.", cli_jobs},
     {"copy", "REC", 1, 1, copy_options, "make a copy that leaves the house, and fetch it",
      "Waits until it is made and compares it with the digest that the ledger has of it. The original stays "
      "as it is.",

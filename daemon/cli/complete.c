@@ -77,6 +77,9 @@ static void offer_value(struct cli *c, const char *what, const char *begun)
         offer_from_daemon(c, "/v1/cases?limit=100", "cases", "number", begun);
     } else if (strcmp(what, "DEVICE") == 0) {
         offer_from_daemon(c, "/v1/devices", "devices", "serial", begun);
+    } else if (strcmp(what, "JOB") == 0) { /* those that somebody may want to see or give up */
+        offer_from_daemon(c, "/v1/jobs?state=running&limit=100", "jobs", "id", begun);
+        offer_from_daemon(c, "/v1/jobs?state=waiting&limit=100", "jobs", "id", begun);
     } else if (strcmp(what, "HOLD") == 0) {
         offer_from_daemon(c, "/v1/holds?limit=100", "holds", "id", begun);
     }
@@ -113,6 +116,14 @@ static const struct option_row *find_option(const struct command *command, const
     return NULL;
 }
 
+/* Whether both words together name a command. */
+static bool is_group(const char *first, const char *second)
+{
+    const struct command *command = cli_find_command(first, second);
+
+    return command && strchr(command->name, ' ');
+}
+
 int cli_complete(int argc, char **argv, struct cli *c)
 {
     const char *begun = argc > 0 ? argv[argc - 1] : "", *first = NULL, *second = NULL;
@@ -130,8 +141,8 @@ int cli_complete(int argc, char **argv, struct cli *c)
             waits = waits && waits->value ? waits : NULL;
         } else if (!first) {
             command = cli_find_command(first = argv[i], NULL);
-        } else if (!command && !second) {
-            command = cli_find_command(first, second = argv[i]);
+        } else if (n == 0 && !second && is_group(first, second = argv[i])) {
+            command = cli_find_command(first, second);
         } else {
             n++;
         }
@@ -149,7 +160,10 @@ int cli_complete(int argc, char **argv, struct cli *c)
         offer_commands(NULL, begun);
     else if (!command)
         offer_commands(first, begun);
-    else
+    else {
+        if (n == 0 && !second) /* "jobs" is a command, and the first word of others */
+            offer_commands(first, begun);
         offer_argument(c, command->args, n, begun);
+    }
     return CLI_OK;
 }

@@ -3,6 +3,7 @@
  * A copy that leaves the house: asked for with a reason, waited for, fetched, and compared with the digest that the ledger has of it.
  * Nothing is left of one that is not whole.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
@@ -139,17 +140,37 @@ static int fetch(struct cli *c, const json_t *job, const char *to)
     return r;
 }
 
+/* Whether the copy could be written: else one would be made, and the ledger would say so, that nobody gets. */
+static int check_place(const char *to)
+{
+    const char *slash = strrchr(to, '/');
+    _cleanup_free_ char *folder = print_must(slash ? strndup(to, (size_t)MAX(slash - to, 1)) : strdup("."));
+
+    if (slash && !slash[1])
+        return cli_fail(CLI_REFUSED, to, "is a folder; name the file in it");
+    if (faccessat(AT_FDCWD, to, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+        return cli_fail(CLI_REFUSED, to, "is there already; name another file, or move it away");
+    if (faccessat(AT_FDCWD, folder, W_OK | X_OK, AT_EACCESS) < 0)
+        return cli_fail(CLI_REFUSED, to,
+                        "cannot be written: %s; name a file in a folder that is there and that you may "
+                        "write to. Nothing was asked for",
+                        strerror(errno));
+    return CLI_OK;
+}
+
 static int make_body(const struct cli *c, json_t *body)
 {
-    static const char *const needed[] = {"form", "reason", "to"};
+    static const char *const needed[][2] = {
+        {"form", "is missing; write --form preserve, release or redact"},
+        {"reason",
+         "is missing; write --reason and why it leaves the house, and for whom: the ledger keeps it"},
+        {"to", "is missing; write --to and the file to write it to"}};
     int r = CLI_OK;
 
     for (size_t i = 0; i < ARRAY_SIZE(needed) && r == CLI_OK; i++)
-        if (!cli_option(c, needed[i]) || !*cli_option(c, needed[i]))
-            r = cli_fail(CLI_USAGE, needed[i], "is missing; `liuhen help copy` says what is needed");
-    if (r == CLI_OK && faccessat(AT_FDCWD, cli_option(c, "to"), F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-        r = cli_fail(CLI_REFUSED, cli_option(c, "to"),
-                     "is there already; name another file, or move it away");
+        if (!cli_option(c, needed[i][0]) || !*cli_option(c, needed[i][0]))
+            r = cli_fail(CLI_USAGE, needed[i][0], "%s", needed[i][1]);
+    r = r != CLI_OK ? r : check_place(cli_option(c, "to"));
     r = r != CLI_OK ? r : cli_put(body, "form", cli_option(c, "form"));
     r = r != CLI_OK ? r : cli_put(body, "reason", cli_option(c, "reason"));
     r = r != CLI_OK ? r : add_plan(c, body);

@@ -82,9 +82,9 @@ int cli_open(struct cli *c, int argc, char **argv)
 
 static void print_jobs(const struct cli *c, const json_t *page, bool first)
 {
-    static const struct table_column columns[] = {{"JOB", 0, 0},   {"RECORDING", 0, 1},       {"WORK", 0, 2},
+    static const struct table_column columns[] = {{"JOB", 0, 0},   {"RECORDING", 0, 1},       {"WORK", 0, 1},
                                                   {"STATE", 0, 0}, {"DONE", TABLE_RIGHT, 2},  {"ASKED", 0, 3},
-                                                  {"WHO", 0, 4},   {"MESSAGE", TABLE_FLEX, 1}};
+                                                  {"WHO", 0, 4},   {"MESSAGE", TABLE_FLEX, 2}};
     _cleanup_(table_freep) struct table *t = table_new(columns, ARRAY_SIZE(columns));
     char when[CALENDAR_TEXT_SIZE], done[32];
     const json_t *j;
@@ -116,6 +116,33 @@ int cli_jobs(struct cli *c, int argc, char **argv)
     if (r == CLI_OK && client_add_param(&target, "state", cli_option(c, "state")) < 0)
         r = cli_fail(CLI_BUSY, "", "out of memory");
     return r != CLI_OK ? r : list_pages(c, target, "jobs", limit, print_jobs, "there is no such job");
+}
+
+int cli_jobs_show(struct cli *c, int argc, char **argv)
+{
+    _cleanup_free_ char *target = print_must(client_target("/v1/jobs/", argv[0], NULL));
+    _cleanup_json_ json_t *job = NULL;
+    int r = cli_ask(c, "GET", target, NULL, &job);
+    const char *form = json_get_string(job, "form");
+    char when[CALENDAR_TEXT_SIZE];
+
+    if (r != CLI_OK || c->json)
+        return r == CLI_OK ? cli_print_json(job) : r;
+    print_field("job", "%s", print_text(job, "id"));
+    print_field("recording", "%s", print_text(job, "recording"));
+    print_field("work", "%s", form ? form : print_text(job, "kind"));
+    print_field("state", "%s", print_text(job, "state"));
+    if (json_get_integer(job, "progress_permille", -1) >= 0 &&
+        strcmp(print_text(job, "state"), "running") == 0)
+        print_field("done", "%lld %%", (long long)(json_get_integer(job, "progress_permille", 0) / 10));
+    print_field("asked", "%s", print_time(c->zone, json_get_integer(job, "created", 0), true, when));
+    if (json_get_string(job, "actor"))
+        print_field("by", "%s", print_text(job, "actor"));
+    if (json_get_string(job, "reason"))
+        print_field("reason", "%s", print_text(job, "reason"));
+    if (json_get_string(job, "message"))
+        print_field("message", "%s", print_text(job, "message"));
+    return CLI_OK;
 }
 
 int cli_jobs_cancel(struct cli *c, int argc, char **argv)

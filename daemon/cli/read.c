@@ -247,8 +247,9 @@ static void print_stream(const json_t *stream)
         snprintf(size, sizeof size, " %lldx%lld", (long long)width,
                  (long long)json_get_integer(stream, "height", 0));
     if (rate)
-        snprintf(sound, sizeof sound, " %lld Hz, %lld channels", (long long)rate,
-                 (long long)json_get_integer(stream, "channels", 1));
+        snprintf(sound, sizeof sound, " %lld Hz, %lld channel%s", (long long)rate,
+                 (long long)json_get_integer(stream, "channels", 1),
+                 json_get_integer(stream, "channels", 1) == 1 ? "" : "s");
     print_field("stream", "%s %s%s%s%s%s", print_text(stream, "type"), print_text(stream, "codec"), size,
                 json_get_string(stream, "rate") && width ? " " : "",
                 json_get_string(stream, "rate") && width ? json_get_string(stream, "rate") : "", sound);
@@ -257,7 +258,8 @@ static void print_stream(const json_t *stream)
 /* What examining found; the well-known members in words, others as they are. */
 static void print_media(const json_t *media)
 {
-    static const char *const elsewhere[] = {"bytes", "lock", "streams", "container", "duration_usec"};
+    static const char *const elsewhere[] = {"bytes",         "lock",   "streams", "container",
+                                            "duration_usec", "damage", "tags"};
     int64_t usec = json_get_integer(media, "duration_usec", 0);
     char length[PRINT_LENGTH_SIZE];
     const json_t *value;
@@ -270,6 +272,11 @@ static void print_media(const json_t *media)
         print_field("duration", "%s", print_length(usec, true, length));
     json_array_foreach (json_get_array(media, "streams"), i, value)
         print_stream(value);
+    json_array_foreach (json_get_array(media, "damage"), i, value)
+        print_field(i ? "" : "damage", "%s", json_string_value(value));
+    json_object_foreach ((json_t *)json_object_get(media, "tags"), key, value)
+        if (json_is_string(value))
+            print_field("tag", "%s: %s", key, json_string_value(value));
     json_object_foreach ((json_t *)media, key, value) {
         _cleanup_free_ char *text = json_is_string(value) ? strdup(json_string_value(value)) : NULL;
         bool known = false;
@@ -319,18 +326,21 @@ int cli_show(struct cli *c, int argc, char **argv)
     _cleanup_free_ char *target = client_target("/v1/recordings/", argv[0], NULL);
     char when[CALENDAR_TEXT_SIZE], size[PRINT_SIZE_SIZE];
     _cleanup_json_ json_t *s = NULL;
+    const char *message;
     const json_t *one;
     size_t i;
     int r = cli_ask(c, "GET", target, NULL, &s);
 
     if (r != CLI_OK || c->json)
         return r == CLI_OK ? cli_print_json(s) : r;
+    message = json_get_string(s, "message");
+    if (json_get_array(json_get_object(s, "media"), "damage"))
+        message = NULL; /* it is made of those, which stand below */
     print_field("recording", "%s", print_text(s, "id"));
     print_field("name", "%s", print_text(s, "name"));
     print_field("kind", "%s, %s (%lld bytes), %s%s%s", print_text(s, "kind"),
                 print_size(json_get_integer(s, "bytes", 0), size), (long long)json_get_integer(s, "bytes", 0),
-                print_text(s, "status"), json_get_string(s, "message") ? ": " : "",
-                json_get_string(s, "message") ? json_get_string(s, "message") : "");
+                print_text(s, "status"), message ? ": " : "", message ? message : "");
     print_field("sha256", "%s", print_text(s, "digest"));
     if (json_get_string(s, "sm3"))
         print_field("sm3", "%s", print_text(s, "sm3"));

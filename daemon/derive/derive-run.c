@@ -394,6 +394,16 @@ static int run_without_pages(struct making *m, struct error *err)
     return MIN(r, 0);
 }
 
+/* Nothing could be shown. What ended the program may have been something else than the recording: that is tried again first. */
+static bool is_for_salvage(const struct making *m)
+{
+    bool judged = m->result.status == MEDIA_DAMAGED || m->result.status == MEDIA_UNKNOWN ||
+                  (m->result.status == MEDIA_FAILED && m->job->tries + 1 >= TRIES_MAX);
+
+    return judged && !m->result.elsewhere && strcmp(m->job->kind, "video") == 0 && m->n_early == 0 &&
+           !made_any(m);
+}
+
 /* Everything in one run, as what was copied before does not play to its end. */
 static int run_again(struct making *m, struct error *err)
 {
@@ -438,8 +448,7 @@ static int run_usual(struct making *m, struct error *err)
 {
     int r = run_plan(m, err);
 
-    if (r == 0 && m->plan.json && m->result.status != MEDIA_OK && !m->result.elsewhere &&
-        strcmp(m->job->kind, "video") == 0 && m->n_early == 0 && !made_any(m)) {
+    if (r == 0 && m->plan.json && is_for_salvage(m)) {
         making_drop(m);
         m->plan.verb = "salvage";
         r = making_run(m, err);

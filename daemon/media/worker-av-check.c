@@ -14,6 +14,7 @@
 #include "media/worker-sei.h"
 
 #define PIXELS_MAX        (INT64_C(8192) * 8192)
+#define PHOTO_PIXELS_MAX  (UINT64_C(100) << 20) /* that are shown all the same (worker-still-av.c) */
 #define PIXELS_SMALL      (1280 * 720)
 #define SAMPLES_LOOKED_AT 512
 #define READS_MAX         600
@@ -22,7 +23,7 @@
 #define PLACES_BYTES      (160 << 10)
 
 /* Complaints of the decoder that mean damage in the data rather than an unusual stream. */
-static unsigned complaints;
+static unsigned complaints, refused_width, refused_height;
 
 static void on_log(void *context, int level, const char *format, va_list ap)
 {
@@ -30,7 +31,7 @@ static void on_log(void *context, int level, const char *format, va_list ap)
         "error while decoding",          "concealing", "Invalid NAL unit", "corrupt", "overread",
         "missing picture in access unit"};
 
-    if (level > AV_LOG_ERROR)
+    if (level > AV_LOG_ERROR || av_log_of_size(format, ap, &refused_width, &refused_height))
         return;
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
         if (strstr(format, known[i]))
@@ -209,6 +210,15 @@ static int open_decoder(struct check *c)
     return avcodec_open2(c->decoder, codec, NULL);
 }
 
+/* A photo too large to be tried is not broken; what is too large ever to be shown is said. */
+static void say_size(struct facts *f)
+{
+    bool photo = strcmp(f->kind, "photo") == 0;
+
+    if (!photo || (uint64_t)refused_width * refused_height > PHOTO_PIXELS_MAX)
+        facts_damage(f, "%u × %u pixels are more than is taken into memory", refused_width, refused_height);
+}
+
 /* Where pictures are tried: the beginning, the middle, near the end. */
 static void check_pictures(AVFormatContext *ctx, struct input *in, struct facts *f)
 {
@@ -221,6 +231,7 @@ static void check_pictures(AVFormatContext *ctx, struct input *in, struct facts 
     for (unsigned i = 0; i < ctx->nb_streams; i++)
         ctx->streams[i]->discard = (int)i == c.stream ? AVDISCARD_DEFAULT : AVDISCARD_ALL;
     follow = (int64_t)c.decoder->width * c.decoder->height <= PIXELS_SMALL ? 3 : 0; /* derive decodes all */
+    refused_width = refused_height = 0;
     av_log_set_level(AV_LOG_ERROR);
     av_log_set_callback(on_log);
     for (int i = 0; i < 3 && !input_expired(in); i++) {
@@ -233,6 +244,10 @@ static void check_pictures(AVFormatContext *ctx, struct input *in, struct facts 
         complaints = 0;
         c.broken = false;
         decode_here(&c, in, f, follow);
+        if (refused_width) {
+            say_size(f);
+            break;
+        }
         if (c.broken || complaints)
             facts_damage(f, "pictures %s are broken", names[i]);
     }

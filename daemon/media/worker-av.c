@@ -169,6 +169,19 @@ static int find_streams(AVFormatContext *ctx, bool headers)
     return r;
 }
 
+bool av_log_of_size(const char *format, va_list ap, unsigned *ret_width, unsigned *ret_height)
+{
+    va_list copy;
+
+    if (strncmp(format, "Picture size %ux%u ", strlen("Picture size %ux%u ")) != 0)
+        return false;
+    va_copy(copy, ap);
+    *ret_width = va_arg(copy, unsigned);
+    *ret_height = va_arg(copy, unsigned);
+    va_end(copy);
+    return true;
+}
+
 /* libav says of too many streams that memory ran out, and why only in its log. */
 static bool too_many;
 
@@ -187,6 +200,8 @@ static void say_why(struct facts *f, const struct form *form, int r)
         facts_damage(f, "there are more than %d streams in it, which no recording has", STREAMS_MAX);
     else if (r == AVERROR(ENOMEM))
         facts_damage(f, "its headers ask for more memory than is given to any file: they are broken");
+    else if (r == AVERROR_EOF)
+        facts_damage(f, "it ends before any picture or sound: it is cut off, or holds nothing but headers");
     else
         facts_damage(f, "cannot be read as %s: %s", form->container, why);
 }

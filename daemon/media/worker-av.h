@@ -21,6 +21,9 @@ void av_close(AVFormatContext **ctx);
 int av_rotation(const AVStream *st);
 
 /* What the demuxer and a few decoded pictures tell; problems become damage. */
+/* A picture that a decoder refuses for its size is told of in libav's log only. Return: whether that is what it says; its sides then. */
+bool av_log_of_size(const char *format, va_list ap, unsigned *ret_width, unsigned *ret_height);
+
 void av_facts(struct input *in, struct facts *f, const struct form *form);
 
 /* The parts of it, by file: streams, tags, times and places from an opened file (worker-av-facts.c) … */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later
  *
  * Salvage: a recorder that lost power leaves an MP4 whose pictures are all there and whose index (moov) was never written. The NAL units
- * are found by themselves: parameter sets first, by their shape (ITU-T H.264 §7.3.1, §7.4.1; H.265 §7.3.1), then one unit behind the
+ * are found by themselves: parameter sets first, by their shape (ITU-T H.264 §7.3.1, §7.4.1; H.265 §7.3.1) or in what is left of the index
+ * (avcC, hvcC: ISO/IEC 14496-15 §5.3.3.1, §8.3.3.1: an index cut off or with broken tables still has them), then one unit behind the
  * other by its length; where the chain breaks (sound lies between) the next unit is looked for. A unit is believed when it has a header
  * that exists and holds nothing that emulation prevention forbids inside of one (H.264 §7.4.1.1). They are shown as one raw stream through
  * the usual pass, out of pieces of the original, which is only read. Sound and true times are lost with the index.
@@ -192,9 +193,8 @@ static int add_piece(struct scan *s, uint64_t from, uint64_t size)
 }
 
 /* All units from a place on. The last may be cut. */
-static int walk(struct scan *s, uint64_t at)
+static int walk(struct scan *s, uint64_t at, bool in_row)
 {
-    bool in_row = true;
     int r = 0;
 
     while (r == 0 && at + 7 < s->in->size && s->out->n_pieces < PIECES_MAX && s->budget &&
@@ -218,6 +218,82 @@ static int walk(struct scan *s, uint64_t at)
     return r;
 }
 
+/* A set of a decoder configuration record, its length of 16 bits before it, becomes a piece. Return: where it ends; 0: it is none. */
+static uint64_t configured_set(struct scan *s, uint64_t at, int type)
+{
+    const uint8_t *p = look(s, at, 4);
+    uint32_t size = p ? be16_at(p) : 0;
+
+    if (size < 3 || size > SET_BYTES_MAX || size > s->in->size - at - 2 ||
+        !(s->codec == SALVAGE_H264 ? is_h264_set(p + 2, type) : is_hevc_set(p + 2, type)))
+        return 0;
+    return add_piece(s, at + 2, size) < 0 ? 0 : at + 2 + size;
+}
+
+/* AVCDecoderConfigurationRecord: some SPS, some PPS. The first of each are enough to begin with; lengths of 4 bytes are what all write. */
+static bool avc_record(struct scan *s, uint64_t at)
+{
+    const uint8_t *p = look(s, at, 6);
+    uint64_t end;
+
+    if (!p || p[0] != 1 || p[4] != 0xFF || (p[5] & 0xE0) != 0xE0 || (p[5] & 0x1F) == 0)
+        return false;
+    end = at + 6;
+    for (int n = p[5] & 0x1F; n > 0 && end; n--)
+        end = configured_set(s, end, 7);
+    p = end ? look(s, end, 1) : NULL;
+    if (!p || p[0] == 0)
+        return false;
+    end++;
+    for (int n = p[0]; n > 0 && end; n--)
+        end = configured_set(s, end, 8);
+    return end != 0;
+}
+
+/* HEVCDecoderConfigurationRecord: arrays of VPS, SPS and PPS; what else is in it (SEI) is not needed. */
+static bool hevc_record(struct scan *s, uint64_t at)
+{
+    const uint8_t *p = look(s, at, 23);
+    int arrays = p && p[0] == 1 && (p[21] & 3) == 3 ? p[22] : 0, seen = 0;
+
+    at += 23;
+    for (int i = 0; i < MIN(arrays, 8); i++) {
+        int type, n;
+
+        p = look(s, at, 3);
+        if (!p)
+            break;
+        type = p[0] & 0x3F;
+        n = be16_at(p + 1);
+        at += 3;
+        if (type < 32 || type > 34)
+            break;
+        for (; n > 0 && at; n--)
+            at = configured_set(s, at, type);
+        if (!at)
+            return false;
+        seen |= 1 << (type - 32);
+    }
+    return seen == 7;
+}
+
+/* Whether a box stands at a place that says how the pictures were encoded; its sets are the first pieces then. */
+static bool configured(struct scan *s, uint64_t at)
+{
+    const uint8_t *p = look(s, at, 8);
+    bool avc = p && memcmp(p + 4, "avcC", 4) == 0;
+
+    if (!p || (!avc && memcmp(p + 4, "hvcC", 4) != 0))
+        return false;
+    s->codec = avc ? SALVAGE_H264 : SALVAGE_HEVC;
+    if (avc ? avc_record(s, at + 8) : hevc_record(s, at + 8))
+        return true;
+    s->codec = SALVAGE_NONE;
+    s->out->n_pieces = 0;
+    s->out->total = 0;
+    return false;
+}
+
 static bool may_begin(uint8_t b)
 {
     return b == 0x67 || b == 0x47 || b == 0x27 || b == 0x40;
@@ -230,9 +306,13 @@ static int find(struct scan *s)
 
         if (!p || ((at & 0xFFFF) == 0 && input_expired(s->in)))
             return 0;
+        if ((p[4] == 'a' || p[4] == 'h') && configured(s, at)) {
+            s->out->codec = s->codec;
+            return walk(s, 0, false);
+        }
         if (may_begin(p[4]) && (s->codec = lengths_begin(s, at)) != SALVAGE_NONE) {
             s->out->codec = s->codec;
-            return walk(s, at);
+            return walk(s, at, true);
         }
         if (may_begin(p[3]) && (s->codec = start_codes_begin(s, at)) != SALVAGE_NONE) {
             s->out->codec = s->codec;
@@ -300,7 +380,8 @@ static int show(struct job *job, const struct salvage *s, const char *container)
     return r;
 }
 
-/* What libav can open by itself is derived as it is; the rest is looked through. */
+/* For what nothing could be shown of in the usual way. Files of boxes are looked through, whatever their index is; what libav can open by
+ * itself otherwise is derived as it is. */
 int verb_salvage(struct job *job)
 {
     _cleanup_(salvage_done) struct salvage s = {0};
@@ -308,16 +389,23 @@ int verb_salvage(struct job *job)
     bool boxes = form && form->demuxer && strcmp(form->demuxer, "mov") == 0;
     int r;
 
-    if (form && (!boxes || inspect_boxes(&job->in, &job->facts)))
+    if (form && !boxes)
         return verb_derive(job);
     r = salvage_find(&job->in, &s);
     if (r < 0)
         return r;
-    if (s.codec != SALVAGE_NONE && s.n_pieces)
+    if (s.codec != SALVAGE_NONE && s.pictures) {
+        if (boxes)
+            inspect_boxes(&job->in, &job->facts);
         return show(job, &s, form ? form->container : "data");
-    facts_damage(
-        &job->facts,
-        "nothing to salvage: no parameter sets (SPS, PPS) of H.264 or HEVC stand in the data, and without "
-        "those of the same camera its pictures cannot be decoded");
+    }
+    if (boxes) /* the first to be said: what else is wrong with it is said by then */
+        facts_damage(
+            &job->facts, "%s",
+            s.codec != SALVAGE_NONE
+                ? "nothing to salvage: how its pictures are encoded is known, but none of them are left"
+                : "nothing to salvage: the parameter sets (SPS, PPS) needed to decode a picture were in the "
+                  "lost part; "
+                  "a whole recording of the same camera and settings has them, for a repair tool");
     return derive_from(job, &job->in);
 }

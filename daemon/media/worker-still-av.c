@@ -11,6 +11,7 @@
 #include <libavutil/pixdesc.h>
 #include <libswscale/swscale.h>
 
+#include "media/worker-av.h"
 #include "media/worker-say.h"
 #include "media/worker-still.h"
 
@@ -55,6 +56,13 @@ static int read_packet(struct input *in, const struct form *form, AVPacket *pack
     return 0;
 }
 
+static unsigned refused_width, refused_height;
+
+static void on_log(void *context, int level, const char *format, va_list ap)
+{
+    (void)av_log_of_size(format, ap, &refused_width, &refused_height);
+}
+
 /* One picture. Return: 0, -ENOMEM, other libav errors. */
 static int decode(const struct form *form, const AVPacket *packet, AVFrame *frame)
 {
@@ -66,12 +74,17 @@ static int decode(const struct form *form, const AVPacket *packet, AVFrame *fram
         return codec ? -ENOMEM : AVERROR_DECODER_NOT_FOUND;
     c->thread_count = 1;
     c->max_pixels = PIXELS_MAX;
+    refused_width = refused_height = 0;
+    av_log_set_callback(on_log);
     r = avcodec_open2(c, codec, NULL);
     if (r == 0)
         r = avcodec_send_packet(c, packet);
     if (r == 0)
         r = avcodec_send_packet(c, NULL);
-    return r == 0 ? avcodec_receive_frame(c, frame) : r;
+    if (r == 0)
+        r = avcodec_receive_frame(c, frame);
+    av_log_set_callback(av_log_default_callback);
+    return r;
 }
 
 /* A band of the frame as RGBA. Return: 0 or -ENOMEM. */
@@ -159,6 +172,9 @@ int av_read_picture(struct input *in, struct facts *f, const struct form *form, 
         return r;
     if (r == -EFBIG)
         snprintf(why, STILL_WHY_MAX, "the file is too large for a picture of this form");
+    else if (refused_width)
+        snprintf(why, STILL_WHY_MAX, "%u × %u pixels are more than is taken into memory", refused_width,
+                 refused_height);
     else if (read)
         facts_damage(f, "the picture cannot be decoded");
     if (!why[0])

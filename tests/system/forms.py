@@ -42,7 +42,7 @@ def clip(video, audio, *more, size="160x120", rate=25, seconds=SECONDS, mono=Tru
     def write(path):
         given = ["-f", "lavfi", "-i", f"testsrc2=s={size}:r={rate}:d={seconds}"] if video else []
         if audio:
-            given += ["-f", "lavfi", "-i", f"anoisesrc=r=16000:a=0.2:d={seconds}"]
+            given += ["-f", "lavfi", "-i", f"anoisesrc=r=16000:a=0.2:seed=7:d={seconds}"]
         coded = ["-c:v", *video.split(), "-pix_fmt", "yuv420p"] if video else []
         ffmpeg(*given, *coded, *(["-c:a", *audio.split(), *(["-ac", "1"] if mono else [])] if audio else []), *SAID, *more, path)
     return write
@@ -280,7 +280,8 @@ def cells(build, form, folder):
     if not whole.how or (whole.status != "ok" and whole.how != "salvaged"):
         raise AssertionError(f"{form.en}: {whole.status}, {whole.message or 'nothing was made of it'}")
     data = path.read_bytes()
-    path.write_bytes(data[:int(len(data) * CUT)])
+    at = int(len(data) * CUT)
+    path.write_bytes(data[:at - (at % 188 == 0)])  # never between two packets of a transport stream by chance
     cut = Result(build, path, folder / "out")
     path.unlink()
     seen = [w for w, file in (("poster", "poster.jpg"), ("strip", "sprite.vtt")) if file in whole.made]

@@ -126,6 +126,26 @@ def forms(count):
             for i in range(count)] + [stream(b"/Type/XObject/Subtype/Form/BBox[0 0 9 9]", b"0 0 9 9 re f")]
 
 
+def bmp(width, height, rows=bytes(1 << 16)):
+    return b"BM" + struct.pack("<IHHI", 62 + len(rows), 0, 0, 62) + struct.pack("<IiiHHIIiiII", 40, width, height, 1, 1, 0, 0, 0, 0, 2, 0) + bytes(8) + rows
+
+
+def tiff(width, height):
+    entries = [(256, 4, width), (257, 4, height), (258, 3, 8), (259, 3, 1), (262, 3, 1), (273, 4, 8), (278, 4, height), (279, 4, 100)]
+    return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(struct.pack("<HHII", k, t, 1, v) for k, t, v in entries) + bytes(200)
+
+
+def gif(width, height):
+    return (b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6) + b"\x2c" + struct.pack("<HHHHB", 0, 0, width, height, 0) +
+            b"\x02\x02\x4c\x01\x00\x3b")
+
+
+def webp(width, height):
+    """Lossless (RFC 9649 §3.4): one less than each side in 14 bits."""
+    head = struct.pack("<BI", 0x2F, (width - 1) | (height - 1) << 14) + bytes(100)
+    return b"RIFF" + struct.pack("<I", 12 + len(head) + (len(head) & 1)) + b"WEBPVP8L" + struct.pack("<I", len(head)) + head + bytes(len(head) & 1)
+
+
 MEDIA_BOX = b"/MediaBox[0 0 600 800]/Contents 4 0 R"
 BOMBS = {
     "texts.png": lambda: png_of_texts(b"zTXt", b"k\0\0"),
@@ -140,6 +160,10 @@ BOMBS = {
                zlib.compress(bytes(1 << 26), 9))),
     "objects.pdf": lambda: pdf_without_table(MEDIA_BOX, stream(b"/Type/ObjStm/N 1000000/First 4000000/Extends 4 0 R/Filter/FlateDecode",
                                                               zlib.compress(b"5 0 " * 1000000 + b" 1", 9))),
+    "wide.bmp": lambda: bmp(60000, 60000),
+    "wide.tif": lambda: tiff(100000, 100000),
+    "wide.gif": lambda: gif(65535, 65535),
+    "wide.webp": lambda: webp(16384, 16384),
     "wide.png": lambda: png(65535, 65535),
     "wide.jpg": lambda: jpeg(65500, 65500),
     "frames.mp4": lambda: mp4(track(1, 10**9)),
@@ -166,6 +190,12 @@ def ended_well(done):
 
 # what is said of those that are refused: a part of it
 REASONS = {
+    "wide.bmp": "60000 × 60000 pixels are more than is taken into memory",
+    "wide.tif": "100000 × 100000 pixels are more than is taken into memory",
+    "wide.gif": "65535 × 65535 pixels are more than is taken into memory",
+    "wide.webp": "16384 × 16384 pixels are more than is taken into memory",
+    "tracks.mkv": "ends before any picture or sound",
+    "streams.ts": "ends before any picture or sound",
     "frames.mp4": "speaks of 1000000000 pictures",
     "tables.mp4": "speaks of 4294967295 pictures",
     "tracks.mp4": "more than 256 streams",
@@ -205,11 +235,20 @@ def test_a_bomb_is_derived_in_bounds(build, bombs, tmp_path, name):
     if name.endswith(".pdf"):
         pages(build, bombs / name, tmp_path)
         return
-    photo = name.endswith((".png", ".jpg"))
+    photo = name.endswith((".png", ".jpg", ".bmp", ".tif", ".gif", ".webp"))
     files = [tmp_path / f for f in (["photo-large.jpg", "photo-small.jpg"] if photo else ["proxy.mp4", "poster.jpg"])]
     plan = {"photo": {"large": 2048, "small": 320}} if photo else {
         "proxy": {"height": 480, "crf": 23, "preset": "ultrafast", "keyframe_msec": 2000, "remux": True}, "poster": {"width": 320}, "threads": 1}
     assert_reason(name, work(build, bombs / name, "derive", files, **plan))
+
+
+def test_a_large_photo_is_not_broken(build, tmp_path):
+    """More than the first look decodes (67 Mi pixels), less than what is shown: nothing is wrong with it."""
+    (tmp_path / "large.bmp").write_bytes(bmp(9600, 8192, bytes(1200 * 8192)))
+    done = work(build, tmp_path / "large.bmp", "probe", [])
+    assert json.loads(done.answer)["status"] == "ok"
+    done = work(build, tmp_path / "large.bmp", "derive", [tmp_path / "photo-small.jpg"], photo={"small": 320})
+    assert json.loads(done.answer)["status"] == "ok" and done.outputs
 
 
 def pages(build, path, folder, cpu=CPU):

@@ -477,15 +477,56 @@ def test_completion_words(two):
     assert words(build, "show", "", env={**os.environ, "LIUHEN_SOCKET": "/nowhere"}) == []
 
 
+def test_completion_of_looking(make_daemon, media):
+    far = (time.gmtime().tm_hour + 12) % 24  # so that the job waits
+    daemon = make_daemon({"site": {"timezone": "UTC"}, "media": {"derive": {"enabled": True, "hours": f"{far:02}:00-{far:02}:01", "load": 0}}}).start()
+    build, environment = daemon.build, {**os.environ, "LIUHEN_SOCKET": str(daemon.socket)}
+    daemon.drop("a.jpg", media("photo"))
+    recording = daemon.wait_sealed(1)[0]["id"]
+    assert words(build, "jobs", "") == ["show", "cancel", "again"]
+    assert words(build, "jobs", "c") == ["cancel"]
+    assert "--state" in words(build, "jobs", "--") and words(build, "jobs", "--state", "w") == ["waiting"]
+    assert words(build, "jobs", "again", "", env=environment) == [recording]
+    for line in (["copy", ""], ["open", ""], ["open", "--wait", ""], ["copy", "--form", "release", ""]):
+        assert words(build, *line, env=environment) == [recording], line
+    assert "--wait" in words(build, "open", "--w") and words(build, "copy", "--form", "re") == ["release", "redact"]
+    assert words(build, "copy", "x", "--to", "") == ["@file"] and words(build, "copy", "x", "--plan", "") == ["@file"]
+    daemon.wait(lambda: daemon.cli("jobs", "--state", "waiting")["jobs"], "the job")
+    job = daemon.cli("jobs")["jobs"][0]["id"]
+    assert words(build, "jobs", "cancel", "", env=environment) == [job]
+    assert words(build, "jobs", "show", "", env=environment) == [job]
+    assert daemon.cli("jobs", "show", job)["recording"] == recording
+    shown = daemon.run("jobs", "show", job).stdout
+    assert re.search(rf"recording: +{recording}\nwork: +derive\nstate: +waiting\nasked: ", shown), shown
+    missing = daemon.run("jobs", "show", recording)
+    assert missing.returncode == 3 and "no such job; `liuhen jobs` lists them" in missing.stderr
+    daemon.cli("jobs", "cancel", job)
+    assert words(build, "jobs", "cancel", "", env=environment) == []
+
+
+def test_a_copy_that_cannot_be_written_is_not_asked_for(two, tmp_path):
+    daemon, recording, _ = two
+    for to, why in ((tmp_path / "none" / "x.mp4", "No such file or directory; name a file in a folder that is there"),
+                    (tmp_path, "is there already"), (f"{tmp_path}/", "is a folder; name the file in it")):
+        done = daemon.run("copy", recording, "--form", "release", "--reason", "for a test", "--to", to)
+        assert done.returncode != 0 and str(to) in done.stderr and why in done.stderr, done.stderr
+    for missing, rest in (("form", ["--reason", "x", "--to", "y"]), ("reason", ["--form", "release", "--to", "y"]), ("to", ["--form", "release", "--reason", "x"])):
+        done = daemon.run("copy", recording, *rest)
+        assert done.returncode == 2 and f"write --{missing}" in done.stderr, done.stderr
+    assert [job for job in daemon.cli("jobs")["jobs"] if job["kind"] == "copy"] == []
+
+
 def test_bash_completion(build, work):
     (work / "some.proof").write_text("")
     script = f"""
         PATH={build.as_posix()!r}:$PATH; . {(ROOT / 'contrib/completions/liuhen.bash').as_posix()!r}; cd {work.as_posix()!r}
         try() {{ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); COMP_LINE="$*"; COMP_POINT=${{#COMP_LINE}}; _liuhen; echo "${{COMPREPLY[*]}}"; }}
         try liuhen qua; try liuhen hold ''; try liuhen ls --kind au; try liuhen verify some
+        try liuhen jobs c; try liuhen copy --form pre; try liuhen open --wa
     """
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
     lines = done.stdout.splitlines()
     assert lines[0].strip() == "quarantine"
     assert lines[1].split() == ["add", "lift", "ls"]
     assert lines[2].strip() == "audio" and lines[3].strip() == "some.proof"
+    assert [line.strip() for line in lines[4:]] == ["cancel", "preserve", "--wait"]

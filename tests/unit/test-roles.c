@@ -44,6 +44,7 @@ static const struct {
     {"GET /v1/copies/{copy}", "-yyy--"},
     {"GET /v1/copies/{copy}/content", "-y----"},
     {"GET /v1/jobs", "-yyy--"},
+    {"GET /v1/jobs/{job}", "-yyy--"},
     {"POST /v1/jobs/{job}/cancel", "-y-y--"},
     {"POST /v1/recordings/{recording}/again", "-y-y--"},
 

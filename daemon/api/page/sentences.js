@@ -60,6 +60,7 @@ const SENTENCES = [
   ["its sound says that it has {} samples a second, which none has", "声音标称每秒 {1} 个样本，不可能成立"],
   ["there are more than {} streams in it, which no recording has", "音视频流超过 {1} 个，正常记录不会如此"],
   ["its headers ask for more memory than is given to any file: they are broken", "文件头要求的内存超出上限：文件头已损坏"],
+  ["it ends before any picture or sound: it is cut off, or holds nothing but headers", "文件在任何画面或声音之前就结束了：文件被截断，或只有文件头"],
   ["cannot be read as {}: {}", "无法按 {1} 读取：{2}"],
   ["the media library at hand cannot read {}", "本机媒体库无法读取 {1}"],
   ["pictures cannot be decoded: {}", "画面无法解码：{1}"],
@@ -76,7 +77,8 @@ const SENTENCES = [
   ["the index speaks of {} pictures and lists {}: it is cut off or broken", "索引称有 {1} 幅画面，却只列出 {2} 幅：索引被截断或损坏"],
   ["the index has times for {} pictures and knows {}: it is broken", "索引有 {1} 幅画面的时间，却只有 {2} 幅画面：索引损坏"],
   ["salvaged without an index: {} pictures of {} were found; sound and the true times are lost", "在没有索引的情况下抢救：找到 {1} 幅 {2} 画面，声音和真实时间已丢失"],
-  ["nothing to salvage: no parameter sets (SPS, PPS) of H.264 or HEVC stand in the data, and without those of the same camera its pictures cannot be decoded", "无可抢救：数据中没有 H.264 或 HEVC 的参数集（SPS、PPS），缺少同一摄像机的参数集便无法解码画面"],
+  ["nothing to salvage: how its pictures are encoded is known, but none of them are left", "无可抢救：画面的编码方式已知，但文件中已没有任何画面"],
+  ["nothing to salvage: the parameter sets (SPS, PPS) needed to decode a picture were in the lost part; a whole recording of the same camera and settings has them, for a repair tool", "无可抢救：解码画面所需的参数集（SPS、PPS）位于已丢失的部分；同一摄像机以相同设置录制的完整文件中有这些参数，可供修复工具取用"],
   // other containers
   ["ends in the middle of a frame", "在一帧中间结束"],
   ["cut off: element {} at byte {} says it has {} bytes, but only {} are there", "文件被截断：第 {2} 字节处的元素 {1} 应有 {3} 字节，实际只有 {4} 字节"],
