@@ -99,9 +99,22 @@ static void read_xmp(const struct heif_image_handle *h, struct facts *f)
         xmp_facts(f, (const char *)data, size);
 }
 
+bool heif_says_size(const struct heif_error *e, char *why, size_t why_size)
+{
+    const char *at =
+        e->subcode == heif_suberror_Security_limit_exceeded ? strstr(e->message, "Image size ") : NULL;
+    unsigned width, height;
+
+    if (!at || sscanf(at, "Image size %ux%u", &width, &height) != 2)
+        return false;
+    snprintf(why, why_size, "%u × %u pixels are more than is taken into memory", width, height);
+    return true;
+}
+
 static void open_file(struct heif_file *h, struct facts *f)
 {
     struct heif_error e;
+    char why[100];
 
     if (!(boxes_walk(h->in, f) & BOX_META)) {
         if (!input_expired(h->in))
@@ -118,6 +131,10 @@ static void open_file(struct heif_file *h, struct facts *f)
     e = heif_context_read_from_reader(h->context, &reader_calls, h, NULL);
     if (e.code == heif_error_Ok)
         e = heif_context_get_primary_image_handle(h->context, &h->primary);
+    if (e.code != heif_error_Ok && heif_says_size(&e, why, sizeof why)) {
+        facts_damage(f, "%s", why);
+        return;
+    }
     if (e.code != heif_error_Ok) {
         facts_damage(f, "the picture's description is broken: %s", e.message);
         return;

@@ -21,4 +21,7 @@ struct heif_file {
 void heif_file_open(struct heif_file *h, struct input *in, struct facts *f);
 void heif_file_close(struct heif_file *h);
 
+/* Whether libheif refused a picture for its size; then why says so. */
+bool heif_says_size(const struct heif_error *e, char *why, size_t why_size);
+
 #endif

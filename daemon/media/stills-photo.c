@@ -16,8 +16,9 @@
 
 #define SAMPLES_MAX                                                                                          \
     (UINT64_C(210) << 20) /* pixels × bytes a sample: libheif holds the picture twice while it turns it */
-#define PROFILE_MAX (4u << 20)
-#define PLANES      4
+#define SQUARE_SIDE_MAX 14839 /* of so many pixels */
+#define PROFILE_MAX     (4u << 20)
+#define PLANES          4
 
 /* A plane made small: at most the size of the picture that is wanted, chroma of a small picture perhaps less. */
 struct plane {
@@ -259,8 +260,9 @@ static int read_image(const struct heif_image_handle *h, uint32_t longest, struc
         w * height * (heif_image_handle_get_luma_bits_per_pixel(h) > 8 ? 2 : 1) > SAMPLES_MAX)
         return -EBADMSG;
     e = heif_decode_image(h, &d.image, heif_colorspace_undefined, heif_chroma_undefined, NULL);
-    snprintf(why, why_size, "the picture cannot be decoded: %.100s",
-             e.code ? e.message : "its form is not known");
+    if (e.code == heif_error_Ok || !heif_says_size(&e, why, why_size))
+        snprintf(why, why_size, "the picture cannot be decoded: %.100s",
+                 e.code ? e.message : "its form is not known");
     if (e.code != heif_error_Ok)
         return e.code == heif_error_Memory_allocation_error &&
                        e.subcode != heif_suberror_Security_limit_exceeded
@@ -328,15 +330,26 @@ static int write_photo(struct job *job, const struct heif_file *h)
     return r;
 }
 
+/* Grids and overlays have a size of their own beside the one that the file tells first, and it is met only when they are put together. A
+ * long picture may be longer than a square one. */
+static void limit_parts(const struct heif_file *h)
+{
+    int longest =
+        MAX(heif_image_handle_get_ispe_width(h->primary), heif_image_handle_get_ispe_height(h->primary));
+
+    heif_context_set_maximum_image_size_limit(h->context, MAX(longest, SQUARE_SIDE_MAX));
+}
+
 int stills_photo(struct job *job)
 {
     struct heif_file h;
     int r = 0;
 
     heif_file_open(&h, &job->in, &job->facts);
-    if (h.primary)
+    if (h.primary) {
+        limit_parts(&h);
         r = write_photo(job, &h);
-    else
+    } else
         picture_say_none(job, "the file has no picture that can be found");
     heif_file_close(&h);
     return r;

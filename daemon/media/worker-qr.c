@@ -47,6 +47,21 @@ static void qr_done(void *state)
     free(q);
 }
 
+/* Length of the character at a place (UTF-8) when it steers a terminal or turns the order of what is read around (C0, C1, marks of
+ * direction, breaks of lines: Unicode §23.1, UAX #9 §2); 0: it is one to be read. */
+static size_t steers(const unsigned char *p, size_t left)
+{
+    if (p[0] < 0x20 || p[0] == 0x7F)
+        return 1;
+    if (left >= 2 && p[0] == 0xC2 && p[1] < 0xA0)
+        return 2;
+    if (left >= 3 && p[0] == 0xE2 &&
+        ((p[1] == 0x80 && (p[2] == 0x8E || p[2] == 0x8F || (p[2] >= 0xA8 && p[2] <= 0xAE))) ||
+         (p[1] == 0x81 && p[2] >= 0xA6 && p[2] <= 0xA9)))
+        return 3;
+    return 0;
+}
+
 /* Adds a text to decoded.qr unless it is there; what is no text of UTF-8 (binary codes) is passed over. */
 static int add_text(struct facts *f, const char *data, size_t size)
 {
@@ -58,8 +73,12 @@ static int add_text(struct facts *f, const char *data, size_t size)
         return -ENOMEM;
     if (size > TEXT_MAX || !utf8_is_valid(data, size))
         return 0;
-    for (i = 0; i < size; i++)
-        text[n++] = (unsigned char)data[i] < 0x20 || data[i] == 0x7F ? ' ' : data[i];
+    for (i = 0; i < size;) {
+        size_t step = steers((const unsigned char *)data + i, size - i);
+
+        text[n++] = step ? ' ' : data[i];
+        i += MAX(step, (size_t)1);
+    }
     while (n > 0 && text[n - 1] == ' ')
         n--;
     text[n] = 0;

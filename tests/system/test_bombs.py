@@ -7,6 +7,7 @@ import struct
 import zlib
 
 import pytest
+from conftest import ROOT
 from media_worker import run
 
 MEMORY = 1 << 30
@@ -144,6 +145,40 @@ def webp(width, height):
     """Lossless (RFC 9649 §3.4): one less than each side in 14 bits."""
     head = struct.pack("<BI", 0x2F, (width - 1) | (height - 1) << 14) + bytes(100)
     return b"RIFF" + struct.pack("<I", 12 + len(head) + (len(head) & 1)) + b"WEBPVP8L" + struct.pack("<I", len(head)) + head + bytes(len(head) & 1)
+
+
+def heic(kind, side, said):
+    """A grid or an overlay (ISO/IEC 23008-12 §6.6.2) of one picture, which is to be so large; ispe says something else."""
+    whole = (ROOT / "tests/fuzz/corpus/heif/plain.heic").read_bytes()
+
+    def of_whole(name):
+        at = whole.index(name) - 4
+        return whole[at:at + struct.unpack_from(">I", whole, at)[0]]
+    data = of_whole(b"mdat")[8:]
+    item = struct.pack(">BBBBII", 0, 1, 0, 0, side, side) if kind == b"grid" else struct.pack(">BB4HIIii", 0, 1, 0, 0, 0, 65535, side, side, 0, 0)
+    ftyp = box(b"ftyp", b"heic", bytes(4), b"mif1heic")
+
+    def entry(number, what, flags=0):
+        return box(b"infe", struct.pack(">IHH", 2 << 24 | flags, number, 0), what, b"\0")
+
+    def meta(at):
+        places = b"".join(struct.pack(">HHIHII", n, 0, 0, 1, *where) for n, where in ((1, (at, len(item))), (2, (at + len(item), len(data)))))
+        sizes = full(b"ispe", struct.pack(">II", 64, 64)), full(b"ispe", struct.pack(">II", said, said))
+        return full(b"meta", full(b"hdlr", bytes(4), b"pict", bytes(13)), full(b"pitm", b"\0\1"), full(b"iloc", b"\x44\x40\0\2", places),
+                    full(b"iinf", b"\0\2", entry(1, kind), entry(2, b"hvc1", 1)), full(b"iref", box(b"dimg", struct.pack(">HHH", 1, 1, 2))),
+                    box(b"iprp", box(b"ipco", of_whole(b"hvcC"), *sizes), full(b"ipma", struct.pack(">I", 2), b"\0\1\1\3\0\2\2\x81\2")))
+    return ftyp + meta(len(ftyp) + len(meta(0)) + 8) + box(b"mdat", item, data)
+
+
+def test_a_heic_says_how_large_it_would_be(build, tmp_path):
+    """Where the boxes show it at once, and where only putting together does."""
+    for kind in (b"grid", b"iovl"):
+        for side, said in ((100000, 100000), (100000, 64), (30000, 30000), (30000, 64)):
+            (tmp_path / "wide.heic").write_bytes(heic(kind, side, said))
+            (tmp_path / "photo-small.jpg").unlink(missing_ok=True)
+            done = run(build / "liuhen-stills", tmp_path / "wide.heic", "photo", {"files": ["photo-small.jpg"], "photo": {"small": 320}},
+                       [tmp_path / "photo-small.jpg"], memory=MEMORY, cpu=CPU, file_bytes=1 << 26, threads=3, seconds=120)
+            assert done.status == 0 and f"{side} × {side} pixels are more than is taken into memory" in json.loads(done.answer)["message"]
 
 
 MEDIA_BOX = b"/MediaBox[0 0 600 800]/Contents 4 0 R"

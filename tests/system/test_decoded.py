@@ -81,6 +81,13 @@ def test_qr_only_in_the_first_seconds(worker, make, tmp_path):
     assert derive(worker, clip, tmp_path, decoded={"qr_msec": 3000})["decoded"]["qr"] == ["2026-1"]
 
 
+def test_qr_texts_steer_nothing(worker, make, tmp_path):
+    """Neither a terminal (C0, C1) nor the order in which a line is read (marks of direction)."""
+    clip = make("hostile.mp4", *pattern(1, 10, "640x480"), "-i", code(make, "A\x1b[2J\u009b2J\u202eB\u2066C\u200fD\u00a0é留", 4),
+                "-filter_complex", "[0][1]overlay=50:50", *X264)
+    assert decoded(worker, clip, tmp_path)["qr"] == ["A [2J 2J B C D\u00a0é留"]
+
+
 def test_qr_texts_are_bounded_and_clean(worker, make, tmp_path):
     """Control characters become blanks; what is longer than 300 bytes is no code of ours; at most eight are kept."""
     lines = code(make, "a\nb\x01c", 4)
