@@ -368,8 +368,8 @@ static void say_missing(const struct render *r, const struct pass *p)
                  (long long)r->blackened);
     if (pictures + sound)
         snprintf(left_out, sizeof left_out,
-                 "left out are %u more tracks of pictures and %u of sound: a copy has one of each",
-                 pictures, sound);
+                 "left out are %u more tracks of pictures and %u of sound: a copy has one of each", pictures,
+                 sound);
     if (*black || *left_out)
         facts_file_message(p->facts, NAME, "%s%s%s", black, *black && *left_out ? "; " : "", left_out);
 }
