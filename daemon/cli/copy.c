@@ -181,7 +181,7 @@ int cli_copy(struct cli *c, int argc, char **argv)
 {
     _cleanup_free_ char *target = print_must(client_target("/v1/recordings/", argv[0], "/copies"));
     _cleanup_json_ json_t *body = print_must(json_object()), *job = NULL;
-    const char *to = cli_option(c, "to");
+    const char *to = cli_option(c, "to"), *message;
     int r = make_body(c, body);
 
     r = r != CLI_OK ? r : cli_ask(c, "POST", target, TAKE_PTR(body), &job);
@@ -189,8 +189,11 @@ int cli_copy(struct cli *c, int argc, char **argv)
     r = r != CLI_OK ? r : fetch(c, job, to);
     if (r != CLI_OK || c->json)
         return r == CLI_OK ? cli_print_json(job) : r;
+    message = print_text(json_get_object(job, "file"), "message");
     printf("%s: %lld bytes, SHA-256 %s; the ledger says who has it and why\n", to,
            (long long)json_get_integer(json_get_object(job, "file"), "bytes", 0),
            print_text(json_get_object(job, "file"), "sha256"));
+    if (*message) /* what is not as it was: black pictures, tracks left out */
+        printf("%s\n", message);
     return CLI_OK;
 }

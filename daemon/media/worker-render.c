@@ -344,6 +344,36 @@ static int on_samples(void *state, const struct pass *p, const AVFrame *frame, i
     return copy_sound_take(&r->sound, &r->out, r->packet, frame, at_usec);
 }
 
+/* Tracks that do not go along: what is in a second one of sound, nobody has silenced. */
+static unsigned others(const struct pass *p, enum AVMediaType type, const AVStream *made)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < p->ctx->nb_streams; i++)
+        n += p->ctx->streams[i]->codecpar->codec_type == type && p->ctx->streams[i] != made &&
+             !(p->ctx->streams[i]->disposition & AV_DISPOSITION_ATTACHED_PIC);
+    return n;
+}
+
+static void say_missing(const struct render *r, const struct pass *p)
+{
+    unsigned pictures = others(p, AVMEDIA_TYPE_VIDEO, p->video),
+             sound = others(p, AVMEDIA_TYPE_AUDIO, p->audio);
+    char black[160] = "", left_out[160] = "";
+
+    if (r->blackened)
+        snprintf(black, sizeof black,
+                 "%lld pictures are black, as they were damaged, came after damage, had no time "
+                 "that is sure or could not be converted",
+                 (long long)r->blackened);
+    if (pictures + sound)
+        snprintf(left_out, sizeof left_out,
+                 "left out are %u more tracks of pictures and %u of sound: a copy has one of each", pictures,
+                 sound);
+    if (*black || *left_out)
+        facts_file_message(p->facts, NAME, "%s%s%s", black, *black && *left_out ? "; " : "", left_out);
+}
+
 static int say_made(const struct render *r, const struct pass *p)
 {
     json_t *file = facts_file(p->facts, NAME);
@@ -364,11 +394,7 @@ static int say_made(const struct render *r, const struct pass *p)
         e = json_set_integer(file, "blackened", r->blackened);
     if (e == 0 && r->sound.muted)
         e = json_set_integer(file, "muted_msec", av_rescale(r->sound.muted, 1000, MAX(r->sound.in_rate, 1)));
-    if (r->blackened)
-        facts_file_message(p->facts, NAME,
-                           "%lld pictures are black, as they were damaged, came after damage, had no time "
-                           "that is sure or could not be converted",
-                           (long long)r->blackened);
+    say_missing(r, p);
     return e;
 }
 

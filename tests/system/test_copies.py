@@ -224,6 +224,25 @@ def test_blur_and_pixelate_hide(worker, tmp_path):
             assert max(outside) - min(outside) > 150
 
 
+@pytest.mark.parametrize("kind", ["black", "blur", "pixelate"])
+def test_colours_are_covered(worker, tmp_path, kind):
+    """Stripes that only their colours tell from each other; what brightness hides, colour must not show."""
+    source = tmp_path / "colours.mp4"
+    ffmpeg("-f", "lavfi", "-i", "nullsrc=size=320x240:rate=10:duration=1", "-vf",
+           "geq=lum=128:cb='if(mod(floor(X/4),2),200,56)':cr='if(mod(floor(X/4),2),56,200)'", *H264, "-crf", "1", source)
+    out, _ = redact(worker, source, tmp_path, {"regions": [region(kind)]})
+    raw, size = ffmpeg("-i", out, "-f", "rawvideo", "-pix_fmt", "yuv420p", "-"), 320 * 240
+    for start in range(0, len(raw), size * 3 // 2):
+        for plane in (raw[start + size:start + size * 5 // 4], raw[start + size * 5 // 4:start + size * 3 // 2]):
+            covered = [plane[y * 160 + x] for y in range(32, 58) for x in range(42, 78)]
+            if kind == "black":
+                assert all(abs(v - 128) < 6 for v in covered)
+            else:
+                assert not any(abs(plane[y * 160 + x] - plane[y * 160 + x + 2]) > 40 for y in range(32, 58) for x in range(42, 76))
+            beside = [plane[15 * 160 + x] for x in range(42, 78)]
+            assert max(beside) - min(beside) > 100
+
+
 def test_colours_of_a_blur_stand_half_a_second(worker, tmp_path):
     """So that many pictures do not give more samples of what is covered than two a second."""
     source = tmp_path / "noise.mp4"
@@ -300,6 +319,17 @@ def test_mute_beside_lost_sound(worker, tmp_path):
     assert loudness(out, 0, 3)[1] < 3000
 
 
+def test_only_one_track_goes_along(worker, tmp_path):
+    """A second microphone has the same voices: it is left out, and that is said."""
+    source = tmp_path / "tracks.mkv"
+    ffmpeg(*VIDEO, *SOUND, "-f", "lavfi", "-i", "sine=frequency=1000:duration=3:sample_rate=48000", "-map", 0, "-map", 1, "-map", 2, *H264,
+           "-c:a", "aac", source)
+    out, r = redact(worker, source, tmp_path, {"mute": [{"from_msec": 0}]})
+    assert [s["codec_type"] for s in ffprobe(out, "-show_streams")["streams"]] == ["video", "audio"]
+    assert loudness(out, 0, 3)[1] < 20
+    assert "left out are 0 more tracks of pictures and 1 of sound" in r.file["message"]
+
+
 def test_mute_without_pictures(worker, tmp_path):
     source = tmp_path / "voice.wav"
     ffmpeg(*SOUND, source)
@@ -342,6 +372,32 @@ def test_shape_of_pixels(worker, tmp_path):
     out, r = redact(worker, source, tmp_path, plan)
     assert (r.file["width"], r.file["height"]) == (464, 240)
     assert max(max(p) for p in pictures(out, 464, 240)) < 170
+
+
+@pytest.mark.parametrize("words", [["-flags", "+ilme+ildct", "-x264-params", "tff=1"],
+                                   ["-output_ts_offset", "1.3", "-movflags", "+use_metadata_tags"], ["-x265-params", "log-level=none"]])
+def test_fields_edits_and_hevc(worker, tmp_path, words):
+    """Pictures in two fields; an edit list that begins late; HEVC: nothing is beside what covers it."""
+    source = tmp_path / "source.mp4"
+    plan = moving_secret(source, *(["-c:v", "libx265"] if "-x265-params" in words else []), *words)
+    out, r = redact(worker, source, tmp_path, plan)
+    shown = pictures(out)
+    assert len(shown) == 75 and max(max(p) for p in shown) < 170
+    assert r.file["covered"] == 75 and "message" not in r.file
+
+
+def test_edit_list_that_skips(worker, tmp_path):
+    """Players leave out what an edit list skips: times count from what they show first, and what is skipped is not in the copy either."""
+    whole, source = tmp_path / "whole.mp4", tmp_path / "cut.mp4"
+    moving_secret(whole)
+    ffmpeg("-ss", "1", "-i", whole, "-c", "copy", source)  # one key picture: the edit list hides the first second
+    data = source.read_bytes()
+    assert b"elst" in data and len(ffprobe(source, "-select_streams", "v", "-show_packets")["packets"]) == 75
+    plan = {"regions": [region(keyframes=[{"at_msec": ms, "x": (88 + ms * 80 // 1000) * 1000 // 320, "y": 383, "w": 175, "h": 234}
+                                          for ms in (0, 2000)])]}
+    out, _ = redact(worker, source, tmp_path, plan)
+    shown = pictures(out)
+    assert 48 <= len(shown) <= 52 and max(max(p) for p in shown) < 170
 
 
 @pytest.mark.parametrize("seed", [2, 6, 7])

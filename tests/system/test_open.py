@@ -5,6 +5,7 @@ import hashlib
 import http.client
 import json
 import os
+import pathlib
 import re
 import subprocess
 import threading
@@ -217,6 +218,91 @@ def test_a_copy_proves_its_plan(seen, media):
         done = house.run("copy", recording, "--form", "redact", "--plan", "plan.json", "--reason", "x", "--to", to)
         assert done.returncode == 0, done.stderr
         prove(house, recording, plan, to)
+
+
+def plan_of_the_readme():
+    """The plan that README shows to people."""
+    text = (pathlib.Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    return next(json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.S) if '"regions"' in block)
+
+
+def luma(path):
+    """Every picture of a file as brightness, 320 × 180."""
+    raw = subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-i", path, "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt", "gray", "-"],
+                         check=True, capture_output=True).stdout
+    return [raw[i:i + 320 * 180] for i in range(0, len(raw), 320 * 180)]
+
+
+def test_the_plan_of_the_readme_and_a_mark(seen, media):
+    """What README shows works as it stands; a mark of real letters is seen; the ledger has its words."""
+    house, recording = seen
+    plan = plan_of_the_readme()
+    (house.work / "plan.json").write_text(json.dumps(plan))
+    done = house.run("copy", recording, "--form", "redact", "--plan", "plan.json", "--reason", "x", "--mark", "for the court|给法院", "--to", "m.mp4")
+    assert done.returncode == 0, done.stderr
+    prove(house, recording, plan, "m.mp4")
+    acts = [a["facts"] for a in house.cli("history", recording)["acts"] if a["kind"] == "recording.copied"]
+    assert acts[-1]["mark"] == ["for the court", "给法院"]
+    first = next(k for k in plan["regions"][0]["keyframes"])
+    x0, y0 = first["x"] * 320 // 1000, first["y"] * 180 // 1000
+    inside = [(x, y) for x in range(x0 + 12, x0 + first["w"] * 320 // 1000 - 12) for y in range(y0 + 9, y0 + first["h"] * 180 // 1000 - 9)]
+    done = house.run("copy", recording, "--form", "redact", "--plan", "plan.json", "--reason", "x", "--to", "n.mp4")
+    assert done.returncode == 0, done.stderr
+    plain, marked, before = luma(house.work / "n.mp4"), luma(house.work / "m.mp4"), luma(media("video"))
+    assert len(plain) == len(marked) == len(before) == 50
+    assert sum(abs(a - b) > 12 for a, b in zip(plain[0], marked[0])) > 500
+    changed = [sum(abs(plain[i][y * 320 + x] - before[i][y * 320 + x]) for x, y in inside) / len(inside) for i in (10, 26)]
+    assert changed[0] < 6 < changed[1]  # before it begins, and while it is there
+
+
+def test_what_a_copy_lacks_is_said(house, work):
+    subprocess.run(["ffmpeg", "-nostdin", "-v", "error", "-f", "lavfi", "-i", "color=size=64x64:rate=10:duration=1", "-f", "lavfi", "-i",
+                    "sine=duration=1", "-map", "0", "-map", "1", "-map", "1", "-c:v", "libx264", "-c:a", "aac", work / "two.mkv"], check=True)
+    house.drop("two.mkv", work / "two.mkv")
+    recording = house.wait_sealed(1)[0]["id"]
+    house.cli("open", recording, "--wait")
+    done = house.run("copy", recording, "--form", "release", "--reason", "x", "--to", "o.mp4")
+    assert done.returncode == 0 and "left out are 0 more tracks of pictures and 1 of sound" in done.stdout, done
+
+
+def test_copies_over_the_api(seen):
+    """Refused in words, and nothing is asked for then; asked, waited for, fetched; given up."""
+    house, recording = seen
+    region = {"kind": "black", "keyframes": [{"at_msec": 0, "x": 0, "y": 0, "w": 100, "h": 100}]}
+    target = f"/v1/recordings/{recording}/copies"
+
+    def request(method, path, body=None):
+        raw = subprocess.run(["curl", "-s", "-w", "\n%{http_code}", "--unix-socket", house.socket, "-X", method, f"http://x{path}", "-H",
+                              "Content-Type: application/json", *(["-d", json.dumps(body)] if body else [])], check=True, capture_output=True).stdout
+        content, _, status = raw.rpartition(b"\n")
+        return int(status), content
+
+    for words, more in (("cuts are refused", {"plan": {"regions": [region], "cuts": []}}), ("use release for a copy as it is", {}),
+                        ("covers and silences nothing", {"plan": {}}), ("regions[0].kind", {"plan": {"regions": [{**region, "kind": "fog"}]}}),
+                        ("takes no plan and no mark", {"form": "preserve", "mark": ["x"]}), ("has a control character", {"mark": ["a\nb"]}),
+                        ("is not preserve", {"form": "edit"})):
+        status, content = request("POST", target, {"form": "redact", "reason": "x", **more})
+        assert 400 <= status < 500 and words in content.decode(), (status, content)
+    (house.work / "cuts.json").write_text(json.dumps({"regions": [region], "cuts": []}))
+    done = house.run("copy", recording, "--form", "redact", "--plan", "cuts.json", "--reason", "x", "--to", "c.mp4")
+    assert done.returncode == 6 and "cuts are refused" in done.stderr and not (house.work / "c.mp4").exists()
+    assert [job for job in house.cli("jobs")["jobs"] if job["kind"] == "copy"] == []
+    status, content = request("POST", target, {"form": "redact", "reason": "x", "plan": {"regions": [region]}})
+    job = json.loads(content)["id"]
+    assert status == 202
+    state = house.wait(lambda: (s := json.loads(request("GET", f"/v1/copies/{job}")[1]))["state"] == "done" and s, "the copy")
+    status, content = request("GET", f"/v1/copies/{job}/content")
+    assert status == 200 and hashlib.sha256(content).hexdigest() == state["file"]["sha256"]
+    later = (datetime.datetime.now(datetime.timezone.utc).hour + 12) % 24
+    house.write_config(site={"timezone": "UTC"}, media={"derive": {"hours": f"{later:02}:00-{later:02}:01"}})  # so that the next one waits
+    house.restart()
+    job = json.loads(request("POST", target, {"form": "release", "reason": "x"})[1])["id"]
+    assert request("GET", f"/v1/copies/{job}/content")[0] == 503
+    house.cli("jobs", "cancel", job)
+    assert json.loads(request("GET", f"/v1/copies/{job}")[1])["state"] == "cancelled"
+    status, content = request("GET", f"/v1/copies/{job}/content")
+    assert status == 404 and b"there is no copy" in content
+    assert len([a for a in house.cli("history", recording)["acts"] if a["kind"] == "recording.copied"]) == 1
 
 
 def test_jobs_and_again(seen):
