@@ -18,6 +18,7 @@
 
 #define PIXELS_MAX      (INT64_C(8192) * 8192)
 #define THREADS_MAX     16
+#define LENGTH_SLACK    USEC_PER_SEC
 #define READ_ERRORS_MAX 64 /* a demuxer that only ever fails is at its end */
 
 /* What one run of the pass has in hand. */
@@ -32,6 +33,7 @@ struct run {
     bool early_over;
     bool rough; /* all that want every picture are content with that */
     bool sound;
+    int64_t end_usec; /* of what was read */
     struct pass_clock video_clock, audio_clock;
     AVPacket *packet;
     AVFrame *frame;
@@ -375,6 +377,9 @@ static int take_packet(struct run *run)
         say_beat();
     r = give_packet(run, st);
     at = pass_packet_usec(p, st, packet);
+    if (at >= 0)
+        run->end_usec =
+            MAX(run->end_usec, at + av_rescale_q(MAX(packet->duration, 0), st->time_base, AV_TIME_BASE_Q));
     pass_clock_shift(p, st, packet);
     if (r == 0 && st == p->video) {
         if (p->video_decoder && run->want != PICTURES_NONE)
@@ -385,6 +390,21 @@ static int take_packet(struct run *run)
     if (r == 0 && st == p->audio && p->audio_decoder && run->sound)
         r = decode(run, p->audio_decoder, packet);
     return r;
+}
+
+/* Forms whose header says how long they are, and in which nothing else shows that the end is missing. */
+static void check_length(const struct run *run)
+{
+    struct pass *p = run->p;
+    const char *name = p->ctx->iformat->name;
+
+    if (p->ctx->duration_estimation_method != AVFMT_DURATION_FROM_STREAM ||
+        (strcmp(name, "flac") != 0 && strcmp(name, "mxf") != 0) ||
+        run->end_usec + p->duration_usec / 10 + LENGTH_SLACK >= p->duration_usec)
+        return;
+    p->truncated = true;
+    facts_damage(p->facts, "it ends after %lld of the %lld s that its header tells",
+                 (long long)(run->end_usec / USEC_PER_SEC), (long long)(p->duration_usec / USEC_PER_SEC));
 }
 
 /* Return: 0 at the end of the recording, or what ends the pass. */
@@ -414,6 +434,8 @@ static int read_all(struct run *run)
         if (r == 0 && !gather(run))
             return 0;
     }
+    if (r == AVERROR_EOF)
+        check_length(run);
     return r == AVERROR_EOF ? 0 : pass_errno(r);
 }
 

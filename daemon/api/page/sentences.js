@@ -17,6 +17,7 @@ const SENTENCES = [
   ["nothing in it can be shown", "其中没有可显示的内容"],
   ["there are no pictures", "没有画面"],
   ["there is no sound", "没有声音"],
+  ["it ends after {} of the {} s that its header tells", "文件头注明 {2} 秒，但到 {1} 秒就结束"],
   ["no positions are in it", "其中没有定位数据"],
   ["no picture could be decoded", "画面均无法解码"],
   ["nothing of it could be made", "未能制成任何内容"],
