@@ -19,8 +19,8 @@
 #define SAMPLES_LOOKED_AT 512
 #define READS_MAX         600
 #define READ_BYTES        (16 << 20)
-#define PLACE_BYTES       (48 << 10) /* compressed bytes are what decoding costs: about 0.1 ms a KiB */
-#define PLACES_BYTES      (160 << 10)
+#define PLACE_BYTES       (32 << 10) /* compressed bytes are what decoding costs: about 0.1 ms a KiB */
+#define PLACES_BYTES      (96 << 10)
 
 /* Complaints of the decoder that mean damage in the data rather than an unusual stream. */
 static unsigned complaints, refused_width, refused_height;

@@ -140,11 +140,12 @@ static int open_input(AVFormatContext **ctx, const AVInputFormat *format)
     return r;
 }
 
-/* H.264 whose parameter sets the container has: the first slice's header says the rest of what a probe tells, no picture needs to be made.
+/* H.264 and HEVC whose parameter sets the container has: the first slice's header says the rest of what a probe tells, no picture needs to be made.
  * How far the order of pictures reaches is not known then, which copying has to know. */
 static bool headers_suffice(const AVCodecParameters *p)
 {
-    return p->codec_id == AV_CODEC_ID_H264 && p->extradata_size > 0 && p->width > 0 && p->height > 0;
+    return (p->codec_id == AV_CODEC_ID_H264 || p->codec_id == AV_CODEC_ID_HEVC) && p->extradata_size > 0 &&
+           p->width > 0 && p->height > 0;
 }
 
 /* libav decodes the first pictures to learn what the streams are; how they look does not matter to it. */
