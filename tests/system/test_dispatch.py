@@ -71,6 +71,11 @@ def house(make_daemon):
     return make_daemon({"http": {"loopback": f"127.0.0.1:{free_port()}"}}).start()
 
 
+def leaf_of(answer):
+    """What the receipt is of; its proof is to the newest checkpoint, which later acts move on."""
+    return {**answer, "receipt": answer["receipt"].splitlines()[:3]}
+
+
 def token_of(daemon, serial, **more):
     """Registers a device; returns its token."""
     assert unix_json(daemon, "POST", "/v1/devices", serial=serial, **more).status == 201
@@ -240,7 +245,7 @@ def test_answers_are_as_described(house, described, media):
     put = tcp(house, "PUT", "/upload/b.bin", b"bytes", **bearer(token))
     assert put.status == 201
     receipt = check("PUT", "/upload/{name}", put)
-    assert got("/v1/receipts/{sha256}", f"/v1/receipts/{receipt['sha256']}") == {**receipt, "again": True}
+    assert leaf_of(got("/v1/receipts/{sha256}", f"/v1/receipts/{receipt['sha256']}")) == leaf_of({**receipt, "again": True})
     for method, path, target in (("GET", "/v1/recordings/{recording}", "/v1/recordings/ZZZZ"),
                                  ("POST", "/v1/cases", "/v1/cases"), ("PUT", "/upload/{name}", "/upload/x")):
         check(method, path, tcp(house, method, target, b""))
@@ -495,7 +500,7 @@ def test_receipts_of_bytes(house):
     mine, other = token_of(house, "CAM-1"), token_of(house, "CAM-2")
     receipt = tcp(house, "PUT", "/upload/a.bin", b"bytes", **bearer(mine)).json
     target = f"/v1/receipts/{hashlib.sha256(b'bytes').hexdigest()}"
-    assert tcp(house, "GET", target, **bearer(mine)).json == {**receipt, "again": True}
+    assert leaf_of(tcp(house, "GET", target, **bearer(mine)).json) == leaf_of({**receipt, "again": True})
     assert tcp(house, "HEAD", target, **bearer(mine)).status == 200
     unknown = tcp(house, "GET", "/v1/receipts/" + "0" * 64, **bearer(mine))
     foreign = tcp(house, "GET", target, **bearer(other))
@@ -503,7 +508,7 @@ def test_receipts_of_bytes(house):
     assert foreign.json["error"]["what"] == unknown.json["error"]["what"]  # nothing is given away
     assert tcp(house, "GET", target).status == 401
     assert tcp(house, "GET", "/v1/receipts/abc", **bearer(mine)).status == 400
-    assert unix(house, "GET", target).json == {**receipt, "again": True}
+    assert leaf_of(unix(house, "GET", target).json) == leaf_of({**receipt, "again": True})
     # who has delivered it too may ask as well
     assert tcp(house, "PUT", "/upload/b.bin", b"bytes", **bearer(other)).status == 200
     assert tcp(house, "GET", target, **bearer(other)).status == 200
