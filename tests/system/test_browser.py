@@ -117,6 +117,8 @@ def test_it_plays_and_seeks(make_daemon, media, browse):
     spot = {"x": left + width / 2, "y": top + 10}
     browser.call("Input.dispatchMouseEvent", type="mouseMoved", **spot)  # the strip of pictures, under the pointer
     browser.wait("!document.getElementById('preview').hidden && document.getElementById('thumb').style.backgroundImage.includes('sprite.jpg')")
+    browser.value("state.cues = [], document.getElementById('thumb').style.backgroundImage = '', loadCues(state.about)")  # it comes while the pointer rests
+    browser.wait("document.getElementById('thumb').style.backgroundImage.includes('sprite.jpg')")
     browser.call("Input.dispatchMouseEvent", type="mousePressed", button="left", buttons=1, clickCount=1, **spot)
     browser.call("Input.dispatchMouseEvent", type="mouseReleased", button="left", clickCount=1, **spot)
     browser.wait("Math.abs(document.querySelector('video').currentTime - 7) < 0.3")

@@ -7,7 +7,7 @@ const POLL_MSEC = 1500;
 const chinese = document.documentElement.lang.startsWith("zh");
 const word = WORDS[chinese ? "zh" : "en"];
 const by = (id) => document.getElementById(id);
-const state = { player: null, shown: "", seconds: 0, cues: [], about: null };
+const state = { player: null, shown: "", seconds: 0, cues: [], peaks: [], hover: null, about: null };
 
 function element(tag, attributes, ...children) {
   const e = document.createElement(tag);
@@ -246,10 +246,8 @@ function readPeaks(json) {
 async function showWave(about) {
   if (!fileOf(about, "peaks.json")) return;
   const answer = await fetch("peaks.json");
-  const peaks = answer.ok ? readPeaks(await answer.json()) : [];
-  if (!peaks.length) return;
-  drawWave(peaks);
-  window.addEventListener("resize", () => drawWave(peaks));
+  state.peaks = answer.ok ? readPeaks(await answer.json()) : [];
+  if (state.peaks.length) drawWave(state.peaks);
 }
 
 // "00:00:04.000 --> 00:00:08.000" and "sprite.jpg#xywh=160,0,160,90": only numbers are taken from it.
@@ -265,6 +263,7 @@ async function loadCues(about) {
   if (!fileOf(about, "sprite.jpg") || !fileOf(about, "sprite.vtt")) return;
   const answer = await fetch("sprite.vtt");
   state.cues = answer.ok ? readCues(await answer.text()) : [];
+  if (state.hover) showPreview(state.hover.seconds, state.hover.x); // the strip came while the pointer rested on the line
 }
 
 function showPreview(seconds, x) {
@@ -282,10 +281,16 @@ function showPreview(seconds, x) {
   box.style.top = `${-box.offsetHeight - 6}px`;
 }
 
+function hidePreview() {
+  state.hover = null;
+  by("preview").hidden = true;
+}
+
 function onPointer(event) {
   const bounds = by("bar").getBoundingClientRect(), x = event.clientX - bounds.left, seconds = (x / bounds.width) * length();
   if (!length()) return;
-  showPreview(Math.max(0, Math.min(length(), seconds)), x);
+  state.hover = { seconds: Math.max(0, Math.min(length(), seconds)), x };
+  showPreview(state.hover.seconds, x);
   if (event.buttons & 1) seek(seconds);
 }
 
@@ -321,7 +326,7 @@ async function showLine(about) {
   by("keys").textContent = state.player.tagName === "VIDEO" ? word.keyshelp + word.stephelp : word.keyshelp;
   moveCursor();
   showMarks(about.decoded || {});
-  if (state.player) state.player.addEventListener("loadedmetadata", () => showMarks((state.about && state.about.decoded) || {}));
+  state.player.onloadedmetadata = () => showMarks((state.about && state.about.decoded) || {}); // again for each look: set, not added
   await Promise.all([showWave(about), loadCues(about)]);
 }
 
@@ -474,7 +479,10 @@ async function refresh() {
 for (const e of document.querySelectorAll("[data-word]")) e.textContent = word[e.dataset.word];
 by("bar").addEventListener("pointermove", onPointer);
 by("bar").addEventListener("pointerdown", (event) => { onPointer(event); by("bar").setPointerCapture(event.pointerId); });
-by("bar").addEventListener("pointerleave", () => { by("preview").hidden = true; });
+by("bar").addEventListener("pointerleave", hidePreview);
 document.addEventListener("keydown", onKey);
-window.addEventListener("resize", () => { by("preview").hidden = true; });
+window.addEventListener("resize", () => {
+  hidePreview();
+  if (state.peaks.length) drawWave(state.peaks);
+});
 refresh();
