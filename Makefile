@@ -86,7 +86,7 @@ CFLAGS_ALL = $(CSTD) $(OPT) $(WARN) $(HARDEN) -Idaemon -I$(BUILD)/gen $(PKGFLAGS
 
 # Process borders show in file names: media/worker-*.c is the only code linked into liuhen-media; liuhen-stills is media/stills-*.c with
 # what both share: the frame, the lock, messages, input and facts, and the readers of boxes and of EXIF.
-DIRS      := base http policy ledger store catalogue media cases intake derive doors api fsck
+DIRS      := base http policy ledger store catalogue media cases intake derive disposal doors api fsck
 WORKER    := $(wildcard daemon/media/worker-*.c)
 STILLS    := $(wildcard daemon/media/stills-*.c)
 SHARED    := $(patsubst %,daemon/media/worker-%.c,frame lock filter say input facts time escape deaths box exif xmp shrink picture icc)

@@ -34,6 +34,7 @@
 #include "catalogue/readers.h"
 #include "catalogue/writer.h"
 #include "derive/derive.h"
+#include "disposal/disposal.h"
 #include "doors/door.h"
 #include "intake/intake.h"
 #include "ledger/ledger.h"
@@ -68,6 +69,7 @@ struct daemon {
     struct feed *feed;
     struct intake *intake;
     struct derive *derive;
+    struct disposal *disposal;
     struct readers *readers;
     struct doors *doors;
     struct device_watch *devices;
@@ -244,6 +246,8 @@ static json_t *daemon_status(void *userdata)
     r = r < 0 ? r : json_set_string(o, "policy_version", policy_version(policy_keeper_current(d->policy)));
     policy_keeper_trouble(d->policy, trouble, sizeof trouble);
     r = r < 0 ? r : json_set_string(o, "policy_trouble", trouble[0] ? trouble : NULL);
+    disposal_trouble(d->disposal, trouble, sizeof trouble);
+    r = r < 0 ? r : json_set_string(o, "disposal_trouble", trouble[0] ? trouble : NULL);
     writer_trouble(d->writer, trouble, sizeof trouble);
     r = r < 0 ? r : json_set_string(o, "catalogue_trouble", trouble[0] ? trouble : NULL);
     if (clock_behind_usec() > USEC_PER_DAY)
@@ -376,6 +380,13 @@ static int start_derive(struct daemon *d, struct error *err)
     return r;
 }
 
+static int start_disposal(struct daemon *d)
+{
+    struct disposal_context context = {d->store, d->writer, d->readers, d->policy, d->derive};
+
+    return disposal_new(&context, &d->disposal);
+}
+
 static int watch_devices(struct daemon *d)
 {
     struct device_watch_context watch = {d->readers, d->feed, current_settings, d};
@@ -397,6 +408,7 @@ static int start_all(struct daemon *d, struct error *err)
     in = (struct intake_context){d->store, d->writer, d->ledger, d->policy, d->feed, g->settings, g->placer};
     r = intake_new(&in, &d->intake, err);
     r = r != 0 ? r : start_derive(d, err);
+    r = r != 0 ? r : start_disposal(d);
     r = r != 0 ? r : open_doors(d, err);
     if (r != 0)
         return r;
@@ -409,6 +421,7 @@ static int start_all(struct daemon *d, struct error *err)
                                .readers = d->readers,
                                .doors = d->doors,
                                .derive = d->derive,
+                               .disposal = d->disposal,
                                .settings = current_settings,
                                .status = daemon_status,
                                .userdata = d};
@@ -430,6 +443,7 @@ static void stop_all(struct daemon *d)
     if (d->reloading_started)
         pthread_join(d->reloader, NULL);
     device_watch_free(d->devices);
+    disposal_free(d->disposal);
     doors_free(d->doors);
     if (d->intake)
         intake_on_examined(d->intake, NULL, NULL);

@@ -13,6 +13,7 @@
 #include "catalogue/readers.h"
 #include "catalogue/writer.h"
 #include "derive/derive.h"
+#include "disposal/disposal.h"
 #include "doors/door.h"
 #include "ledger/ledger.h"
 #include "store/store.h"
@@ -32,6 +33,7 @@ struct api_context {
     struct doors *doors;
     struct intake *intake;
     struct derive *derive;
+    struct disposal *disposal;
     struct views *views;     /* of the API itself */
     struct tickets *tickets; /* of the API itself */
     json_t *listens;         /* of the API itself: what listeners_addresses says */

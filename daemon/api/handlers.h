@@ -49,6 +49,16 @@ int handle_device_revoke(struct call *c);
 int handle_device_retire(struct call *c);
 int handle_device_return(struct call *c);
 
+int handle_eligible(struct call *c);
+int handle_disposals(struct call *c);
+int handle_disposal(struct call *c);
+int handle_disposal_propose(struct call *c);
+int handle_disposal_notice(struct call *c);
+int handle_disposal_approve(struct call *c);
+int handle_disposal_withdraw(struct call *c);
+int handle_disposal_cancel(struct call *c);
+int handle_disposal_execute(struct call *c);
+
 int handle_derivatives(struct call *c);
 int handle_derivative(struct call *c);
 int handle_make_again(struct call *c);

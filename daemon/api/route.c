@@ -130,6 +130,7 @@ unsigned route_status(int code)
         {RECORDINGS_E_CURSOR, 400},
         {CASES_E_CURSOR, 400},
         {ACT_E_REFUSED, 409},
+        {DISPOSAL_E_NONE, 404},
         {DB_E_BUSY, 503},
         {DB_E_CONSTRAINT, 422},
         {-EINVAL, 400},

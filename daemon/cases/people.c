@@ -38,6 +38,9 @@ const struct people_act people_acts[] = {
     {"hold.read",   READERS, 0},
     {"hold.add",    RECORDS, 0},
     {"hold.lift",   RECORDS, 0},
+    {"dispose.read", READERS, 0},
+    {"dispose.write", RECORDS, 0},
+    {"dispose.approve", RECORDS | LEGAL | ADMIN, 0}, /* the policy names the roles */
     {"device.read", READERS, 0},
     {"device.write", ADMIN,  0},
     {"policy.read", READERS, 0},

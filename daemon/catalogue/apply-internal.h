@@ -31,7 +31,7 @@ int apply_device_arrival(const struct applying *c, const json_t *arrival);
 extern const struct apply_handler {
     const char *kind;
     int (*apply)(const struct applying *c);
-    const char *object;                               /* the fact that names the other thing it is about */
-} apply_device_handlers[], apply_bodyworn_handlers[]; /* end with kind NULL */
+    const char *object; /* the fact that names the other thing it is about */
+} apply_device_handlers[], apply_bodyworn_handlers[], apply_disposal_handlers[]; /* end with kind NULL */
 
 #endif

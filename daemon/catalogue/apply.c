@@ -459,7 +459,7 @@ static const struct apply_handler handlers[] = {
 static const struct apply_handler *find_handler(const char *kind)
 {
     static const struct apply_handler *const lists[] = {handlers, apply_device_handlers,
-                                                        apply_bodyworn_handlers};
+                                                        apply_bodyworn_handlers, apply_disposal_handlers};
 
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         for (const struct apply_handler *h = lists[i]; h->kind; h++)

@@ -9,7 +9,9 @@
 
 #include "catalogue/sql.h"
 
-#define RECORDING_COLUMNS "id, leaf, digest, size_bytes, content_name, disposed_leaf, until_usec"
+#define RECORDING_COLUMNS                                                                                    \
+    "id, leaf, digest, size_bytes, content_name, disposed_leaf, until_usec, (SELECT t.erased_leaf FROM "     \
+    "tombstones t WHERE t.recording = recordings.id)"
 
 static void read_recording(struct db_stmt *st, struct audit_recording *ret)
 {
@@ -23,6 +25,7 @@ static void read_recording(struct db_stmt *st, struct audit_recording *ret)
         .bytes = db_integer(st, 3),
         .content_name = db_text(st, 4),
         .disposed = !db_is_null(st, 5),
+        .erased = !db_is_null(st, 7),
         .until_usec = db_is_null(st, 6) ? INT64_MAX : db_integer(st, 6),
     };
     if (ret->have_digest)

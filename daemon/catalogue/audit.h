@@ -16,8 +16,8 @@ struct audit_recording {
     struct digest digest;
     int64_t bytes;
     const char *content_name;
-    bool disposed;
-    int64_t until_usec; /* INT64_MAX when there is no end */
+    bool disposed, erased; /* erased: its bytes are gone, and an act says so */
+    int64_t until_usec;    /* INT64_MAX when there is no end */
 };
 
 /* acts: how many; last: the highest index, -1 when there is none; pending: leaves from published on that wait to be published. */

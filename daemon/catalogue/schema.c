@@ -19,9 +19,11 @@ EMBED(catalogue_schema_001, "daemon/catalogue/schema/001.sql");
 EMBED(catalogue_schema_002, "daemon/catalogue/schema/002.sql");
 EMBED(catalogue_schema_003, "daemon/catalogue/schema/003.sql");
 EMBED(catalogue_schema_004, "daemon/catalogue/schema/004.sql");
+EMBED(catalogue_schema_005, "daemon/catalogue/schema/005.sql");
 
 static const char *const migrations[SCHEMA_VERSION] = {catalogue_schema_001, catalogue_schema_002,
-                                                       catalogue_schema_003, catalogue_schema_004};
+                                                       catalogue_schema_003, catalogue_schema_004,
+                                                       catalogue_schema_005};
 
 int catalogue_meta_get(struct db *db, const char *name, char **ret, struct error *err)
 {

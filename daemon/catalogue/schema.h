@@ -8,7 +8,7 @@
 
 #include "catalogue/db.h"
 
-#define SCHEMA_VERSION 4
+#define SCHEMA_VERSION 5
 
 /* Opens dsn. With DB_WRITE an empty catalogue is made and an older one migrated; with DB_READ anything but SCHEMA_VERSION is
  * refused. Return: 0, -EPROTO (a newer or foreign schema; err says which), DB_E_BUSY or negative errno. */

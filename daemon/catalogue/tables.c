@@ -31,10 +31,18 @@ static const struct table_columns tables[] = {
     {"policies", "ttitit",
      "SELECT version, name, leaf, text, adopted_usec, adopted_by FROM policies ORDER BY version"},
     {"quarantined", "tiittt", "SELECT id, leaf, time_usec, door, path, reason FROM quarantined ORDER BY id"},
-    {"tombstones", "tiiittt",
-     "SELECT recording, leaf, disposed_usec, noticed_usec, approved_records, approved_legal, policy FROM "
+    {"tombstones", "tiiitttti",
+     "SELECT recording, leaf, disposed_usec, noticed_usec, approved_records, approved_legal, policy, batch, "
+     "erased_leaf FROM "
      "tombstones "
      "ORDER BY recording"},
+    {"disposal_batches", "tittittiiiti",
+     "SELECT id, leaf, state, reason, proposed_usec, proposed_by, digest, noticed_usec, notice_ends_usec, "
+     "begun_usec, begun_by, closed_usec FROM disposal_batches ORDER BY id"},
+    {"disposal_items", "tttti",
+     "SELECT batch, recording, state, reason, leaf FROM disposal_items ORDER BY batch, recording"},
+    {"disposal_approvals", "itttii",
+     "SELECT leaf, batch, role, actor, approved_usec, withdrawn_usec FROM disposal_approvals ORDER BY leaf"},
     {"devices", "titttttiiiiiiii",
      "SELECT id, leaf, serial, name, kind, unit, zone, quota_bytes, rate_requests, added_usec, retired_usec, "
      "arrivals, last_arrival_usec, clock_offset_usec, clock_usec FROM devices ORDER BY id"},

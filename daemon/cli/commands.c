@@ -37,6 +37,18 @@ static const struct option_row ls_options[] = {
     {"all", NULL, "all of them"},
     {NULL, NULL, NULL},
 };
+#define ELIGIBLE_OPTIONS                                                                                     \
+    {"class", "CLASS", "of this retention class"}, {"before", "TIME", "whose time was over before"},         \
+    {                                                                                                        \
+        "unit", "UNIT", "of this unit"                                                                       \
+    }
+static const struct option_row eligible_options[] = {ELIGIBLE_OPTIONS, {NULL, NULL, NULL}};
+static const struct option_row propose_options[] = {
+    {"eligible", NULL, "all that are eligible (at most 1,000)"},
+    ELIGIBLE_OPTIONS,
+    {"reason", "TEXT", "why these"},
+    {NULL, NULL, NULL}};
+static const struct option_row why_options[] = {{"reason", "TEXT", "why"}, {NULL, NULL, NULL}};
 static const struct option_row case_add_options[] = {
     {"title", "TEXT", "what it is about"},
     {"procedure", PROCEDURES, "一般程序, 简易程序, or none (default)"},
@@ -231,6 +243,25 @@ const struct command cli_commands[] = {
      "Give either REC or --case, and always --ground.", cli_hold_add},
     {"hold lift", "HOLD", 1, 1, hold_lift_options, "lift a hold; others stay", "", cli_hold_lift},
     {"hold ls", "", 0, 0, hold_ls_options, "list holds that stand", "", cli_hold_ls},
+    {"dispose eligible", "", 0, 0, eligible_options, "list what may be disposed of",
+     "Its time is over by the policy in force and no hold stands. Nothing is erased by that.",
+     cli_dispose_eligible},
+    {"dispose propose", "[REC...]", 0, -1, propose_options, "propose a batch for disposal",
+     "Name recordings, or give --eligible; always --reason.", cli_dispose_propose},
+    {"dispose ls", "", 0, 0, NONE, "list batches of disposal", "", cli_dispose_ls},
+    {"dispose show", "BATCH", 1, 1, NONE, "a batch, its list and approvals", "", cli_dispose_show},
+    {"dispose notice", "BATCH", 1, 1, NONE, "freeze its list and begin the notice", "", cli_dispose_notice},
+    {"dispose approve", "BATCH LIST", 2, 2, NONE, "approve its list",
+     "LIST is the digest that `dispose show` gives. Two different people, in the roles that the policy "
+     "names.",
+     cli_dispose_approve},
+    {"dispose withdraw", "BATCH", 1, 1, why_options, "take your approval back", "", cli_dispose_withdraw},
+    {"dispose cancel", "BATCH", 1, 1, why_options, "give a batch up; all of it stays", "",
+     cli_dispose_cancel},
+    {"dispose execute", "BATCH", 1, 1, NONE, "erase what is on its list and still may go",
+     "After the notice and both approvals. Each recording is checked again; what is erased cannot be brought "
+     "back.",
+     cli_dispose_execute},
     {"device list", "", 0, 0, device_list_options,
      "list devices: who has them, when they were heard of, alarms",
      "Alarms: silent (not heard of for devices.silent), clock (off by more than devices.clock).",

@@ -106,3 +106,13 @@ int derive_cache_open(struct derive *d, const struct job_mark *job, const struct
     *ret_fd = TAKE_FD(fd);
     return 0;
 }
+
+int derive_forget(struct derive *d, const struct recording_id *id, const char *copy, struct error *err)
+{
+    struct job_mark mark = {.recording = *id, .copy = copy != NULL};
+    int r;
+
+    snprintf(mark.id, sizeof mark.id, "%s", copy ? copy : "");
+    r = derive_cache_clean(d, &mark, NULL, 0);
+    return r < 0 ? error_errno(err, r, id->text, "its derivatives cannot be removed") : 0;
+}

@@ -93,6 +93,10 @@ int derive_cancel(struct derive *d, const char *job, struct error *err);
 int derive_again(struct derive *d, const struct recording_id *id,
                  struct error *err); /* makes everything of it anew */
 
+/* The recording has been disposed of: files of its derivatives, or of this copy of it (copy: the job, NULL = not), go at once. Its jobs must
+ * have been ended before. */
+int derive_forget(struct derive *d, const struct recording_id *id, const char *copy, struct error *err);
+
 /* {state: running · paused · off, paused?: "why", jobs: {waiting, running, failed, more?}, hardware: {kind: none · vaapi · cuda · qsv, decodes,
  * encodes, message}, trouble?: "why the last job was put off"}; new object. */
 json_t *derive_status(struct derive *d);

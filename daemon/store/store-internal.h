@@ -17,6 +17,7 @@ struct store_ops {
     int (*commit)(struct store *s, struct store_staged *t, struct error *err);
     int (*commit_sync)(struct store *s, struct store_staged *const *staged, size_t n, struct error *err);
     int (*commit_again)(struct store *s, const struct recording_id *id, struct error *err);
+    int (*erase)(struct store *s, const struct recording_id *id, struct error *err);
     int (*has)(struct store *s, const struct recording_id *id, bool *ret, struct error *err);
     int (*open_content)(struct store *s, const struct recording_id *id, const char *name, int *ret_fd,
                         struct error *err);

@@ -421,6 +421,68 @@ static int local_commit_sync(struct store *s, struct store_staged *const *staged
     return r < 0 ? error_errno(err, r, s->archive, "cannot make %zu objects durable", n) : 0;
 }
 
+#define ERASING "cache/erasing"
+
+static void clear_immutable(int dirfd, const char *path)
+{
+    _cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    int flags;
+
+    if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &flags) < 0 || !(flags & FS_IMMUTABLE_FL))
+        return;
+    flags &= ~FS_IMMUTABLE_FL;
+    (void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+}
+
+/* Out of objects/ in one step; the folder's own mode must allow that its ".." changes. */
+static int move_out(const struct store_local *l, const struct recording_id *id, char *path, const char *to)
+{
+    struct store_object o;
+    char at[OBJECT_PATH_SIZE];
+    int r = inject_point("store.erase");
+
+    for (size_t i = 0; r == 0 && l->immutable && i < OBJECT_FIXED_FILES; i++) {
+        snprintf(at, sizeof at, "%s/%s", path, store_object_files[i]);
+        clear_immutable(l->objects_fd, at);
+    }
+    if (r == 0 && l->immutable && store_describe_object((struct store *)l, id, &o, NULL) == 0) {
+        store_content_path(path, o.content_name, at);
+        clear_immutable(l->objects_fd, at);
+    }
+    if (r == 0 && fchmodat(l->objects_fd, path, 0700, 0) < 0)
+        r = -errno;
+    if (r == 0)
+        r = fd_rename_noreplace(l->objects_fd, path, l->base.archive_fd, to);
+    if (r < 0)
+        return r;
+    drop_empty_tuples(l, path);
+    r = fd_sync(l->objects_fd);
+    r = r != 0 ? r : fd_syncfs(l->objects_fd); /* the tuple folders that stay, too */
+    return r != 0 ? r : inject_point("store.erase-moved");
+}
+
+static int local_erase(struct store *s, const struct recording_id *id, struct error *err)
+{
+    const struct store_local *l = (const struct store_local *)s;
+    char path[LAYOUT_PATH_SIZE], to[sizeof ERASING + ULID_LENGTH + 1];
+    bool there;
+    int r = local_has(s, id, &there, err);
+
+    if (r != 0)
+        return r;
+    store_layout_path(&l->layout, id, path);
+    snprintf(to, sizeof to, ERASING "/%s", id->text);
+    r = fd_mkdir_beneath(s->archive_fd, ERASING, 0700, true);
+    if (r == 0 && there)
+        r = move_out(l, id, path, to);
+    r = r != 0 ? r : inject_point("store.erase-unlink");
+    if (r == 0)
+        r = fd_remove_tree_at(s->archive_fd, to);
+    r = r == -ENOENT ? 0 : r;
+    r = r != 0 ? r : fd_sync_dir_at(s->archive_fd, ERASING);
+    return r < 0 ? error_errno(err, r, id->text, "cannot be erased") : 0;
+}
+
 static int local_commit_again(struct store *s, const struct recording_id *id, struct error *err)
 {
     const struct store_local *l = (const struct store_local *)s;
@@ -448,6 +510,7 @@ const struct store_ops store_local_ops = {
     .commit = local_commit,
     .commit_sync = local_commit_sync,
     .commit_again = local_commit_again,
+    .erase = local_erase,
     .has = local_has,
     .open_content = store_read_open_content,
     .read_arrival = store_read_arrival_text,

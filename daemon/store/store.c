@@ -54,6 +54,11 @@ int store_commit_again(struct store *s, const struct recording_id *id, struct er
     return s->ops->commit_again(s, id, err);
 }
 
+int store_erase(struct store *s, const struct recording_id *id, struct error *err)
+{
+    return s->ops->erase(s, id, err);
+}
+
 int store_has(struct store *s, const struct recording_id *id, bool *ret, struct error *err)
 {
     return s->ops->has(s, id, ret, err);

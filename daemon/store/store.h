@@ -20,7 +20,7 @@
  * A struct store may be used by many threads at once; a struct store_staged by one at a time. A staged object keeps no fd open
  * after store_stage_finish (only borrows the source of a move), so that batches can be large.
  * Return, unless said otherwise: 0, one of STORE_E_* where named, or a negative errno; *err then says it for people. Nothing
- * here logs. No function removes or rewrites an object that is in place.
+ * here logs. Only store_erase removes an object that is in place; none rewrites one.
  */
 #ifndef LIUHEN_STORE_STORE_H
 #define LIUHEN_STORE_STORE_H
@@ -165,6 +165,13 @@ int store_has(struct store *s, const struct recording_id *id, bool *ret, struct 
 /* Carries a commit that was cut off to its end: modes, owner, flags, and syncs the object and its folders. Idempotent.
  * Return: also STORE_E_UNKNOWN. */
 int store_commit_again(struct store *s, const struct recording_id *id, struct error *err);
+
+/* ---- erasing ---------------------------------------------------------------------------------------------------------- */
+
+/* Removes an object and makes that durable: it is renamed out of objects/ whole, so that a kill leaves no half of it there, and then
+ * unlinked. Idempotent: 0 also when it was gone. For daemon/disposal/ alone, which has written the tombstone before. Nothing is
+ * overwritten: on SSD and copy-on-write file systems that would prove nothing. [store.erase, store.erase-moved, store.erase-unlink] */
+int store_erase(struct store *s, const struct recording_id *id, struct error *err);
 
 /* ---- intents ---------------------------------------------------------------------------------------------------------- */
 

@@ -61,6 +61,15 @@ static const struct {
     {"GET /v1/holds", "-yyy--"},
     {"POST /v1/holds", "-y----"},
     {"POST /v1/holds/{hold}/lift", "-y----"},
+    {"GET /v1/disposals/eligible", "-yyy--"},
+    {"GET /v1/disposals", "-yyy--"},
+    {"POST /v1/disposals", "-y----"},
+    {"GET /v1/disposals/{batch}", "-yyy--"},
+    {"POST /v1/disposals/{batch}/notice", "-y----"},
+    {"POST /v1/disposals/{batch}/approve", "-yyy--"},
+    {"POST /v1/disposals/{batch}/withdraw", "-yyy--"},
+    {"POST /v1/disposals/{batch}/cancel", "-y----"},
+    {"POST /v1/disposals/{batch}/execute", "-y----"},
 
     /* devices */
     {"GET /v1/devices", "-yyy--"},
