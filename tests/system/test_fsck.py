@@ -399,7 +399,7 @@ def test_7_a_policy_nobody_adopted(broken):
 def test_8_an_undecided_recording_erased(broken):
     id_ = broken.one("SELECT MIN(id) FROM recordings")
     broken.sql("UPDATE recordings SET class = NULL, until_usec = NULL, ending = NULL WHERE id = ?", id_)
-    broken.sql("INSERT INTO tombstones VALUES (?, 3, 9, 1, 'user:li', 'user:wang', 'v')", id_)
+    broken.sql("INSERT INTO tombstones (recording, leaf, disposed_usec, noticed_usec, approved_records, approved_legal, policy) VALUES (?, 3, 9, 1, 'user:li', 'user:wang', 'v')", id_)
     broken.assert_broken(8, words=id_)
 
 
